@@ -1,0 +1,38 @@
+# The environment of every target is .venv, built once and again when what it is made of changes.
+#
+# On Linux the default torch carries CUDA (several GB). Without a GPU a smaller one will do:
+#     make env TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+STAMP := .venv/.built
+
+.PHONY: env train test check bench nightly
+
+env: $(STAMP)
+
+$(STAMP): pyproject.toml constraints/train.txt constraints/dev.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/train.txt \
+		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/dev.txt -e '.[dev]'
+	touch $(STAMP)
+
+train: env
+	$(BIN)/groupthink train
+
+test: env
+	$(BIN)/python -m pytest -q --session-timeout=600
+
+check: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: env
+	$(BIN)/python bench/vs_trl.py
+
+nightly: env
+	$(BIN)/python -m pytest -q -m ""

@@ -1,0 +1,73 @@
+"""groupthink's side of `vs_trl.py`: the five steps as `groupthink/stage/grpo.py` composes them."""
+
+import sys
+
+import torch
+import transformers
+from limit import model_sizes, product_rates, step_operations
+from turns import Phases, Spec, Turns, keep_to_core
+
+from groupthink.advantage import AdvantageSettings, advantage
+from groupthink.model.loading import load_model, load_tokenizer
+from groupthink.policy.assemble import assemble
+from groupthink.policy.learner import Learner
+from groupthink.policy.settings import PolicySettings
+from groupthink.reward.judge import Judge
+from groupthink.reward.settings import RewardSettings
+from groupthink.rollout.generate import generate
+from groupthink.rollout.noise import mix
+from groupthink.rollout.open import open_engine
+from groupthink.rollout.settings import RolloutSettings
+from groupthink.task import open_task
+
+
+def main(spec: Spec) -> None:
+    turns = Turns()
+    keep_to_core(spec.core)
+    torch.set_num_threads(1)
+    rollout = RolloutSettings(group_size=spec.group_size, max_tokens=spec.max_tokens, processes=1)
+    policy = PolicySettings(
+        learning_rate=spec.learning_rate, warmup_steps=0, schedule="constant", kl=spec.kl, threads=1
+    )
+    tokenizer, model = load_tokenizer(spec.model), load_model(spec.model)
+    task = open_task("quadratics", spec.seed)
+    judge = Judge(RewardSettings(), task)
+    engine = open_engine(model, tokenizer, rollout, torch.device("cpu"))
+    learner = Learner(
+        model, load_model(spec.model), policy, total_steps=spec.steps, temperature=rollout.temperature, device="cpu"
+    )
+    engine.load(learner.weights)
+    sizes = model_sizes(model)
+
+    turns.answer(versions={"torch": torch.__version__, "transformers": transformers.__version__})
+    for step in range(spec.steps):
+        if not turns.asked():
+            break
+        phases = Phases()
+        problems = task.sample(step, spec.problems)
+        with phases("generate"):
+            groups = generate(engine, tokenizer, problems, rollout, mix(spec.seed, step))
+        scores = judge.score(groups)
+        with phases("learn"):
+            report = learner.update(assemble(groups, advantage(scores, AdvantageSettings())))
+        engine.load(learner.weights)
+        figures = phases.figures()
+
+        lengths = [[len(response) for response in group.responses] for group in groups]
+        prompts = [len(group.prompt_ids) for group in groups]
+        rewards = [score.value for group in scores for score in group]
+        turns.answer(
+            **figures,
+            prompt_tokens=sum(prompts),
+            tokens=sum(map(sum, lengths)),
+            longest=max(map(max, lengths)),
+            reward=sum(rewards) / len(rewards),
+            kl=report.metrics.get("kl"),
+            operations=step_operations(prompts, lengths, **sizes),
+            rates=product_rates(),
+        )
+    engine.close()
+
+
+if __name__ == "__main__":
+    main(Spec.from_json(sys.argv[1]))

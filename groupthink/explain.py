@@ -1,0 +1,135 @@
+"""The worked example of the project's first page, executed: one group, five steps, real rewards, a real update.
+
+The problem is x^2-5x+6=0 with three responses. A factors, and is right and concise; B uses the quadratic
+formula, and is right and verbose; C answers x = -5 ± 3 at once, and is wrong.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from groupthink.advantage import AdvantageSettings, advantage
+from groupthink.model.chat import encode_prompt
+from groupthink.model.loading import load_model, load_tokenizer
+from groupthink.model.packing import pack
+from groupthink.model.scoring import TokenScorer
+from groupthink.policy.assemble import assemble
+from groupthink.policy.learner import Learner
+from groupthink.policy.settings import PolicySettings
+from groupthink.records import Group, Problem, Response
+from groupthink.reward.judge import Judge
+from groupthink.reward.settings import RewardSettings
+from groupthink.task.quadratics import Quadratics
+
+PROBLEM = Problem(
+    id="quadratics/seed", task="quadratics", prompt="Solve x^2-5x+6=0", answer="x=2, x=3", info={"a": 1, "p": 2, "q": 3}
+)
+FORMULA = """\
+b*b=25 4c=24
+D=25-24=1=1*1
+(5-1)/2=4/2=2
+(5+1)/2=6/2=3
+check: 2+3=5 ok 2*3=6 ok
+"""
+RESPONSES = {
+    "A": "<think>b=-5 c=6\n1*6: 6+1=7 no\n2*3: 3+2=5 yes\n(x-2)(x-3)\n</think>x=2, x=3",
+    "B": f"<think>b=-5 c=6\n{FORMULA}wait, b=-5 c=6\n{FORMULA}</think>x=2, x=3",
+    "C": "<think></think>x=-8, x=-2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The five steps in figures; lists run over A, B, C. Log-probabilities are means per token, in nats."""
+
+    rewards: list[float]
+    mean: float
+    advantages: list[float]
+    logprob_before: list[float]
+    logprob_after: list[float]  # after the first update
+    kl: float  # mean k3 to the reference after the first update
+    parts: list[dict[str, float | None]]
+    held: list[float]  # mean k3 after each further update, held by KL
+    free: list[float]  # the same without the KL term
+
+
+def explain(learning_rate: float = 1e-5, further: int = 20) -> Explanation:
+    """Run the five steps on the worked example with the nano policy, then `further` updates with and without KL."""
+    tokenizer = load_tokenizer("nano")
+    group = _group(tokenizer)
+    scores = Judge(RewardSettings(), Quadratics()).score([group])
+    advantages_PG = advantage(scores, AdvantageSettings())
+    batch = assemble([group], advantages_PG)
+    settings = PolicySettings(learning_rate=learning_rate, warmup_steps=0, schedule="constant", kl=0.001, threads=1)
+
+    model = load_model("nano")
+    learner = Learner(model, load_model("nano"), settings, total_steps=1, temperature=1.0)
+    before, reference = _mean_logprobs(model, group), _token_logprobs(model, group)
+    learner.update(batch)
+    return Explanation(
+        rewards=[score.value for score in scores[0]],
+        mean=float(np.mean([score.value for score in scores[0]])),
+        advantages=advantages_PG[0].tolist(),
+        logprob_before=before,
+        logprob_after=_mean_logprobs(model, group),
+        kl=_kl(model, group, reference),
+        parts=[dict(score.parts) for score in scores[0]],
+        held=_drift(group, batch, replace(settings, kl=1.0), further, reference),
+        free=_drift(group, batch, replace(settings, kl=0.0), further, reference),
+    )
+
+
+def _group(tokenizer: Any) -> Group:
+    """The three responses as the nano policy would have sampled them: with its own log-probabilities."""
+    model = load_model("nano")
+    prompt_ids = encode_prompt(tokenizer, PROBLEM.prompt)
+    ids = [np.array([*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]) for text in RESPONSES.values()]
+    logprobs = _score(model, prompt_ids, ids)
+    responses = [
+        Response(
+            token_ids_T=ids_T,
+            sampled_T=np.ones(len(ids_T), bool),
+            logprobs_T=logprobs_T,
+            drawn_logprobs_T=logprobs_T,
+            versions_T=np.zeros(len(ids_T), np.int64),
+            text=text,
+            finish="stop",
+            seed=0,
+        )
+        for ids_T, logprobs_T, text in zip(ids, logprobs, RESPONSES.values(), strict=True)
+    ]
+    return Group(PROBLEM, prompt_ids, tuple(responses))
+
+
+def _score(model: Any, prompt_ids: np.ndarray, responses: list[np.ndarray]) -> list[np.ndarray]:
+    packed = pack([prompt_ids], responses, [0] * len(responses))
+    with torch.no_grad():
+        logprobs_M, _ = TokenScorer(model)(packed, 1.0)
+    return np.split(logprobs_M.numpy(), np.cumsum([len(ids) for ids in responses])[:-1])
+
+
+def _token_logprobs(model: Any, group: Group) -> list[np.ndarray]:
+    return _score(model, group.prompt_ids, [response.token_ids_T for response in group.responses])
+
+
+def _mean_logprobs(model: Any, group: Group) -> list[float]:
+    return [float(logprobs_T.mean()) for logprobs_T in _token_logprobs(model, group)]
+
+
+def _kl(model: Any, group: Group, reference: list[np.ndarray]) -> float:
+    """Mean k3 over the tokens of the group (Schulman; 2402.03300, eq. 4)."""
+    gaps = np.concatenate(reference) - np.concatenate(_token_logprobs(model, group))
+    return float(np.mean(np.exp(gaps) - gaps - 1))
+
+
+def _drift(group: Group, batch: Any, settings: PolicySettings, updates: int, reference: list[np.ndarray]) -> list[float]:
+    """How far the policy is from the reference after each of `updates` updates on the same group."""
+    model = load_model("nano")
+    learner = Learner(model, load_model("nano") if settings.kl else None, settings, updates, temperature=1.0)
+    drifts = []
+    for _ in range(updates):
+        learner.update(batch)
+        drifts.append(_kl(model, group, reference))
+    return drifts

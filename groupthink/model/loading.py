@@ -1,0 +1,68 @@
+"""Where a model lies, and how it is read: safetensors and JSON only, never code or pickles."""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from groupthink.model.attention import register_attention
+
+NANO = Path(__file__).parent.parent / "nano" / "model"
+
+
+def resolve(name: str | Path) -> Path | str:
+    """The folder that `name` stands for; a name that is no folder here is a hub id, returned as it is.
+
+    `name`: "nano" (the bundled model), a run directory (its final model, or else its newest complete
+    checkpoint), a checkpoint, or a folder in Hugging Face format. Raises ValueError for a folder
+    that holds no model.
+    """
+    if name == "nano":
+        return NANO
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        if isinstance(name, Path) or folder.is_absolute() or str(name).startswith(("~", ".")):
+            raise ValueError(
+                f"there is no folder {str(name)!r}: give a run, a checkpoint, a model's folder or a hub id"
+            )
+        return str(name)
+    checkpoints = sorted(folder.glob("checkpoints/step-*"), reverse=True)
+    for candidate in (folder, *(place / "model" for place in (folder, *checkpoints)), *checkpoints):
+        if (candidate / "config.json").is_file():
+            return candidate
+    raise ValueError(f"{str(name)!r} holds no model: neither config.json, model/, nor a complete checkpoint")
+
+
+def load_model(
+    name: str | Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> PreTrainedModel:
+    """A causal language model in evaluation mode (no dropout), with groupthink's attention.
+
+    Raises ValueError for an architecture that cannot take another attention function.
+    """
+    register_attention()
+    place = resolve(name)
+    model = AutoModelForCausalLM.from_pretrained(
+        place,
+        dtype=dtype,
+        attn_implementation="groupthink",
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=isinstance(place, Path),
+    )
+    return model.eval().to(device)
+
+
+def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer that lies with a model."""
+    place = resolve(name)
+    return AutoTokenizer.from_pretrained(place, trust_remote_code=False, local_files_only=isinstance(place, Path))
+
+
+def find_device() -> torch.device:
+    """The best device of this machine: cuda, mps, or else cpu."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")

@@ -1,0 +1,75 @@
+"""Sequences of different lengths as one row of tokens without padding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from groupthink.model.attention import Segments, make_segments
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Packed:
+    """Prompts, each held once, and then responses; a response's last token is a target but never an input.
+
+    The responses [7, 8] and [9] to the prompt [4, 5]:
+    Packed(token_ids_N=[4, 5, 7], position_ids_N=[0, 1, 2], segments=..., before_M=[1, 2, 1], targets_M=[7, 8, 9])
+    """
+
+    token_ids_N: Tensor  # int64
+    position_ids_N: Tensor  # int64; from 0 at the start of each prompt
+    segments: Segments
+    before_M: Tensor  # int64; the place in the pack of the token before each target
+    targets_M: Tensor  # int64; the tokens of the responses, one response after another
+
+    def to(self, device: str | torch.device) -> "Packed":
+        return Packed(
+            self.token_ids_N.to(device),
+            self.position_ids_N.to(device),
+            self.segments.to(device),
+            self.before_M.to(device),
+            self.targets_M.to(device),
+        )
+
+
+def pack(
+    prompts: Sequence[np.ndarray], responses: Sequence[np.ndarray], group_of_response: Sequence[int] | np.ndarray
+) -> Packed:
+    """Pack responses with the prompts of their groups. Prompts that no response asks for are left out.
+
+    Raises ValueError for an empty prompt: nothing would come before the first token of its responses.
+    """
+    tokens: list[np.ndarray] = []
+    positions: list[np.ndarray] = []
+    prompt_places: dict[int, np.ndarray] = {}
+    end = 0
+
+    def append(token_ids: np.ndarray, first_position: int) -> np.ndarray:
+        nonlocal end
+        tokens.append(token_ids)
+        positions.append(np.arange(first_position, first_position + len(token_ids)))
+        places = np.arange(end, end + len(token_ids))
+        end += len(token_ids)
+        return places
+
+    for group in sorted({int(group) for group in group_of_response}):
+        if not len(prompts[group]):
+            raise ValueError(f"prompt {group} has no tokens: a response must follow at least one")
+        prompt_places[group] = append(prompts[group], 0)
+    sequences, before = [], []
+    for response, group in zip(responses, group_of_response, strict=True):
+        assert len(response), "a response has at least one token"
+        prompt = prompt_places[int(group)]
+        places = np.concatenate([prompt, append(response[:-1], len(prompt))])
+        sequences.append(torch.from_numpy(places))
+        before.append(places[len(prompt) - 1 :])
+    assert sequences, "there is nothing to pack"
+    return Packed(
+        _tensor(tokens), _tensor(positions), make_segments(sequences, end), _tensor(before), _tensor(responses)
+    )
+
+
+def _tensor(parts: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.concatenate(parts).astype(np.int64, copy=False))

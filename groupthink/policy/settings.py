@@ -1,0 +1,43 @@
+"""The table [policy] of a recipe."""
+
+from dataclasses import dataclass
+
+from groupthink.policy.schedule import SCHEDULES
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """How the policy learns from a batch."""
+
+    learning_rate: float = 3e-4  # AdamW's, at its highest
+    warmup_steps: int = 5  # steps over which the learning rate rises to that
+    schedule: str = "linear"  # how it falls afterwards: "linear", "cosine", or "constant" (not at all)
+    final_share: float = 0.1  # the share of it that is left at the last step
+    beta1: float = 0.9  # AdamW's memory of gradients
+    beta2: float = 0.99  # AdamW's memory of their squares
+    weight_decay: float = 0.0  # for matrices; norms and biases are never decayed
+    max_grad_norm: float = 1.0  # gradients longer than this are scaled down to it
+    clip_low: float = 0.2  # the importance ratio earns nothing below 1 - clip_low (R1's 10: no bound) ...
+    clip_high: float = 0.2  # ... and nothing above 1 + clip_high
+    kl: float = 0.001  # weight of the KL divergence to the reference in the loss; 0: no reference is loaded
+    minibatches: int = 1  # updates made in one pass over a batch
+    epochs: int = 1  # passes over a batch
+    micro_batch_tokens: int = 16384  # tokens computed at a time; bounds memory, does not change the gradient
+    threads: int = 0  # of the processor, while learning; 0: as many as there are cores
+    traced_groups: int = 1  # groups of a step whose change in log-probability is measured
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "max_grad_norm"):
+            self._require(name, getattr(self, name) > 0, "set it above 0")
+        self._require("final_share", 0 <= self.final_share <= 1, "set it between 0 and 1")
+        for name in ("beta1", "beta2"):
+            self._require(name, 0 <= getattr(self, name) < 1, "set it to at least 0 and below 1")
+        for name in ("warmup_steps", "weight_decay", "clip_low", "clip_high", "kl", "threads", "traced_groups"):
+            self._require(name, getattr(self, name) >= 0, "set it to at least 0")
+        for name in ("minibatches", "epochs", "micro_batch_tokens"):
+            self._require(name, getattr(self, name) >= 1, "set it to at least 1")
+        self._require("schedule", self.schedule in SCHEDULES, f"choose one of {', '.join(SCHEDULES)}")
+
+    def _require(self, name: str, holds: bool, cure: str) -> None:
+        if not holds:
+            raise ValueError(f"policy.{name} is {getattr(self, name)!r}: {cure}")

@@ -1,0 +1,217 @@
+"""What a run is asked to do: the whole configuration, from TOML, checked.
+
+A recipe is a few settings and, one level deep, the tables of the rooms. Each table is a frozen dataclass
+that lives beside the room that it configures.
+"""
+
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import tomli_w
+
+from groupthink.advantage import AdvantageSettings
+from groupthink.nearest import nearest
+from groupthink.policy.settings import PolicySettings
+from groupthink.reward.settings import RewardSettings
+from groupthink.rollout.settings import RolloutSettings
+from groupthink.stage.settings import EvaluateSettings, SftSettings
+from groupthink.task.settings import TaskSettings
+
+STAGES = ("grpo", "sft")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A run's settings, every one of them with a default."""
+
+    stage: str = "grpo"  # what a step is: grpo, or sft (learn from demonstrations)
+    model: str = "nano"  # nano, a run, a checkpoint, a local folder or a hub id
+    steps: int = 120
+    seed: int = 0
+    checkpoint_every: int = 40  # steps
+    task: TaskSettings = field(default_factory=TaskSettings)
+    rollout: RolloutSettings = field(default_factory=RolloutSettings)
+    reward: RewardSettings = field(default_factory=RewardSettings)
+    advantage: AdvantageSettings = field(default_factory=AdvantageSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+    sft: SftSettings = field(default_factory=SftSettings)
+
+    def __post_init__(self) -> None:
+        if self.stage not in STAGES:
+            raise ValueError(f"stage is {self.stage!r}: choose one of {', '.join(STAGES)}")
+        if self.steps < 0:
+            raise ValueError(f"steps is {self.steps}: it cannot be negative")
+        if self.checkpoint_every < 1:
+            raise ValueError(f"checkpoint_every is {self.checkpoint_every}: at least 1 step lies between checkpoints")
+        if self.stage == "grpo" and self.rollout.group_size < 2:
+            raise ValueError(
+                f"rollout.group_size is {self.rollout.group_size}: a group of one has no average to differ from; "
+                "take at least 2"
+            )
+
+
+def load_recipe(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in the TOML file `path` (None: the packaged `nano.toml`), with `key=value` words on top.
+
+    Raises FileNotFoundError where there is no such file, and ValueError for anything in it that is not a
+    setting, or not of its type, or not sensible.
+    """
+    if path is None:
+        text = files("groupthink").joinpath("recipes/nano.toml").read_text(encoding="utf-8")
+    elif not Path(path).is_file():
+        raise FileNotFoundError(f"no recipe at {path}")
+    else:
+        text = Path(path).read_text(encoding="utf-8")
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path or 'nano.toml'} is not TOML: {error}") from None
+    for word in overrides:
+        _override(given, word)
+    return _build(given)
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML, every default written out; a setting of None is left out."""
+    return tomli_w.dumps(recipe_table(recipe))
+
+
+def recipe_table(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as a TOML table: what `dump_recipe` writes."""
+    table = asdict(recipe)
+    for inner in table.values():
+        if isinstance(inner, dict):
+            inner.update(inner.pop(FUNCTIONS, {}))
+    return _without_none(table)
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """Every setting by its full name, such as `policy.learning_rate`."""
+    flat: dict[str, Any] = {}
+    for name, value in recipe_table(recipe).items():
+        flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def describe_step(recipe: Recipe) -> str:
+    """In plain words, what one step of this recipe does."""
+    if recipe.stage == "sft":
+        return f"A step: {recipe.sft.examples_per_step} demonstrations, from which the model is updated once."
+    problems, group_size, tokens = recipe.task.problems_per_step, recipe.rollout.group_size, recipe.rollout.max_tokens
+    responses = problems * group_size
+    updates = recipe.policy.minibatches * recipe.policy.epochs
+    return (
+        f"A step: {problems} problems x {group_size} responses = {responses} responses of at most {tokens} tokens "
+        f"({responses * tokens:,} at most), from which the policy is updated {_times(updates)}."
+    )
+
+
+FUNCTIONS = "functions"
+"""The field that takes the keys with a colon: `"rewards.py:short" = 0.1` weighs a function of the user's own."""
+
+TABLES: dict[str, Any] = {name: kind for name, kind in get_type_hints(Recipe).items() if is_dataclass(kind)}
+
+
+def _build(given: Mapping[str, Any]) -> Recipe:
+    hints = get_type_hints(Recipe)
+    arguments: dict[str, Any] = {}
+    for key, value in given.items():
+        if key in TABLES:
+            if not isinstance(value, dict):
+                raise ValueError(f"{key} is a table, not a setting: write [{key}] and its settings below it")
+            arguments[key] = _build_table(key, value)
+        elif key in hints:
+            arguments[key] = _checked(key, value, hints[key])
+        elif isinstance(value, dict):
+            raise ValueError(f"unknown table [{key}]: did you mean [{nearest(key, TABLES)}]?")
+        else:
+            raise _unknown(key)
+    return Recipe(**arguments)
+
+
+def _build_table(table: str, given: Mapping[str, Any]) -> Any:
+    hints = get_type_hints(TABLES[table])
+    arguments: dict[str, Any] = {}
+    functions: dict[str, float] = {}
+    for key, value in given.items():
+        name = f"{table}.{key}"
+        if FUNCTIONS in hints and ":" in key:
+            functions[key] = _checked(name, value, float)
+        elif key in hints and key != FUNCTIONS:
+            arguments[key] = _checked(name, value, hints[key])
+        else:
+            raise _unknown(name)
+    return TABLES[table](**arguments, **({FUNCTIONS: functions} if functions else {}))
+
+
+def _checked(name: str, value: Any, kind: Any) -> Any:
+    """`value` as `kind`: an int will do for a float, a list becomes a tuple; anything else is refused."""
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise ValueError(f"{name} is {value}: expected a finite number")
+        return float(value)
+    if get_origin(kind) in (tuple, list) and isinstance(value, list):
+        return tuple(_checked(name, item, get_args(kind)[0]) for item in value)
+    if isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise ValueError(f"{name} is {value!r}: expected {_in_words(kind)}")
+
+
+def _in_words(kind: Any) -> str:
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    if get_origin(kind) in (tuple, list):
+        return f"a list, each item {_in_words(get_args(kind)[0])}"
+    return words[kind]
+
+
+def _override(given: dict[str, Any], word: str) -> None:
+    """Set one `key=value` word in `given`."""
+    name, sign, text = (part.strip() for part in word.partition("="))
+    if not name or not sign:
+        raise ValueError(f"{word!r} is not a setting: write key=value, such as steps=400")
+    table, dot, key = name.partition(".")
+    if not dot:
+        given[name] = _value(text)
+    elif isinstance(given.setdefault(table, {}), dict):
+        given[table][key.strip("\"'")] = _value(text)
+    else:
+        raise _unknown(name)
+
+
+def _value(text: str) -> Any:
+    """TOML where it is TOML; else the words themselves, so that `model=nano` needs no quotes."""
+    try:
+        read = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return read["value"] if read.keys() == {"value"} else text
+
+
+def _unknown(name: str) -> ValueError:
+    return ValueError(f"unknown setting {name}: did you mean {nearest(name, _names())}?")
+
+
+def _names() -> Iterator[str]:
+    for name in get_type_hints(Recipe):
+        if name not in TABLES:
+            yield name
+    for table, kind in TABLES.items():
+        yield from (f"{table}.{setting.name}" for setting in fields(kind) if setting.name != FUNCTIONS)
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None
+    }
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")

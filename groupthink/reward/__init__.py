@@ -1,0 +1,1 @@
+"""Step 2: a reward for each response, by rules."""

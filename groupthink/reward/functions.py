@@ -1,0 +1,107 @@
+"""Rewards that other people wrote: plain Python functions, found by name and wrapped into one form.
+
+    def f(problem, response) -> float | None            for each response
+    def f(group) -> list[float | None]                  for a whole group: its one parameter is named `group`
+
+Either may be `async`. None means that this reward does not count for this response.
+"""
+
+import asyncio
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import math
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from numbers import Real
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from groupthink.records import Group
+
+Reward = Callable[[Group], Awaitable[list[float | None]]]
+"""A value, or None, for each response of a group."""
+
+
+def load_function(name: str) -> Callable[..., Any]:
+    """The function called `module:function` or `file.py:function`; a file is relative to the working folder."""
+    place, _, attribute = name.rpartition(":")
+    module = _load_file(name, Path(place)) if place.endswith(".py") else _load_module(name, place)
+    function = getattr(module, attribute, None)
+    if not callable(function):
+        raise ValueError(f"reward {name}: there is no function {attribute!r} in {place}")
+    return function
+
+
+def as_reward(function: Callable[..., Any], name: str) -> Reward:
+    """`function`, plain or async, of a response or of a group, as a reward whose values are checked."""
+    takes_group = "group" in inspect.signature(function).parameters
+
+    async def reward(group: Group) -> list[float | None]:
+        if takes_group:
+            values = await _awaited(function(group))
+            _check_length(values, name, group)
+        else:
+            calls = [_awaited(function(group.problem, response)) for response in group.responses]
+            values = await asyncio.gather(*calls)
+        return [_checked(value, name, group, place) for place, value in enumerate(values)]
+
+    return reward
+
+
+async def _awaited(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
+
+
+def _check_length(values: object, name: str, group: Group) -> None:
+    if not isinstance(values, Sequence | np.ndarray):
+        raise ValueError(f"reward {name} gave {type(values).__name__} for a group: return a list of numbers or None")
+    if len(values) != len(group.responses):
+        raise ValueError(
+            f"reward {name} gave {len(values)} values for the {len(group.responses)} responses "
+            f"to problem {group.problem.id}: return one for each response, in order"
+        )
+
+
+def _checked(value: object, name: str, group: Group, place: int) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, Real | np.bool_) and math.isfinite(value):
+        return float(value)
+    raise ValueError(
+        f"reward {name} gave {value!r} for response {place} to problem {group.problem.id}: "
+        "return a finite number, or None where this reward does not count"
+    )
+
+
+def _load_module(name: str, place: str) -> ModuleType:
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+            raise  # the module is there; something that it imports is not
+        raise ValueError(
+            f"reward {name}: no module {place!r} is installed; for a file of your own write 'file.py:function'"
+        ) from error
+
+
+def _load_file(name: str, path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ValueError(f"reward {name}: there is no file {path.absolute()}")
+    path = path.resolve()
+    # Two files of one name, or a file named as a library is, must not stand in for each other.
+    key = f"groupthink_reward_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(key, path)
+    assert spec is not None and spec.loader is not None, "a .py file has a loader"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[key] = module  # dataclasses and pickle look a module up by its name
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[key]
+        raise
+    return module

@@ -1,0 +1,1 @@
+"""Step 1: several responses to each problem."""

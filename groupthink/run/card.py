@@ -1,0 +1,92 @@
+"""The card of a trained model: what it is, how it was made, and the figures."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from groupthink.recipe import Recipe, describe_step, dump_recipe
+from groupthink.run.files import write_text
+
+EVALUATIONS = ("before", "after")
+
+
+def write_card(folder: Path, recipe: Recipe, figures: Mapping[str, Any]) -> None:
+    """Write `README.md` into the folder of a model.
+
+    `figures`: the evaluations `before` and `after`, where they were made, as `groupthink eval --json` prints them.
+    """
+    write_text(folder / "README.md", model_card(folder.resolve().parent.name, recipe, figures))
+
+
+def model_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:
+    """A model card in Hugging Face's form."""
+    found = {when: figures[when] for when in EVALUATIONS if when in figures}
+    parts = [
+        _front_matter(name, recipe, found),
+        f"# {name}\n",
+        f"Made from `{recipe.model}` with groupthink "
+        f"in {recipe.steps} steps of `{recipe.stage}` on the task `{recipe.task.name}`. {describe_step(recipe)}\n",
+        _accuracy(found),
+        _HOW_TO_LOAD,
+        f"## Recipe\n\n```toml\n{dump_recipe(recipe)}```\n",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _front_matter(name: str, recipe: Recipe, found: Mapping[str, Any]) -> str:
+    lines = ["---", "library_name: transformers", "pipeline_tag: text-generation", "tags:"]
+    lines += [f"- {tag}" for tag in ("groupthink", "reasoning", recipe.stage)]
+    if "/" in recipe.model and not Path(recipe.model).exists():
+        lines.append(f"base_model: {recipe.model}")
+    if "after" in found:
+        lines += [
+            "model-index:",
+            f"- name: {_quoted(name)}",
+            "  results:",
+            "  - task: {type: text-generation}",
+            f"    dataset: {{name: {_quoted(recipe.task.name)}, type: {_quoted(recipe.task.name)}}}",
+            "    metrics:",
+            f"    - {{type: pass@1, value: {found['after']['pass@1']:.4f}}}",
+        ]
+    return "\n".join([*lines, "---", ""])
+
+
+def _quoted(text: str) -> str:
+    """A string that YAML reads as it is: JSON's and TOML's basic strings are YAML's, too."""
+    return tomli_w.dumps({"text": text}).partition("=")[2].strip()
+
+
+def _accuracy(found: Mapping[str, Any]) -> str:
+    if not found:
+        return ""
+    lines = [
+        "## Accuracy on held-out problems\n",
+        "| | pass@1 (95 % interval) | greedy | maj@k | pass@k | problems | k |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {when} | {one['pass@1']:.1%} ({one['pass@1_low']:.1%} to {one['pass@1_high']:.1%}) | {one['greedy']:.1%} "
+        f"| {one['maj@k']:.1%} | {one['pass@k']:.1%} | {one['problems']} | {one['samples']} |"
+        for when, one in found.items()
+    ]
+    return "\n".join([*lines, "", "Sampled at temperature 1. The intervals resample problems.\n"])
+
+
+_HOW_TO_LOAD = """\
+## How to load
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
+model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")
+prompt = tokenizer.apply_chat_template(
+    [{"role": "user", "content": "Solve x^2-5x+6=0"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+)
+print(tokenizer.decode(model.generate(**prompt, max_new_tokens=200, do_sample=True)[0]))
+```
+
+or `groupthink eval path/to/this/folder`.
+"""

@@ -1,0 +1,212 @@
+"""A run: its directory, and the only code that writes there."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from groupthink.recipe import Recipe, dump_recipe, load_recipe, settings_of
+from groupthink.records import Batch, Group, Report, Score
+from groupthink.run import checkpoints
+from groupthink.run.files import is_empty, remove_unfinished, write_file, write_text
+from groupthink.run.lines import append_line, read_lines, replace_lines
+from groupthink.run.metrics import step_metrics, timed
+from groupthink.run.printable import storable
+from groupthink.run.rollouts import rollout_table
+
+MAY_CHANGE = frozenset({"steps", "checkpoint_every"})
+"""What a resumed run may set anew: how far it goes, not what its steps are."""
+
+
+class Evaluation(NamedTuple):
+    """What an evaluation left: its figures, and a row for each response."""
+
+    figures: dict[str, Any]
+    rows: list[dict[str, Any]]
+
+
+class Run:
+    """One training run. `recipe` is what it does, `path` where; open one with `create` or `resume`."""
+
+    def __init__(self, path: Path, recipe: Recipe, first_step: int):
+        self.path = path
+        self.recipe = recipe
+        self._first_step = first_step
+
+    @classmethod
+    def create(cls, path: Path | str, recipe: Recipe) -> "Run":
+        """Begin a run in a directory that is new or empty.
+
+        Raises FileExistsError where something is there already.
+        """
+        path = Path(path)
+        if path.exists() and not (path.is_dir() and is_empty(path)):
+            raise FileExistsError(f"{path} is there already: go on with it by --resume, or name another with --run")
+        path.mkdir(parents=True, exist_ok=True)
+        write_text(path / "recipe.toml", dump_recipe(recipe))
+        run = cls(path, recipe, 0)
+        run.event("started", steps=recipe.steps)
+        return run
+
+    @classmethod
+    def resume(cls, path: Path | str, overrides: Sequence[str] = ()) -> "Run":
+        """Go on with the run in `path`, by its own recipe, from its newest complete checkpoint.
+
+        What lies beyond that checkpoint is removed: it will be made again. Raises FileNotFoundError
+        where there is no run, and ValueError where it has finished (unless `steps` extends it) or where
+        `overrides` would change what its steps are.
+        """
+        path = Path(path)
+        if not (path / "recipe.toml").is_file():
+            raise FileNotFoundError(f"there is no run in {path} to resume: without --resume one is begun")
+        old = load_recipe(path / "recipe.toml")
+        recipe = load_recipe(path / "recipe.toml", overrides)
+        _refuse_changes(old, recipe)
+        finished = (path / "summary.json").exists()
+        if finished and recipe.steps <= old.steps:
+            raise ValueError(
+                f"the run in {path} has finished its {old.steps} steps: extend it with steps={old.steps * 2}"
+            )
+        newest = checkpoints.latest_checkpoint(path / "checkpoints")
+        done = checkpoints.step_of(newest) if newest else 0
+        if recipe.steps < done:
+            raise ValueError(f"steps={recipe.steps}: the run in {path} has already done {done} steps")
+        _truncate(path, done, closing=done == recipe.steps == old.steps)
+        if recipe != old:
+            write_text(path / "recipe.toml", dump_recipe(recipe))
+        run = cls(path, recipe, done)
+        run.event("resumed", step=done, steps=recipe.steps)
+        return run
+
+    def settle(self, recipe: Recipe) -> None:
+        """Write down what was measured at the first start (workers, threads): a resume takes the same."""
+        if recipe != self.recipe:
+            write_text(self.path / "recipe.toml", dump_recipe(recipe))
+            self.recipe = recipe
+
+    def remaining_steps(self) -> range:
+        """The steps to do, counted from 0: as many as the newest checkpoint has behind it are done."""
+        return range(self._first_step, self.recipe.steps)
+
+    def record(
+        self,
+        step: int,
+        groups: Sequence[Group],
+        scores: Sequence[Sequence[Score]],
+        advantages_PG: np.ndarray,
+        batch: Batch,
+        report: Report,
+        timings: Mapping[str, float],
+    ) -> dict[str, float]:
+        """Write every response of a step, and one line of its figures, which are returned.
+
+        `timings` are seconds by phase.
+        """
+        table = rollout_table(groups, scores, advantages_PG, batch, report)
+        directory = self.path / "rollouts"
+        directory.mkdir(exist_ok=True)
+        _write_table(directory / f"step-{step:06d}.parquet", table)
+        return self.record_metrics(step, step_metrics(groups, scores, report), timings)
+
+    def record_metrics(self, step: int, metrics: Mapping[str, float], timings: Mapping[str, float]) -> dict[str, float]:
+        """Write one line of the figures of a step, and return it."""
+        line = {"step": step, **metrics, **timed(timings)}
+        append_line(self.path / "metrics.jsonl", line)
+        return line
+
+    def checkpoint(self, done: int, write: Callable[[Path], None]) -> Path:
+        """Keep the state after `done` steps, which `write` puts into a directory."""
+        path = checkpoints.write_checkpoint(self.path / "checkpoints", done, write)
+        self.event("checkpoint", step=done)
+        return path
+
+    def latest_checkpoint(self) -> Path | None:
+        """The newest complete checkpoint, verified; a damaged one is named and passed over."""
+        return checkpoints.latest_checkpoint(self.path / "checkpoints")
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Note that something happened, and when (seconds since 1970)."""
+        append_line(self.path / "events.jsonl", {"event": kind, "time": time.time(), **fields})
+
+    def write_evaluation(self, name: str, rows: Sequence[Mapping[str, Any]], figures: Mapping[str, Any]) -> None:
+        """Keep an evaluation: "before", "after", or "step-000050" after 50 steps."""
+        table = pa.Table.from_pylist([{key: _storable(value) for key, value in row.items()} for row in rows])
+        place = self._evaluation(name)
+        place.parent.mkdir(exist_ok=True)
+        _write_table(place.with_suffix(".parquet"), table)
+        write_text(place, json.dumps(figures, indent=1))  # last: it says that all is there
+
+    def has_evaluation(self, name: str) -> bool:
+        """Whether an evaluation was written, wholly."""
+        return self._evaluation(name).exists()
+
+    def read_evaluation(self, name: str) -> Evaluation:
+        """An evaluation that was written. Raises FileNotFoundError where it was not."""
+        place = self._evaluation(name)
+        if not place.exists():
+            raise FileNotFoundError(f"the run in {self.path} has no evaluation {name!r}")
+        rows = parquet.read_table(place.with_suffix(".parquet")).to_pylist()
+        return Evaluation(json.loads(place.read_text(encoding="utf-8")), rows)
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Say that all is done, and what came of it."""
+        write_text(self.path / "summary.json", json.dumps(summary, indent=1))
+        self.event("finished", step=self.recipe.steps)
+
+    def _evaluation(self, name: str) -> Path:
+        return self.path / "evaluations" / f"{name}.json"
+
+
+def free_directory(name: str, below: Path = Path("runs")) -> Path:
+    """runs/NAME, or NAME-2, NAME-3, ...: the first that is not taken."""
+    path, count = below / name, 1
+    while path.exists():
+        count += 1
+        path = below / f"{name}-{count}"
+    return path
+
+
+def _refuse_changes(old: Recipe, new: Recipe) -> None:
+    before, after = settings_of(old), settings_of(new)
+    changes = [
+        f"{name}: {before.get(name, 'unset')} -> {after.get(name, 'unset')}"
+        for name in {**before, **after}
+        if before.get(name) != after.get(name) and name not in MAY_CHANGE
+    ]
+    if changes:
+        raise ValueError(
+            "a resumed run keeps its recipe, and these would change what its steps are:\n  "
+            + "\n  ".join(changes)
+            + "\nleave them out, or begin another run with --run"
+        )
+
+
+def _truncate(path: Path, done: int, closing: bool) -> None:
+    """Remove what lies beyond `done` steps. `closing`: all steps are done, so what closes the run may stay."""
+    remove_unfinished(path)
+    checkpoints.drop_beyond(path / "checkpoints", done)
+    replace_lines(path / "metrics.jsonl", [line for line in read_lines(path / "metrics.jsonl") if line["step"] < done])
+    replace_lines(path / "events.jsonl", read_lines(path / "events.jsonl"))
+    for file in (path / "rollouts").glob("step-*.parquet"):
+        if checkpoints.step_of(file) >= done:
+            file.unlink()
+    for file in (path / "evaluations").glob("step-*"):
+        if checkpoints.step_of(file) > done:
+            file.unlink()
+    if not closing:
+        (path / "summary.json").unlink(missing_ok=True)
+        for file in (path / "evaluations").glob("after.*"):
+            file.unlink()
+
+
+def _storable(value: Any) -> Any:
+    return storable(value) if isinstance(value, str) else value
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    write_file(path, lambda aside: parquet.write_table(table, aside, compression="zstd"))

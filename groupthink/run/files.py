@@ -1,0 +1,80 @@
+"""Files that are whole or not there, whatever kills the process that writes them."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+ASIDE = ".writing-"
+"""Begins the names of files and directories that are not whole yet; a reader never looks at them."""
+
+
+def write_file(path: Path, write: Callable[[Path], None]) -> None:
+    """`write` makes the file aside; it takes its name only when all of it is on the disk."""
+    aside = path.with_name(ASIDE + path.name)
+    write(aside)
+    sync(aside)
+    os.replace(aside, path)
+    sync(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    write_file(path, lambda aside: _put(aside, text))
+
+
+def _put(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_directory(path: Path, write: Callable[[Path], None]) -> None:
+    """`write` fills a directory aside; it takes its name only when all of it is on the disk.
+
+    `path` must not be there. Where `write` fails, nothing is left behind.
+    """
+    aside = path.with_name(ASIDE + path.name)
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        write(aside)
+        for inner in [*aside.rglob("*"), aside]:
+            sync(inner)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    os.replace(aside, path)
+    sync(path.parent)
+
+
+def remove_directory(path: Path) -> None:
+    """Take the name away first, so that a half-removed directory is never read as a damaged one."""
+    aside = path.with_name(ASIDE + path.name)
+    shutil.rmtree(aside, ignore_errors=True)
+    os.replace(path, aside)
+    shutil.rmtree(aside)
+
+
+def is_empty(directory: Path) -> bool:
+    """Whether nothing, or nothing whole, is in a directory."""
+    return all(path.name.startswith(ASIDE) for path in directory.iterdir())
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Remove what a killed process left half-written anywhere below `directory`."""
+    for left in sorted(directory.rglob(ASIDE + "*")):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)  # it may have gone with its directory
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or a directory's list of names, is on the disk."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:  # Windows opens no directories
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,61 @@
+"""The figures of a step, by TRL's names where TRL has one."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from groupthink.records import Group, Report, Score
+from groupthink.run.lines import Line, read_lines
+
+Metrics = dict[str, float]
+
+
+def read_metrics(path: Path) -> list[Line]:
+    """The lines of a run's metrics.jsonl; a run may be writing it."""
+    return read_lines(path)
+
+
+def step_metrics(groups: Sequence[Group], scores: Sequence[Sequence[Score]], report: Report) -> Metrics:
+    """Figures of the rewards and the responses; those of the learner come from its report."""
+    return {**reward_metrics(scores), **length_metrics(groups), **report.metrics}
+
+
+def reward_metrics(scores: Sequence[Sequence[Score]]) -> Metrics:
+    """`reward_std` is the mean over groups of the sample standard deviation, as in TRL."""
+    rewards_PG = np.array([[score.value for score in group] for group in scores])
+    best_PG = np.array([[score.parts.get("accuracy") == 1 for score in group] for group in scores])
+    dead_P = (rewards_PG == rewards_PG[:, :1]).all(axis=1)
+    metrics: Metrics = {
+        "reward": float(rewards_PG.mean()),
+        "reward_std": float(rewards_PG.std(axis=1, ddof=1).mean()) if rewards_PG.shape[1] > 1 else 0.0,
+        "frac_reward_zero_std": float(dead_P.mean()),
+        "frac_all_right": float((dead_P & best_PG.all(axis=1)).mean()),
+        "frac_all_wrong": float((dead_P & ~best_PG.any(axis=1)).mean()),
+    }
+    for name in dict.fromkeys(name for group in scores for score in group for name in score.parts):
+        given = [score.parts.get(name) for group in scores for score in group]
+        values = np.array([value for value in given if value is not None])
+        if len(values):
+            metrics[f"rewards/{name}/mean"] = float(values.mean())
+            metrics[f"rewards/{name}/std"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    return metrics
+
+
+def length_metrics(groups: Sequence[Group]) -> Metrics:
+    """Lengths in tokens, end of sequence included; `clipped_ratio` is the share cut at `max_tokens`."""
+    responses = [response for group in groups for response in group.responses]
+    lengths_B = np.array([len(response) for response in responses])
+    ended_B = np.array([response.finish == "stop" for response in responses])
+    return {
+        "completions/mean_length": float(lengths_B.mean()),
+        "completions/min_length": float(lengths_B.min()),
+        "completions/max_length": float(lengths_B.max()),
+        "completions/clipped_ratio": float(1 - ended_B.mean()),
+        "completions/mean_terminated_length": float(lengths_B[ended_B].mean()) if ended_B.any() else 0.0,
+    }
+
+
+def timed(timings: Mapping[str, float]) -> Metrics:
+    """Seconds by phase: the only figures in which two runs of one recipe differ."""
+    return {f"time/{phase}": seconds for phase, seconds in timings.items()}

@@ -1,0 +1,24 @@
+"""Where steps are composed. `train` runs the stage that a recipe asks for, from wherever its run stands."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # a recipe is composed of this room's settings, among others, and a run holds a recipe
+    from groupthink.run.directory import Run
+    from groupthink.run.terminal import View
+
+
+def train(run: "Run", view: "View") -> dict[str, Any]:
+    """Run the stage of `run.recipe` to its end and return its closing figures."""
+    return _stage(run.recipe.stage)(run, view)
+
+
+def _stage(kind: str) -> Callable[["Run", "View"], dict[str, Any]]:
+    if kind == "grpo":
+        from groupthink.stage.grpo import train_by_grpo
+
+        return train_by_grpo
+    assert kind == "sft", kind  # the recipe knows no other
+    from groupthink.stage.sft import train_by_sft
+
+    return train_by_sft

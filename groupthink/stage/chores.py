@@ -1,0 +1,38 @@
+"""What is done every n steps, after a step was recorded."""
+
+from collections.abc import Callable
+
+from groupthink.run.directory import Run
+from groupthink.run.terminal import View
+from groupthink.stage.evaluate import evaluate_run
+from groupthink.stage.workshop import Workshop
+
+Chore = Callable[[int], None]
+"""Takes the number of steps done."""
+
+
+def chores_of(run: Run, shop: Workshop, view: View) -> list[Chore]:
+    """Evaluation, where the recipe asks for it, then the checkpoint: a resume finds both or neither."""
+    return [evaluation(run, shop, view), checkpoint(run, shop)]
+
+
+def checkpoint(run: Run, shop: Workshop) -> Chore:
+    """Every `checkpoint_every` steps and after the last one."""
+    recipe = run.recipe
+
+    def chore(done: int) -> None:
+        if done % recipe.checkpoint_every == 0 or done == recipe.steps:
+            run.checkpoint(done, shop.learner.save)
+
+    return chore
+
+
+def evaluation(run: Run, shop: Workshop, view: View) -> Chore:
+    """Every `evaluate.every` steps; the one after the last step is the run's closing evaluation."""
+    recipe = run.recipe
+
+    def chore(done: int) -> None:
+        if recipe.evaluate.every and done % recipe.evaluate.every == 0 and done < recipe.steps:
+            evaluate_run(run, shop, view, f"step-{done:06d}", recipe.evaluate.samples)
+
+    return chore

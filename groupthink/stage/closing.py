@@ -1,0 +1,95 @@
+"""What a run says at its end: before against after, in figures and in one problem's chains."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from groupthink.stage.statistics import interval
+
+Row = dict[str, Any]
+
+
+Evaluated = tuple[dict[str, Any], Sequence[Row]]
+"""The figures of an evaluation, and its rows: one for each response."""
+
+
+def closing_figures(before: Evaluated, after: Evaluated) -> dict[str, Any]:
+    """The figures of both evaluations, and the gain over the better of the base's greedy and cool decoding.
+
+    The gain is paired by problem; its interval is the 95 % bootstrap over problems.
+    """
+    (figures_before, rows_before), (figures_after, rows_after) = before, after
+    rates_after = _rates(rows_after, "sampled")
+    base = {"greedy": _rates(rows_before, "greedy"), "temperature 0.5": _rates(rows_before, "cool")}
+    best = max(base, key=lambda name: np.mean(list(base[name].values()) or [0.0]))
+    gains_P = np.array([rates_after[problem] - base[best][problem] for problem in rates_after])
+    low, high = interval(gains_P)
+    return {
+        "before": figures_before,
+        "after": figures_after,
+        "base_best": {"decoding": best, "accuracy": float(np.mean(list(base[best].values())))},
+        "gain": {"mean": float(gains_P.mean()), "low": low, "high": high},
+    }
+
+
+def _rates(rows: Sequence[Row], kind: str) -> dict[str, float]:
+    """The share of right responses of one kind, by problem."""
+    right: dict[str, list[bool]] = {}
+    for row in rows:
+        if row["kind"] == kind:
+            right.setdefault(row["problem"], []).append(row["right"])
+    return {problem: float(np.mean(values)) for problem, values in right.items()}
+
+
+def closing_lines(figures: dict[str, Any]) -> list[str]:
+    """The figures in plain lines for a terminal."""
+    before, after = figures["before"], figures["after"]
+    best, gain = figures["base_best"], figures["gain"]
+    lines = [
+        f"Held-out problems: {after['problems']}, none of whose root pairs was ever trained on",
+        "",
+        f"{'':24}{'before':>20}{'after':>20}",
+        _line("pass@1", *(f"{it['pass@1']:.1%} [{it['pass@1_low']:.0%}, {it['pass@1_high']:.0%}]" for it in (before, after))),
+        _line("greedy", f"{before['greedy']:.1%}", f"{after['greedy']:.1%}"),
+        _line(f"maj@{before['samples']}, maj@{after['samples']}", f"{before['maj@k']:.1%}", f"{after['maj@k']:.1%}"),
+        _line(f"pass@{before['samples']}, pass@{after['samples']}", f"{before['pass@k']:.1%}", f"{after['pass@k']:.1%}"),
+        _line("lenient", f"{before['lenient']:.1%}", f"{after['lenient']:.1%}"),
+        _line("tokens a response", f"{before['length']:.0f}", f"{after['length']:.0f}"),
+        "",
+        f"Against the base at its best ({best['decoding']}, {best['accuracy']:.1%}), paired by problem: "
+        f"{gain['mean']:+.1%} [{gain['low']:+.1%}, {gain['high']:+.1%}]",
+    ]
+    names = list(dict.fromkeys([*after["traits"], *before["traits"]]))
+    if names:
+        lines += ["", f"{'how it reasons':24}{'before':>20}{'after':>20}   (share of responses, and how many are right)"]
+        lines += [_line(name, _trait(before, name), _trait(after, name)) for name in names]
+    return lines
+
+
+def _line(name: str, before: str, after: str) -> str:
+    return f"{name:24}{before:>20}{after:>20}"
+
+
+def _trait(figures: dict[str, Any], name: str) -> str:
+    found = figures["traits"].get(name)
+    return f"{found['share']:.0%}, {found['accuracy']:.0%} right" if found else "-"
+
+
+def chains_to_show(rows_before: Sequence[Row], rows_after: Sequence[Row]) -> tuple[Row, Row]:
+    """One problem's first chain before, wrong if there is such a problem, and its first right one after."""
+    first_before = _first(rows_before)
+    right_after = {row["problem"]: row for row in reversed(rows_after) if row["kind"] == "sampled" and row["right"]}
+    for problem, row in first_before.items():
+        if not row["right"] and problem in right_after:
+            return row, right_after[problem]
+    problem = next(iter(first_before))
+    return first_before[problem], _first(rows_after)[problem]
+
+
+def _first(rows: Sequence[Row]) -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    for row in rows:
+        if row["kind"] == "sampled":
+            found.setdefault(row["problem"], row)
+    return found

@@ -1,0 +1,155 @@
+"""Evaluation: the loop's first two steps on held-out problems, and what they say of the model."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from groupthink.records import Group, Problem, Response
+from groupthink.rollout.engine import Engine, Sampling
+from groupthink.rollout.generate import generate
+from groupthink.rollout.noise import mix
+from groupthink.run.directory import Run
+from groupthink.run.terminal import View
+from groupthink.stage.statistics import interval, majority_right, pass_at_k
+from groupthink.stage.workshop import Workshop
+from groupthink.task import Task
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """One response of an evaluation. `right` is strict: the format is kept and the answer is right."""
+
+    problem: Problem
+    response: Response
+    right: bool
+    lenient: bool  # right roots come last in the text, in whatever form
+    extracted: str | None
+    traits: frozenset[str]
+
+
+def _graded(task: Task, group: Group, response: Response) -> Graded:
+    problem = group.problem
+    answer = task.verify(problem, response.answer or "")
+    traits = task.traits(response.reasoning) if hasattr(task, "traits") else frozenset[str]()
+    return Graded(
+        problem=problem,
+        response=response,
+        right=answer.right and response.chain.well_formed and response.finish == "stop",
+        lenient=task.verify(problem, response.text, lenient=True).right,
+        extracted=answer.extracted,
+        traits=traits,
+    )
+
+
+def summarise(sampled: Sequence[Sequence[Graded]], greedy: Sequence[Sequence[Graded]]) -> dict[str, Any]:
+    """The figures of an evaluation, as `groupthink eval --json` prints them."""
+    right_PC = np.array([[one.right for one in row] for row in sampled], dtype=float)
+    low, high = interval(right_PC.mean(axis=1))
+    every = [one for row in sampled for one in row]
+    votes = [majority_right([one.extracted for one in row], [one.right for one in row]) for row in sampled]
+    return {
+        "pass@1": float(right_PC.mean()),
+        "pass@1_low": low,
+        "pass@1_high": high,
+        "pass@k": pass_at_k(right_PC, right_PC.shape[1]),
+        "maj@k": float(np.mean(votes)),
+        "greedy": float(np.mean([one.right for row in greedy for one in row])),
+        "lenient": float(np.mean([one.lenient for one in every])),
+        "problems": right_PC.shape[0],
+        "samples": right_PC.shape[1],
+        "length": float(np.mean([len(one.response) for one in every])),
+        "truncated": float(np.mean([one.response.finish == "length" for one in every])),
+        "traits": trait_figures(every),
+    }
+
+
+def trait_figures(graded: Sequence[Graded]) -> dict[str, dict[str, float]]:
+    """For each trait of a chain (a method, checking, going back): how often it occurs, how often it is right."""
+    seen = Counter(trait for one in graded for trait in one.traits)
+    right = Counter(trait for one in graded for trait in one.traits if one.right)
+    return {
+        trait: {"share": count / len(graded), "accuracy": right[trait] / count} for trait, count in seen.most_common()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was found, and every response behind it. Lists run over problems, then samples."""
+
+    figures: dict[str, Any]
+    sampled: list[list[Graded]]
+    greedy: list[list[Graded]]
+    cool: list[list[Graded]]  # at temperature 0.5; empty where that was not asked for
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a response, for a table."""
+        kinds = {"sampled": self.sampled, "greedy": self.greedy, "cool": self.cool}
+        return [_row(kind, one) for kind, table in kinds.items() for row in table for one in row]
+
+
+def _row(kind: str, one: Graded) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "problem": one.problem.id,
+        "prompt": str(one.problem.prompt),
+        "expected": one.problem.answer,
+        "text": one.response.text,
+        "extracted": one.extracted,
+        "right": one.right,
+        "lenient": one.lenient,
+        "length": len(one.response),
+        "finish": one.response.finish,
+        "traits": sorted(one.traits),
+    }
+
+
+def evaluate(
+    engine: Engine,
+    tokenizer: Any,
+    task: Task,
+    *,
+    problems: int,
+    samples: int,
+    max_tokens: int,
+    temperature: float = 1.0,
+    seed: int = 0,
+    cool_samples: int = 0,
+) -> Evaluation:
+    """Sample and decode greedily on held-out problems; `cool_samples` more of each at temperature 0.5."""
+    held_out = task.held_out(problems)
+
+    def graded(n: int, temperature: float) -> list[list[Graded]]:
+        sampling = Sampling(max_tokens=max_tokens, temperature=temperature, n=n)
+        groups = generate(engine, tokenizer, held_out, sampling, mix(seed, "evaluate", temperature))
+        return [[_graded(task, group, response) for response in group.responses] for group in groups]
+
+    sampled, greedy = graded(samples, temperature), graded(1, 0.0)
+    cool = graded(cool_samples, 0.5) if cool_samples else []
+    return Evaluation(summarise(sampled, greedy), sampled, greedy, cool)
+
+
+def pass_rates(graded: Sequence[Sequence[Graded]]) -> np.ndarray:
+    """The share of right responses for each problem, float64 [P]."""
+    return np.array([np.mean([one.right for one in row]) for row in graded])
+
+
+def evaluate_run(run: Run, shop: Workshop, view: View, name: str, samples: int, cool_samples: int = 0) -> None:
+    """Evaluate the policy of a run as it stands and keep the result under `name`, unless it is there already."""
+    recipe = run.recipe
+    if run.has_evaluation(name):
+        return
+    view.note(f"evaluating on {recipe.evaluate.problems} held-out problems ({name})")
+    found = evaluate(
+        shop.engine,
+        shop.tokenizer,
+        shop.task,
+        problems=recipe.evaluate.problems,
+        samples=samples,
+        max_tokens=recipe.rollout.max_tokens,
+        seed=recipe.seed,
+        cool_samples=cool_samples,
+    )
+    run.write_evaluation(name, found.rows(), found.figures)
+    view.evaluated(name, found.figures)

@@ -1,0 +1,41 @@
+"""Settings of the stages themselves: the tables [evaluate] and [sft] of a recipe."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateSettings:
+    """[evaluate]: held-out problems, before, after and, if asked for, during a run."""
+
+    problems: int = 200  # held-out problems
+    samples: int = 4  # responses to each, at temperature 1
+    base_samples: int = 16  # responses to each for the model before training: maj@k and pass@k are its ceiling
+    every: int = 0  # steps between evaluations during the run; 0: only before and after
+
+    def __post_init__(self) -> None:
+        for name in ("problems", "samples", "base_samples"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"evaluate.{name} must be at least 1, not {getattr(self, name)}")
+        if self.every < 0:
+            raise ValueError(f"evaluate.every must be 0 or more steps, not {self.every}")
+
+
+@dataclass(frozen=True, slots=True)
+class SftSettings:
+    """[sft]: supervised fine-tuning on a task's own demonstrations. Optimizer settings are in [policy]."""
+
+    tasks: tuple[str, ...] = ("quadratics", "arithmetic")  # where demonstrations come from
+    shares: tuple[float, ...] = (0.85, 0.15)  # how often each of them is drawn
+    examples_per_step: int = 64  # demonstrations a step
+    from_scratch: bool = False  # take only the architecture and the tokenizer of `model`, not its weights
+    careful_share: float = 1.0  # this share of the steps, from the first on, sees flawless work; the rest haste
+    hasty_share: float = 1.0  # after that, this share of a step's demonstrations is hasty
+
+    def __post_init__(self) -> None:
+        if len(self.tasks) != len(self.shares):
+            raise ValueError(f"sft.shares needs a share for each of sft.tasks {list(self.tasks)}, not {list(self.shares)}")
+        if self.examples_per_step < 1:
+            raise ValueError(f"sft.examples_per_step must be at least 1, not {self.examples_per_step}")
+        for name in ("careful_share", "hasty_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"sft.{name} must lie in 0 to 1, not {getattr(self, name)}")

@@ -1,0 +1,92 @@
+"""Supervised fine-tuning on demonstrations: the learner's path, with imitation in place of the surrogate."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from groupthink.model.chat import encode_prompt
+from groupthink.records import Batch, Prompt
+from groupthink.run.directory import Run
+from groupthink.run.terminal import View
+from groupthink.stage.chores import checkpoint
+from groupthink.stage.clock import Clock
+from groupthink.stage.evaluate import evaluate_run
+from groupthink.stage.publish import publish
+from groupthink.stage.settings import SftSettings
+from groupthink.stage.workshop import Workshop, open_workshop
+from groupthink.task import Task, open_task
+
+Demonstration = tuple[Prompt, str]
+"""A prompt, and a response to imitate."""
+
+
+def demonstrations(tasks: Sequence[Task], settings: SftSettings, seed: int, step: int, steps: int) -> list[Demonstration]:
+    """What is shown in one of `steps` steps: a function of (seed, step) alone."""
+    first = step * settings.examples_per_step
+    haste = 0.0 if step < settings.careful_share * steps else settings.hasty_share
+    return [
+        _demonstration(tasks, settings.shares, haste, random.Random(f"{seed}/sft/{index}"), index)
+        for index in range(first, first + settings.examples_per_step)
+    ]
+
+
+def _demonstration(
+    tasks: Sequence[Task], shares: Sequence[float], haste: float, draw: random.Random, index: int
+) -> Demonstration:
+    (task,) = draw.choices(tasks, shares)
+    (problem,) = task.sample(index, 1)
+    return problem.prompt, task.demonstrate(problem, careful=draw.random() >= haste)
+
+
+def encode(tokenizer: Any, shown: Sequence[Demonstration]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Token ids of the prompts and of the responses, which end with the end of sequence."""
+    prompts = [encode_prompt(tokenizer, prompt) for prompt, _ in shown]
+    responses = [
+        np.array([*tokenizer.encode(response, add_special_tokens=False), tokenizer.eos_token_id]) for _, response in shown
+    ]
+    return prompts, responses
+
+
+def imitation_batch(prompts: Sequence[np.ndarray], responses: Sequence[np.ndarray]) -> Batch:
+    """A batch in which every response token weighs the same: the loss is a mean over all tokens of the step."""
+    lengths = [len(response) for response in responses]
+    tokens = sum(lengths)
+    return Batch(
+        prompts=tuple(prompts),
+        group_B=np.arange(len(responses)),
+        starts=np.concatenate([[0], np.cumsum(lengths)]),
+        token_ids_M=np.concatenate(responses),
+        old_logprobs_M=np.zeros(tokens, np.float32),
+        advantages_M=np.ones(tokens, np.float32),
+        weights_M=np.full(tokens, 1 / tokens, np.float32),
+    )
+
+
+def train_by_sft(run: Run, view: View) -> dict[str, Any]:
+    """Imitate demonstrations, evaluate on the recipe's task, and publish the model with what was found."""
+    recipe = run.recipe
+    with open_workshop(run) as shop:
+        sft(run, shop, view)
+        shop.engine.load(shop.learner.weights)
+        evaluate_run(run, shop, view, "after", recipe.evaluate.base_samples, cool_samples=recipe.evaluate.samples)
+        figures = {"after": run.read_evaluation("after").figures}
+        publish(run, shop.learner, shop.tokenizer, figures)
+    return figures
+
+
+def sft(run: Run, shop: Workshop, view: View) -> None:
+    """Every remaining step of `run`."""
+    recipe = run.recipe
+    tasks = [open_task(name, recipe.seed) for name in recipe.sft.tasks]
+    save = checkpoint(run, shop)
+    for step in run.remaining_steps():
+        clock = Clock()
+        with clock("demonstrate"):
+            shown = demonstrations(tasks, recipe.sft, recipe.seed, step, recipe.steps)
+            batch = imitation_batch(*encode(shop.tokenizer, shown))
+        with clock("learn"):
+            report = shop.learner.update(batch)
+        view.stepped(run.record_metrics(step, report.metrics, clock.seconds))
+        save(step + 1)

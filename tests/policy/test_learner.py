@@ -1,0 +1,257 @@
+"""The learner against a plain, padded reference, and against itself."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from groupthink.policy.assemble import assemble
+from groupthink.policy.learner import Learner
+from groupthink.policy.optimizer import load_optimizer, save_optimizer
+from groupthink.policy.settings import PolicySettings
+
+TEMPERATURE = 0.7
+SETTINGS = PolicySettings(kl=0.1, max_grad_norm=1e9, threads=1)
+
+
+def make_learner(model, reference=None, settings=SETTINGS, **changes):
+    settings = dataclasses.replace(settings, **changes)
+    return Learner(model, reference, settings, total_steps=10, temperature=TEMPERATURE)
+
+
+def gradients_of(learner, batch) -> list[dict[str, torch.Tensor]]:
+    """The gradient that each optimizer step of an update is made with."""
+    seen = []
+
+    def keep(*_):
+        seen.append({name: parameter.grad.clone() for name, parameter in learner.parameters.items()})
+
+    learner.optimizer.register_step_pre_hook(keep)
+    learner.update(batch)
+    return seen
+
+
+def assert_close(found, expected, tolerance):
+    for name, gradient in expected.items():
+        assert (found[name] - gradient).norm() <= tolerance * gradient.norm() + 1e-14, name
+
+
+def plain_logprobs(model, batch):
+    """Padded on the right, by transformers' own eager attention and mask, every logit held."""
+    spans = [batch.token_ids_M[batch.starts[b] : batch.starts[b + 1]] for b in range(len(batch.group_B))]
+    rows = [np.concatenate([batch.prompts[group], span]) for group, span in zip(batch.group_B, spans, strict=True)]
+    longest = max(map(len, rows))
+    ids = torch.tensor(np.array([np.pad(row, (0, longest - len(row))) for row in rows]))
+    mask = torch.tensor(np.array([np.arange(longest) < len(row) for row in rows])).long()
+    logprobs = (model(ids, attention_mask=mask).logits / TEMPERATURE).log_softmax(-1)
+    return [
+        logprobs[b, len(row) - len(span) - 1 : len(row) - 1].gather(1, torch.tensor(span)[:, None])[:, 0]
+        for b, (row, span) in enumerate(zip(rows, spans, strict=True))
+    ]
+
+
+def plain_gradient(model, reference, batch, kl):
+    """GRPO's loss as the paper writes it: a mean over responses of means over their sampled tokens."""
+    with torch.no_grad():
+        references = plain_logprobs(reference, batch)
+    total = 0.0
+    for b, (logprobs, reference_logprobs) in enumerate(zip(plain_logprobs(model, batch), references, strict=True)):
+        tokens = slice(batch.starts[b], batch.starts[b + 1])
+        sampled = torch.tensor(batch.weights_M[tokens] > 0)
+        advantage = float(batch.advantages_M[batch.starts[b]])
+        ratio = (logprobs - torch.tensor(batch.old_logprobs_M[tokens])).exp()[sampled]
+        gain = torch.minimum(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage)
+        log_ratio = (reference_logprobs - logprobs)[sampled]
+        total = total - (gain - kl * (log_ratio.exp() - log_ratio - 1)).mean()
+    (total / len(batch.group_B)).backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+@pytest.mark.parametrize("micro_batch_tokens", [1, 40, 16384])
+def test_gradient_equals_a_padded_plain_reference(make_model, batch, micro_batch_tokens, float64_throughout):
+    """In float64; the responses hold the pad token, whose embedding `padding_idx` would leave without a gradient."""
+    plain = [make_model(seed, attention="eager", pad=None, dtype=torch.float64) for seed in (0, 1)]
+    expected = plain_gradient(*plain, batch, kl=0.1)
+    model, reference = (make_model(seed, dtype=torch.float64) for seed in (0, 1))
+    learner = make_learner(model, reference, micro_batch_tokens=micro_batch_tokens)
+    [found] = gradients_of(learner, batch)
+    assert expected["model.embed_tokens.weight"][0].norm() > 1e-3
+    assert_close(found, expected, 1e-6)
+
+
+def test_skipping_dead_groups_changes_no_gradient(make_model, batch, float64_throughout):
+    plain = [make_model(0, attention="eager", pad=None, dtype=torch.float64) for _ in range(2)]
+    expected = plain_gradient(*plain, batch, kl=0.0)
+    learner = make_learner(make_model(0, dtype=torch.float64), kl=0.0)
+    [found] = gradients_of(learner, batch)
+    assert_close(found, expected, 1e-6)
+
+
+def test_dead_groups_are_not_computed_without_kl_and_are_with_it(make_model, batch):
+    dead_M = np.repeat(batch.group_B == 1, np.diff(batch.starts))
+    without = make_learner(make_model(), kl=0.0).update(batch)
+    assert (np.isnan(without.learner_logprobs_M) == dead_M).all()
+    assert without.reference_logprobs_M is None and "kl" not in without.metrics
+    report = make_learner(make_model(), make_model()).update(batch)
+    assert np.isfinite(report.learner_logprobs_M).all() and np.isfinite(report.reference_logprobs_M).all()
+
+
+def test_the_mean_of_the_minibatches_gradients_is_the_batchs(make_model, batch, float64_throughout):
+    [whole] = gradients_of(make_learner(make_model(dtype=torch.float64), kl=0.0), batch)
+    still = make_learner(make_model(dtype=torch.float64), kl=0.0, minibatches=3, learning_rate=1e-300)
+    parts = gradients_of(still, batch)
+    assert len(parts) == 3
+    assert_close({name: sum(part[name] for part in parts) / 3 for name in whole}, whole, 1e-9)
+
+
+def on_policy(batch, logprobs_M):
+    return dataclasses.replace(batch, old_logprobs_M=logprobs_M)
+
+
+def test_ratio_is_one_at_the_first_update_and_the_learners_column_is_the_forward_pass(make_model, batch):
+    model = make_model()
+    with torch.no_grad():
+        plain = torch.cat(plain_logprobs(make_model(attention="eager"), batch)).numpy()
+    first = make_learner(model, make_model()).update(batch)
+    np.testing.assert_allclose(first.learner_logprobs_M, plain, atol=1e-5)
+    again = make_learner(make_model(), make_model()).update(on_policy(batch, first.learner_logprobs_M))
+    assert again.metrics["ratio/max"] == 1.0
+    assert again.metrics["sampling/sampling_logp_difference/max"] == 0.0
+    assert again.metrics["clip_ratio/region_mean"] == 0.0 and not again.clipped_M.any()
+    assert again.metrics["kl"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_metrics_by_hand(make_model, batch):
+    report = make_learner(make_model(), make_model(1)).update(batch)
+    sampled = batch.weights_M > 0
+    ratio = np.exp(report.learner_logprobs_M - batch.old_logprobs_M)[sampled]
+    advantages = batch.advantages_M[sampled]
+    low, high = (ratio < 0.8) & (advantages < 0), (ratio > 1.2) & (advantages > 0)
+    log_ratio = (report.reference_logprobs_M - report.learner_logprobs_M)[sampled]
+    divergence = np.exp(log_ratio) - log_ratio - 1
+    metrics = report.metrics
+    assert metrics["clip_ratio/low_mean"] == pytest.approx(low.mean())
+    assert metrics["clip_ratio/high_mean"] == pytest.approx(high.mean())
+    assert metrics["clip_ratio/region_mean"] == pytest.approx((low | high).mean())
+    assert (report.clipped_M[sampled] == (low | high)).all()
+    assert metrics["ratio/max"] == pytest.approx(ratio.max(), rel=1e-5)
+    assert metrics["kl"] == pytest.approx(divergence.mean(), rel=1e-4)
+    assert metrics["entropy"] == pytest.approx(report.entropies_M[sampled].mean(), rel=1e-5)
+    assert metrics["sampling/sampling_logp_difference/mean"] == pytest.approx(
+        np.abs(report.learner_logprobs_M - batch.old_logprobs_M)[sampled].mean(), rel=1e-5
+    )
+    gain = np.minimum(ratio * advantages, ratio.clip(0.8, 1.2) * advantages)
+    loss = (batch.weights_M[sampled] * (0.1 * divergence - gain)).sum()
+    assert metrics["loss"] == pytest.approx(loss, rel=1e-3, abs=1e-6)
+    assert metrics["learning_rate"] == pytest.approx(3e-4 / 5)
+    assert metrics["num_tokens"] == len(batch.token_ids_M) and metrics["skipped_updates"] == 0
+
+
+def test_change_is_measured_on_the_first_live_groups(make_model, batch):
+    model = make_model()
+    report = make_learner(model, kl=0.0, learning_rate=1e-3).update(batch)
+    with torch.no_grad():
+        after, before = (
+            torch.cat(plain_logprobs(make_model(attention="eager") if fresh else model, batch)).numpy()
+            for fresh in (False, True)
+        )
+    traced_M = np.repeat(batch.group_B == 0, np.diff(batch.starts))
+    assert (np.isfinite(report.change_M) == traced_M).all()
+    np.testing.assert_allclose(report.change_M[traced_M], (after - before)[traced_M], atol=1e-5)
+    gain = (report.change_M * batch.advantages_M * batch.weights_M)[traced_M].sum()
+    assert gain > 0, "the update went against the advantages"
+
+
+def test_before_is_before_any_update_of_the_batch(make_model, batch):
+    settings = {"kl": 0.0, "minibatches": 3, "epochs": 2, "traced_groups": 2, "learning_rate": 1e-3}
+    model = make_model()
+    report = make_learner(model, **settings).update(batch)
+    with torch.no_grad():
+        after = torch.cat(plain_logprobs(model, batch)).numpy()
+        before = torch.cat(plain_logprobs(make_model(attention="eager"), batch)).numpy()
+    traced_M = np.isfinite(report.change_M)
+    assert traced_M.sum() == sum(np.diff(batch.starts)[batch.group_B != 1])
+    np.testing.assert_allclose(report.change_M[traced_M], (after - before)[traced_M], atol=1e-5)
+
+
+def test_weights_share_the_models_tensors(make_model, batch):
+    learner = make_learner(make_model(), kl=0.0)
+    weights = learner.weights
+    assert weights.version == 0 and "lm_head.weight" in weights.tensors
+    before = weights.tensors["model.norm.weight"].clone()
+    learner.update(batch)
+    assert learner.weights.version == 1
+    assert not torch.equal(weights.tensors["model.norm.weight"], before)
+
+
+def batches(make_groups, count):
+    draw = np.random.default_rng(5)
+    return [assemble(make_groups(seed), draw.normal(size=(3, 4))) for seed in range(count)]
+
+
+@pytest.mark.parametrize("stop", [0, 2])
+def test_restored_it_goes_on_bit_for_bit(make_model, make_groups, tmp_path, stop):
+    every = batches(make_groups, 5)
+    settings = {"minibatches": 3, "epochs": 2, "weight_decay": 0.01, "max_grad_norm": 0.5}
+    through = make_learner(make_model(), make_model(), **settings)
+    straight = [through.update(batch).metrics for batch in every]
+
+    first = make_learner(make_model(), make_model(), **settings)
+    for batch in every[:stop]:
+        first.update(batch)
+    first.save(tmp_path)
+    second = make_learner(make_model(3), make_model(), **settings)
+    second.update(every[3])  # must leave nothing behind
+    second.restore(tmp_path)
+    assert [second.update(batch).metrics for batch in every[stop:]] == straight[stop:]
+    for name, parameter in through.parameters.items():
+        assert torch.equal(parameter, second.parameters[name]), name
+
+
+def test_a_checkpoint_is_safetensors_and_json_only(make_model, batch, tmp_path):
+    learner = make_learner(make_model(), kl=0.0)
+    learner.update(batch)
+    learner.save(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors", ".json"}
+
+
+def test_another_models_checkpoint_is_refused(make_model, tmp_path):
+    make_learner(make_model(), kl=0.0).save(tmp_path)
+    with pytest.raises(ValueError, match="holds another model"):
+        make_learner(make_model(layers=1), kl=0.0).restore(tmp_path)
+
+
+def test_another_models_optimizer_is_refused(make_model, batch, tmp_path):
+    learner = make_learner(make_model(), kl=0.0)
+    learner.update(batch)
+    save_optimizer(tmp_path / "state.safetensors", learner.optimizer, learner.parameters)
+    fewer = dict(list(learner.parameters.items())[1:])
+    with pytest.raises(ValueError, match="holds the state of another model"):
+        load_optimizer(tmp_path / "state.safetensors", learner.optimizer, fewer)
+
+
+def test_an_update_that_is_not_finite_is_skipped_and_the_third_halts(make_model, batch):
+    poisoned = dataclasses.replace(batch, advantages_M=np.full_like(batch.advantages_M, np.nan))
+    learner = make_learner(make_model(), kl=0.0)
+    learner.update(batch)
+    before = {name: parameter.clone() for name, parameter in learner.parameters.items()}
+    assert learner.update(poisoned).metrics["skipped_updates"] == 1
+    assert learner.update(poisoned).metrics["skipped_updates"] == 2
+    assert all(torch.equal(parameter, before[name]) for name, parameter in learner.parameters.items())
+    with pytest.raises(FloatingPointError, match="3 updates in a row"):
+        learner.update(poisoned)
+
+
+def test_a_batch_of_dead_groups_computes_nothing_and_is_an_update_like_any_other(make_model, batch):
+    dead = dataclasses.replace(batch, advantages_M=np.zeros_like(batch.advantages_M))
+    learner = make_learner(make_model(), kl=0.0)
+    report = learner.update(dead)
+    assert np.isnan(report.learner_logprobs_M).all() and np.isnan(report.change_M).all()
+    assert report.metrics["loss"] == 0 and report.metrics["grad_norm"] == 0
+    assert learner.steps == 1
+
+
+def test_kl_without_a_reference_is_refused(make_model):
+    with pytest.raises(ValueError, match=r"set policy.kl=0"):
+        make_learner(make_model(), None)

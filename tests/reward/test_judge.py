@@ -1,0 +1,66 @@
+import dataclasses
+import itertools
+
+import pytest
+
+from groupthink.reward.judge import Judge, weighted_sum
+from groupthink.reward.settings import RewardSettings
+from groupthink.task.quadratics import Quadratics
+
+
+def judge_with(tmp_path, source: str, weight: float = 0.1) -> tuple[Judge, str]:
+    (tmp_path / "mine.py").write_text(source)
+    name = f"{tmp_path / 'mine.py'}:f"
+    return Judge(RewardSettings(functions={name: weight}), Quadratics()), name
+
+
+def test_the_seeds_three_responses_earn_exactly_its_rewards(group):
+    [scores] = Judge(RewardSettings(), Quadratics()).score([group])
+    assert [score.value for score in scores] == [1.0, 0.8, 0.2]
+    assert [dict(score.parts) for score in scores] == [
+        {"accuracy": 1.0, "format": 1.0, "brevity": 1.0},
+        {"accuracy": 1.0, "format": 1.0, "brevity": 0.0},
+        {"accuracy": 0.0, "format": 1.0, "brevity": 0.0},
+    ]
+    assert [score.extracted for score in scores] == ["x=2, x=3", "x=2, x=3", "x=-8, x=-2"]
+    assert "x=2, x=3" in scores[2].note
+
+
+def test_the_value_does_not_depend_on_the_order_of_the_parts():
+    weights = {"accuracy": 0.6, "format": 0.2, "brevity": 0.2, "other": 0.1}
+    parts = {"accuracy": 1.0, "format": 1.0, "brevity": 1.0, "other": 0.3}
+    orders = [dict(order) for order in itertools.permutations(parts.items())]
+    assert {weighted_sum(order, weights) for order in orders} == {1.03}
+
+
+def test_scores_stand_in_the_order_of_groups_and_responses(group):
+    turned = dataclasses.replace(group, responses=group.responses[::-1])
+    scores = Judge(RewardSettings(), Quadratics()).score([group, turned])
+    assert [[score.value for score in row] for row in scores] == [[1.0, 0.8, 0.2], [0.2, 0.8, 1.0]]
+
+
+def test_a_prompt_that_opens_the_chain(group, respond):
+    inside = dataclasses.replace(group, responses=(respond("2*3=6</think>x=2, x=3"), respond("2*3=6 x=2, x=3")))
+    [closed, unclosed] = Judge(RewardSettings(), Quadratics(), opened=True).score([inside])[0]
+    assert closed.value == 1.0
+    assert (unclosed.value, unclosed.note) == (0.0, "no answer")
+
+
+def test_functions_are_weighed_and_recorded(group, tmp_path):
+    judge, name = judge_with(tmp_path, "def f(problem, response):\n    return len(response) / 40\n")
+    [scores] = judge.score([group])
+    assert [score.parts[name] for score in scores] == [1.0, 5.0, 1.0]
+    assert [score.value for score in scores] == pytest.approx([1.1, 1.3, 0.3])
+
+
+def test_none_does_not_count_and_the_other_weights_stay(group, tmp_path):
+    judge, name = judge_with(tmp_path, "def f(problem, response):\n    return None\n")
+    [scores] = judge.score([group])
+    assert [score.parts[name] for score in scores] == [None, None, None]
+    assert [score.value for score in scores] == [1.0, 0.8, 0.2]
+
+
+def test_nan_is_an_error(group, tmp_path):
+    judge, _ = judge_with(tmp_path, "def f(problem, response):\n    return float('nan')\n")
+    with pytest.raises(ValueError, match="gave nan for response 0 to problem quadratics/0/0"):
+        judge.score([group])

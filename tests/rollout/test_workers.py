@@ -1,0 +1,176 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from groupthink.nano.tokenizer import build_tokenizer
+from groupthink.records import Weights
+from groupthink.rollout.engine import Sampling
+from groupthink.rollout.open import open_engine
+from groupthink.rollout.settings import RolloutSettings
+from groupthink.rollout.torch_engine import TorchEngine
+from groupthink.rollout.workers import WorkerEngine, Workers
+from tests.tiny import tiny
+
+PROMPTS = [np.array(prompt) for prompt in ([5, 9, 33], [4] * 12 + [7], [88, 2, 3, 5, 70, 71], [50])]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def shared_engine():
+    engine = open_engine(tiny("qwen3"), build_tokenizer(), RolloutSettings(processes=2), CPU)
+    yield engine
+    engine.close()
+
+
+def rollout(engine, prompts=PROMPTS, order=None):
+    handles = [engine.submit(prompt, Sampling(20, n=3), seed=i) for i, prompt in enumerate(prompts)]
+    results = {i: handles[i].result() for i in order or range(len(handles))}
+    return [results[i] for i in range(len(handles))]
+
+
+def assert_same(groups, others):
+    for group, other in zip(groups, others, strict=True):
+        for one, two in zip(group, other, strict=True):
+            assert one.token_ids_T.tolist() == two.token_ids_T.tolist()
+            assert (one.text, one.finish, one.seed) == (two.text, two.finish, two.seed)
+            assert one.versions_T.tolist() == two.versions_T.tolist()
+            np.testing.assert_allclose(one.logprobs_T, two.logprobs_T, atol=5e-5)
+
+
+def test_two_processes_draw_what_one_draws(shared_engine):
+    assert isinstance(shared_engine, WorkerEngine)
+    expected = rollout(TorchEngine(tiny("qwen3"), build_tokenizer()))
+    assert_same(rollout(shared_engine), expected)
+    assert_same(rollout(shared_engine, order=[3, 0, 2, 1]), expected)
+
+
+def test_every_bit_is_the_same_the_next_time(shared_engine):
+    for group, other in zip(rollout(shared_engine), rollout(shared_engine), strict=True):
+        for one, two in zip(group, other, strict=True):
+            assert one.logprobs_T.tobytes() == two.logprobs_T.tobytes()
+
+
+def test_weights_reach_every_process(shared_engine):
+    other = tiny("qwen3", seed=1)
+    expected_engine = TorchEngine(other, build_tokenizer())
+    expected_engine.load(Weights(3, dict(other.named_parameters())))
+    shared_engine.load(Weights(2, {name: p * 2 for name, p in other.named_parameters()}))  # nothing is drawn from it
+    shared_engine.load(Weights(3, dict(other.named_parameters())))
+    assert_same(rollout(shared_engine), rollout(expected_engine))
+    shared_engine.load(Weights(0, dict(tiny("qwen3").named_parameters())))
+
+
+def test_a_second_batch_may_be_asked_for_before_the_first_is_taken(shared_engine):
+    sampling = Sampling(10)
+    first = [shared_engine.submit(prompt, sampling, seed=1) for prompt in PROMPTS]
+    first[0].result()
+    second = [shared_engine.submit(prompt, sampling, seed=2) for prompt in PROMPTS]
+    second[3].cancel()
+    assert all(handle.result() for handle in second[:3])
+    assert [sum(map(len, handle.result())) for handle in first]
+    with pytest.raises(RuntimeError, match="cancelled"):
+        second[3].result()
+
+
+def test_handles_of_every_process_stream(shared_engine):
+    handles = [shared_engine.submit(prompt, Sampling(10, n=2), seed=1) for prompt in PROMPTS[:2]]
+    for handle in handles:
+        told = {0: [], 1: []}
+        for j, new_ids in handle:
+            told[j] += new_ids
+        assert [told[j] for j in (0, 1)] == [response.token_ids_T.tolist() for response in handle.result()]
+
+
+def test_a_prompt_that_a_worker_could_not_answer_is_refused_at_once(shared_engine):
+    shared_engine.submit(PROMPTS[0], Sampling(1), seed=0)
+    with pytest.raises(ValueError, match="context"):
+        shared_engine.submit(np.arange(300) % 100, Sampling(1), seed=0)
+    shared_engine.rest()
+
+
+def test_a_worker_that_died_is_named():
+    engine = open_engine(tiny("qwen3"), build_tokenizer(), RolloutSettings(processes=2), CPU)
+    try:
+        process = engine.workers.processes[0]
+        process.kill()
+        with pytest.raises(RuntimeError, match=rf"worker 1 \(process {process.pid}\) died with exit code -9"):
+            rollout(engine)
+    finally:
+        engine.close()
+
+
+def test_a_worker_that_hangs_is_named(monkeypatch):
+    workers = Workers(1)
+    try:
+        os.kill(workers.processes[0].pid, signal.SIGSTOP)
+        heard = time.monotonic()
+        assert workers.receive(0, heard) is None
+        with pytest.raises(RuntimeError, match="worker 1 .* silent for 300 s"):
+            workers.receive(0, heard - 301)
+    finally:
+        os.kill(workers.processes[0].pid, signal.SIGCONT)
+        workers.close()
+
+
+def test_a_worker_that_failed_tells_why():
+    workers = Workers(1)
+    try:
+        workers.send(0, ("nonsense",))
+        deadline = time.monotonic() + 60
+        with pytest.raises(RuntimeError, match="worker 1 .* failed:\n.*Traceback"):
+            while time.monotonic() < deadline:
+                workers.receive(0, time.monotonic())
+                workers.wait(0, 0.1)
+    finally:
+        workers.close()
+
+
+PARENT = """
+import time
+from groupthink.rollout.workers import Workers
+if __name__ == "__main__":
+    workers = Workers(2)
+    print(*(process.pid for process in workers.processes), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_workers_vanish_when_their_parent_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment)
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(pids) == 2 and all(is_running(pid) for pid in pids)
+    time.sleep(0.5)  # one may be importing, and another waiting for a message
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 30
+    while any(is_running(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(is_running(pid) for pid in pids)
+
+
+def is_running(pid):
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")
+
+
+def test_started_workers_must_be_as_many_as_the_recipe_says():
+    workers = Workers(1)
+    try:
+        with pytest.raises(ValueError, match="needs 2"):
+            open_engine(tiny("qwen3"), build_tokenizer(), RolloutSettings(processes=3), CPU, workers=workers)
+    finally:
+        workers.close()
+
+
+def test_one_process_needs_no_workers():
+    assert type(open_engine(tiny("qwen3"), build_tokenizer(), RolloutSettings(processes=1), CPU)) is TorchEngine

@@ -1,0 +1,27 @@
+import yaml
+
+from groupthink.recipe import load_recipe
+from groupthink.run.card import model_card, write_card
+
+BEFORE = {"pass@1": 0.2, "pass@1_low": 0.1, "pass@1_high": 0.3, "greedy": 0.3, "maj@k": 0.5, "pass@k": 0.9}
+BEFORE |= {"problems": 200, "samples": 16}
+AFTER = BEFORE | {"pass@1": 0.91234, "samples": 4}
+
+
+def test_a_card_carries_the_figures(tmp_path):
+    folder = tmp_path / "my run: 1" / "model"
+    folder.mkdir(parents=True)
+    write_card(folder, load_recipe(), {"before": BEFORE, "after": AFTER})
+    card = (folder / "README.md").read_text()
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["model-index"][0]["name"] == "my run: 1"
+    assert front["model-index"][0]["results"][0]["metrics"] == [{"type": "pass@1", "value": 0.9123}]
+    assert "base_model" not in front
+    assert "| before | 20.0% (10.0% to 30.0%) |" in card and "| after | 91.2% (" in card
+    assert 'estimator = "center"' in card
+
+
+def test_a_hub_model_is_named_as_the_base():
+    card = model_card("mine", load_recipe(overrides=["model=Qwen/Qwen3-0.6B"]), {})
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["base_model"] == "Qwen/Qwen3-0.6B" and "model-index" not in front

@@ -1,0 +1,34 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from groupthink.stage.statistics import interval, majority_right, pass_at_k
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 5])
+def test_pass_at_k_is_the_share_of_subsets_with_a_right_sample(k):
+    right_PC = np.array([[1, 0, 0, 1, 0], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]])
+    by_hand = np.mean([np.mean([any(subset) for subset in combinations(row, k)]) for row in right_PC])
+    assert pass_at_k(right_PC, k) == pytest.approx(by_hand, abs=1e-12)
+
+
+def test_pass_at_k_needs_k_samples():
+    with pytest.raises(ValueError, match="at least 5 samples"):
+        pass_at_k(np.zeros((2, 4)), 5)
+
+
+def test_the_majority_votes_and_silence_is_no_vote():
+    assert majority_right(["a", "b", "b"], [True, False, False]) is False
+    assert majority_right(["a", "b", "a"], [True, False, True]) is True
+    assert majority_right([None, None, "a"], [False, False, True]) is True
+    assert majority_right([None], [False]) is False
+
+
+def test_the_interval_covers_the_mean_as_often_as_it_says():
+    draw = np.random.default_rng(1)
+    covered = 0
+    for trial in range(200):
+        low, high = interval((draw.random(100) < 0.6).astype(float), seed=trial)
+        covered += low <= 0.6 <= high
+    assert 180 <= covered <= 199

@@ -1,0 +1,115 @@
+import dataclasses
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from groupthink.recipe import Recipe, describe_step, dump_recipe, load_recipe, settings_of
+
+TOP = Path(__file__).parent.parent
+
+
+def test_the_recipe_at_the_top_is_the_packaged_one():
+    assert (TOP / "recipes/nano.toml").read_text() == (TOP / "groupthink/recipes/nano.toml").read_text()
+
+
+def test_without_a_path_the_packaged_recipe_is_loaded():
+    assert load_recipe() == load_recipe(TOP / "recipes/nano.toml")
+
+
+def test_every_default_is_written_out_and_read_back():
+    recipe = load_recipe(overrides=['reward."rewards.py:short"=0.1', "policy.learning_rate=1e-4"])
+    text = dump_recipe(recipe)
+    table = tomllib.loads(text)
+    for field in dataclasses.fields(Recipe):
+        assert field.name in table
+    assert table["reward"]["rewards.py:short"] == 0.1
+    assert table["policy"]["beta1"] == Recipe().policy.beta1
+
+
+def test_a_dumped_recipe_is_the_same_recipe(tmp_path):
+    recipe = load_recipe(
+        overrides=["reward.rewards.py:short=0.1", "steps=7", 'sft.tasks=["quadratics"]', "sft.shares=[1]"]
+    )
+    path = tmp_path / "recipe.toml"
+    path.write_text(dump_recipe(recipe))
+    assert load_recipe(path) == recipe
+
+
+def test_words_set_settings():
+    words = ["steps=400", "policy.learning_rate=1e-4", "model=Qwen/Qwen3-0.6B", 'task.name="arithmetic"', "policy.kl=0"]
+    recipe = load_recipe(overrides=words)
+    assert recipe.steps == 400
+    assert recipe.policy.learning_rate == 1e-4
+    assert recipe.model == "Qwen/Qwen3-0.6B"
+    assert recipe.task.name == "arithmetic"
+    assert recipe.policy.kl == 0.0 and isinstance(recipe.policy.kl, float)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("checkpoint_evry=4", "checkpoint_every"),
+        ("task.nam=x", "task.name"),
+        ("learning_rate=1e-4", "policy.learning_rate"),
+        ("policy.lerning_rate=1e-4", "policy.learning_rate"),
+        ("group_size=4", "rollout.group_size"),
+        ("polcy.kl=0", r"\[policy\]"),
+        ("step=4", "steps"),
+        ("steps.x=4", "steps"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(word, meant):
+    with pytest.raises(ValueError, match=f"did you mean {meant}\\?"):
+        load_recipe(overrides=[word])
+
+
+def test_an_unknown_name_in_a_file_is_answered_too(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[rolout]\ngroup_size = 4\n")
+    with pytest.raises(ValueError, match=r"did you mean \[rollout\]\?"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("steps=many", "steps is 'many': expected a whole number"),
+        ("steps=1.5", "steps is 1.5: expected a whole number"),
+        ("steps=true", "steps is True: expected a whole number"),
+        ("policy.kl=true", "policy.kl is True: expected a number"),
+        ("policy.kl=nan", "policy.kl is nan: expected a finite number"),
+        ("model=4", "model is 4: expected text"),
+        ("task=4", "task is a table"),
+        ("sft.tasks=quadratics", "expected a list, each item text"),
+        ("sft.from_scratch=1", "expected true or false"),
+        ("stage=grop", "choose one of grpo, sft"),
+        ("rollout.group_size=1", "a group of one has no average to differ from"),
+        ("steps", "write key=value"),
+    ],
+)
+def test_a_wrong_value_names_the_key_what_was_given_and_what_was_expected(word, said):
+    with pytest.raises(ValueError, match=said):
+        load_recipe(overrides=[word])
+
+
+def test_what_is_no_file_or_no_toml_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no recipe at"):
+        load_recipe(tmp_path / "absent.toml")
+    (tmp_path / "broken.toml").write_text("steps = = 3")
+    with pytest.raises(ValueError, match="is not TOML"):
+        load_recipe(tmp_path / "broken.toml")
+
+
+def test_a_step_is_described_in_plain_words():
+    recipe = load_recipe(overrides=["policy.minibatches=2", "policy.epochs=2"])
+    recipe = dataclasses.replace(recipe, rollout=dataclasses.replace(recipe.rollout, max_tokens=200, group_size=8))
+    assert describe_step(recipe) == (
+        "A step: 16 problems x 8 responses = 128 responses of at most 200 tokens (25,600 at most), "
+        "from which the policy is updated 4 times."
+    )
+
+
+def test_settings_have_full_names():
+    assert settings_of(Recipe())["policy.learning_rate"] == Recipe().policy.learning_rate
+    assert settings_of(Recipe())["steps"] == Recipe().steps
