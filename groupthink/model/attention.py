@@ -78,10 +78,11 @@ def attend(
             module, query, key, value, attention_mask, dropout, scaling, sliding_window=sliding_window, **kwargs
         )
     if segments is None:
+        assert softcap is not None
         return _softcapped(query, key, value, attention_mask, scaling, softcap).transpose(1, 2), None
     assert query.shape[0] == 1 and not dropout, "packed tokens are one row, and attention has no dropout"
-    packed = [part[0].transpose(0, 1) for part in (query, key, value)]  # each [N, heads, D]
-    outputs = [_attend_rows(*packed, rows, scaling, sliding_window, softcap) for rows in segments.rows]
+    q, k, v = (part[0].transpose(0, 1) for part in (query, key, value))  # each [N, heads, D]
+    outputs = [_attend_rows(q, k, v, rows, scaling, sliding_window, softcap) for rows in segments.rows]
     return _take(torch.cat(outputs), segments.owners_N)[None], None
 
 

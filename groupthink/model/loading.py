@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from groupthink.model.attention import register_attention
 
@@ -50,6 +50,17 @@ def load_model(
         trust_remote_code=False,
         local_files_only=isinstance(place, Path),
     )
+    return model.eval().to(device)
+
+
+def new_model(name: str | Path, seed: int, *, device: str | torch.device = "cpu") -> PreTrainedModel:
+    """A model of the shape that `name` has, in float32, its weights drawn anew by `seed`."""
+    register_attention()
+    place = resolve(name)
+    config = AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=isinstance(place, Path))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="groupthink", dtype=torch.float32)
     return model.eval().to(device)
 
 

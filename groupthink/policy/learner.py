@@ -14,7 +14,7 @@ from groupthink.model.packing import pack
 from groupthink.model.scoring import TokenScorer
 from groupthink.policy.cut import cut, live_groups, responses_of, split, tokens_of
 from groupthink.policy.guard import Guard
-from groupthink.policy.objective import clipped_high, clipped_low, clipped_surrogate, importance_ratio, k3
+from groupthink.policy.objective import clipped_high, clipped_low, clipped_surrogate, imitation, importance_ratio, k3
 from groupthink.policy.optimizer import adamw, load_optimizer, save_optimizer
 from groupthink.policy.schedule import rate_share
 from groupthink.policy.settings import PolicySettings
@@ -28,7 +28,8 @@ class Learner:
 
     `reference` is held fixed, and is needed where `settings.kl` is above 0. `total_steps` is the length of
     the learning rate's schedule, in calls of `update`. `temperature` is the one that responses were
-    sampled at: logits are divided by it, as they were then.
+    sampled at: logits are divided by it, as they were then. `imitate`: the batches are demonstrations, which
+    have no importance ratio; their likelihood is raised instead of the clipped surrogate.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Learner:
         total_steps: int,
         temperature: float,
         device: torch.device | str = "cpu",
+        imitate: bool = False,
     ):
         if settings.kl > 0 and reference is None:
             raise ValueError(f"policy.kl={settings.kl} needs a reference policy: give one, or set policy.kl=0")
@@ -47,6 +49,7 @@ class Learner:
         self.settings = settings
         self.total_steps = total_steps
         self.temperature = temperature
+        self.imitate = imitate
         self.device = torch.device(device)
         self.steps = 0  # calls of update so far
         self.tokens = 0  # response tokens learned from so far
@@ -147,7 +150,10 @@ class Learner:
             self._tensor(column[tokens]) for column in (batch.old_logprobs_M, batch.advantages_M, batch.weights_M)
         )
         ratio_M = importance_ratio(logprobs_M, old_M)
-        losses_M = clipped_surrogate(ratio_M, advantages_M, low=settings.clip_low, high=settings.clip_high)
+        if self.imitate:
+            losses_M = imitation(logprobs_M, advantages_M)
+        else:
+            losses_M = clipped_surrogate(ratio_M, advantages_M, low=settings.clip_low, high=settings.clip_high)
         if trace.reference_logprobs_M is not None:
             losses_M = losses_M + settings.kl * k3(logprobs_M, self._tensor(trace.reference_logprobs_M[tokens]))
         # The weights share out one mean over the whole batch; of its equal minibatches each has its part.

@@ -22,6 +22,11 @@ def clipped_surrogate(ratio_M: Tensor, advantages_M: Tensor, *, low: float, high
     return -torch.minimum(ratio_M * advantages_M, clipped_M * advantages_M)
 
 
+def imitation(logprobs_M: Tensor, advantages_M: Tensor) -> Tensor:
+    """-A log pi: maximum likelihood where every advantage is 1, which is supervised fine-tuning."""
+    return -advantages_M * logprobs_M
+
+
 def clipped_low(ratio_M: Tensor, advantages_M: Tensor, *, low: float) -> Tensor:
     """Which tokens earn nothing more by becoming rarer (bool)."""
     return (ratio_M < 1 - low) & (advantages_M < 0)

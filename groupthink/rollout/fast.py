@@ -5,11 +5,11 @@ Used only where `verify.agrees` finds it equal to transformers' own pass.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention
 from transformers import PreTrainedModel
 
@@ -50,7 +50,7 @@ class FastDecoder:
         self.head_dim = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.scaling = self.head_dim**-0.5
         self.epsilon = config.rms_norm_eps
-        self.activation: nn.Module = model.base_model.layers[0].mlp.act_fn
+        self.activation: Callable[[Tensor], Tensor] = model.base_model.layers[0].mlp.act_fn
         self.live, self.lengths = 0, np.zeros(0, np.int64)
         self.refresh()
         self.release()
@@ -161,7 +161,7 @@ class FastDecoder:
     def _logits(self, hidden: Tensor) -> Tensor:
         return linear(rms_norm(hidden, hidden.shape[-1:], self.norm, self.epsilon), self.head)
 
-    def _fuse(self, layer: nn.Module) -> Layer:
+    def _fuse(self, layer: Any) -> Layer:
         attention, mlp = layer.self_attn, layer.mlp
         qk_norm = None
         if hasattr(attention, "q_norm"):

@@ -8,7 +8,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from groupthink.rollout.engine import Engine
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.torch_engine import TorchEngine
-from groupthink.rollout.workers import Workers, WorkerEngine
+from groupthink.rollout.worker_engine import WorkerEngine
+from groupthink.rollout.workers import Workers
 
 SMALL = 50_000_000
 """Parameters; below this a matrix product is too short to be worth sharing between threads."""

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groupthink.model.chat import stop_ids
 from groupthink.records import Response, Weights
-from groupthink.rollout.decoder import open_decoder
+from groupthink.rollout.decoder import Decoder, open_decoder
 from groupthink.rollout.engine import Sampling
 from groupthink.rollout.law import draw, learner_law, narrow
 from groupthink.rollout.ledger import Ledger
@@ -48,18 +48,16 @@ class Request:
         self.cancelled = not self.done or self.cancelled
 
     def __iter__(self) -> Iterator[tuple[int, list[int]]]:
+        earlier = [(j, response.token_ids_T.tolist()) for j, response in sorted(self.responses.items())]
+        earlier += self.engine.drawn_so_far(self)
         self.watched = True
-        told = dict.fromkeys(range(self.sampling.n), 0)
-        while not self.done:
-            self.engine.step()
-            while self.fresh:
-                j, token_ids = self.fresh.popleft()
-                told[j] += len(token_ids)
-                yield j, token_ids
-        if not self.cancelled:
-            for j, response in sorted(self.responses.items()):  # what was drawn before anyone watched
-                if told[j] < len(response):
-                    yield j, response.token_ids_T[told[j] :].tolist()
+        self.fresh.clear()
+        yield from earlier
+        while self.fresh or not self.done:
+            if self.fresh:
+                yield self.fresh.popleft()
+            else:
+                self.engine.step()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +72,7 @@ class Row:
 class TorchEngine:
     """Draws from a transformers model in this process. Work is done while a handle is waited for.
 
+    `decoder`: of this model (None: the fastest that agrees with the model's own forward pass).
     `max_sequences` bounds the live rows; what is submitted beyond it waits and enters as others finish.
     `threads`: torch threads while it works (None: as they are).
     """
@@ -83,6 +82,7 @@ class TorchEngine:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         *,
+        decoder: Decoder | None = None,
         max_sequences: int = 256,
         threads: int | None = None,
     ):
@@ -93,7 +93,7 @@ class TorchEngine:
         self.device = torch.device("cpu") if model.device.type == "mps" else model.device
         self.stop_ids = stop_ids(tokenizer, model)
         self.context: float = getattr(model.config.get_text_config(), "max_position_embeddings", None) or float("inf")
-        self.decoder = open_decoder(model)
+        self.decoder = decoder or open_decoder(model)
         self.waiting: deque[Request] = deque()
         self.rows: list[Row] = []
         self.logits_BV: Tensor | None = None
@@ -139,6 +139,11 @@ class TorchEngine:
         self._drop([*range(len(self.rows))])
         self.release()
 
+    def drawn_so_far(self, request: Request) -> list[tuple[int, list[int]]]:
+        """The tokens of a request's unfinished responses."""
+        mine = [(b, row.index) for b, row in enumerate(self.rows) if row.request is request]
+        return [(j, self.ledger.read(b)[0].tolist()) for b, j in mine if self.ledger.count_B[b]]
+
     @property
     def busy(self) -> bool:
         return bool(self.rows or self.waiting)
@@ -146,8 +151,8 @@ class TorchEngine:
     def _matched(self, weights: Weights) -> list[tuple[str, Tensor]]:
         """The model's parameters, by the names under which `weights` has them."""
         parameters = dict(self.model.named_parameters())
-        every = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}  # tied ones twice
-        missing, unknown = parameters.keys() - weights.tensors.keys(), weights.tensors.keys() - every
+        missing = parameters.keys() - weights.tensors.keys()
+        unknown = weights.tensors.keys() - self.model.state_dict().keys()  # which names tied ones twice
         if missing or unknown:
             raise ValueError(
                 f"these are not this model's weights: missing {sorted(missing)[:3]}, unknown {sorted(unknown)[:3]}; "

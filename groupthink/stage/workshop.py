@@ -2,14 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from groupthink.model.loading import find_device, load_model, load_tokenizer
+import torch
+from transformers import PreTrainedModel
+
+from groupthink.model.allocator import keep_freed_memory
+from groupthink.model.loading import find_device, load_model, load_tokenizer, new_model
 from groupthink.policy.learner import Learner
+from groupthink.policy.threads import physical_cores
+from groupthink.recipe import Recipe
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
-from groupthink.rollout.open import open_engine
+from groupthink.rollout.open import find_processes, open_engine
 from groupthink.run.directory import Run
 from groupthink.task import Task, open_task
 
@@ -31,8 +37,10 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
 
     Checkpoint 0 holds the model as it was before any update: it is the reference policy, too.
     """
+    keep_freed_memory()
     recipe, device = run.recipe, find_device()
-    tokenizer, model = load_tokenizer(recipe.model), load_model(recipe.model, device=device)
+    tokenizer, model = load_tokenizer(recipe.model), _first_policy(recipe, device)
+    recipe = _settle(run, model, device)
     task = open_task(recipe.task.name, recipe.seed, recipe.task.split)
     engine = open_engine(model, tokenizer, recipe.rollout, device)
     try:
@@ -44,11 +52,33 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
             total_steps=recipe.steps,
             temperature=recipe.rollout.temperature,
             device=device,
+            imitate=recipe.stage == "sft",
         )
         stand_at_checkpoint(run, learner)
         yield Workshop(task, tokenizer, engine, Judge(recipe.reward, task), learner)
     finally:
         engine.close()
+
+
+def _first_policy(recipe: Recipe, device: torch.device) -> PreTrainedModel:
+    if recipe.stage == "sft" and recipe.sft.from_scratch:
+        return new_model(recipe.model, recipe.seed, device=device)
+    return load_model(recipe.model, device=device)
+
+
+def _settle(run: Run, model: PreTrainedModel, device: torch.device) -> Recipe:
+    """Write what this machine offers into the run: a resume takes the same, and so arrives at the same bits."""
+    recipe = run.recipe
+    processes = recipe.rollout.processes or find_processes(model, device)
+    threads = recipe.policy.threads or physical_cores()
+    run.settle(
+        replace(
+            recipe,
+            rollout=replace(recipe.rollout, processes=processes),
+            policy=replace(recipe.policy, threads=threads),
+        )
+    )
+    return run.recipe
 
 
 def stand_at_checkpoint(run: Run, learner: Learner) -> None:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 
 from groupthink.model.chat import encode_prompt
@@ -41,5 +43,5 @@ def test_the_first_response_can_be_watched_as_it_is_written():
     response = groups[0].responses[0]
     assert len(told) == len(response)
     assert told[-1] == TOKENIZER.decode(response.token_ids_T)
-    assert all(later.startswith(earlier) for earlier, later in zip(told, told[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in pairwise(told))
     assert tokens(groups[1]) == tokens(generate(engine, TOKENIZER, PROBLEMS, sampling, seed=1)[1])

@@ -6,8 +6,10 @@ from groupthink.rollout.settings import RolloutSettings
 
 @pytest.mark.parametrize(
     "name, value",
-    [("group_size", 0), ("max_tokens", 0), ("temperature", -1.0), ("temperature", 0.0), ("temperature", float("nan"))]
-    + [("top_p", 0.0), ("top_p", 1.1), ("top_k", -1), ("processes", -1)],
+    [
+        *[("group_size", 0), ("max_tokens", 0), ("temperature", -1.0), ("temperature", 0.0)],
+        *[("temperature", float("nan")), ("top_p", 0.0), ("top_p", 1.1), ("top_k", -1), ("processes", -1)],
+    ],
 )
 def test_settings_from_which_nothing_can_be_learned_are_refused_by_name(name, value):
     with pytest.raises(ValueError, match=rf"rollout\.{name} is "):

@@ -14,16 +14,24 @@ from groupthink.rollout.engine import Sampling
 from groupthink.rollout.open import open_engine
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.torch_engine import TorchEngine
-from groupthink.rollout.workers import WorkerEngine, Workers
+from groupthink.rollout.worker_engine import WorkerEngine
+from groupthink.rollout.workers import Workers
 from tests.tiny import tiny
 
 PROMPTS = [np.array(prompt) for prompt in ([5, 9, 33], [4] * 12 + [7], [88, 2, 3, 5, 70, 71], [50])]
 CPU = torch.device("cpu")
 
 
+def ending_model(seed=0):
+    """Its ends stand in the generation settings only, which are not part of a config."""
+    model = tiny("qwen3", seed)
+    model.generation_config.eos_token_id = list(range(1, 12))
+    return model
+
+
 @pytest.fixture(scope="module")
 def shared_engine():
-    engine = open_engine(tiny("qwen3"), build_tokenizer(), RolloutSettings(processes=2), CPU)
+    engine = open_engine(ending_model(), build_tokenizer(), RolloutSettings(processes=2), CPU)
     yield engine
     engine.close()
 
@@ -45,9 +53,15 @@ def assert_same(groups, others):
 
 def test_two_processes_draw_what_one_draws(shared_engine):
     assert isinstance(shared_engine, WorkerEngine)
-    expected = rollout(TorchEngine(tiny("qwen3"), build_tokenizer()))
+    expected = rollout(TorchEngine(ending_model(), build_tokenizer()))
+    assert {response.finish for group in expected[1::2] for response in group} == {"stop", "length"}
     assert_same(rollout(shared_engine), expected)
     assert_same(rollout(shared_engine, order=[3, 0, 2, 1]), expected)
+
+
+def test_nothing_is_left_on_disk_once_all_have_the_weights(shared_engine):
+    rollout(shared_engine)
+    assert not os.path.exists(shared_engine._folder.name)
 
 
 def test_every_bit_is_the_same_the_next_time(shared_engine):
@@ -57,13 +71,13 @@ def test_every_bit_is_the_same_the_next_time(shared_engine):
 
 
 def test_weights_reach_every_process(shared_engine):
-    other = tiny("qwen3", seed=1)
+    other = ending_model(seed=1)
     expected_engine = TorchEngine(other, build_tokenizer())
     expected_engine.load(Weights(3, dict(other.named_parameters())))
     shared_engine.load(Weights(2, {name: p * 2 for name, p in other.named_parameters()}))  # nothing is drawn from it
     shared_engine.load(Weights(3, dict(other.named_parameters())))
     assert_same(rollout(shared_engine), rollout(expected_engine))
-    shared_engine.load(Weights(0, dict(tiny("qwen3").named_parameters())))
+    shared_engine.load(Weights(0, dict(ending_model().named_parameters())))
 
 
 def test_a_second_batch_may_be_asked_for_before_the_first_is_taken(shared_engine):
@@ -111,7 +125,7 @@ def test_a_worker_that_hangs_is_named(monkeypatch):
         os.kill(workers.processes[0].pid, signal.SIGSTOP)
         heard = time.monotonic()
         assert workers.receive(0, heard) is None
-        with pytest.raises(RuntimeError, match="worker 1 .* silent for 300 s"):
+        with pytest.raises(RuntimeError, match=r"worker 1 .* silent for 300 s"):
             workers.receive(0, heard - 301)
     finally:
         os.kill(workers.processes[0].pid, signal.SIGCONT)
@@ -123,7 +137,7 @@ def test_a_worker_that_failed_tells_why():
     try:
         workers.send(0, ("nonsense",))
         deadline = time.monotonic() + 60
-        with pytest.raises(RuntimeError, match="worker 1 .* failed:\n.*Traceback"):
+        with pytest.raises(RuntimeError, match=r"worker 1 .* failed:\n.*Traceback"):
             while time.monotonic() < deadline:
                 workers.receive(0, time.monotonic())
                 workers.wait(0, 0.1)
