@@ -1,7 +1,7 @@
 """A chain of thought and its answer, read from the text of a response.
 
-    <think>b=-5 c=6 ...</think>x=2, x=3
-    `------ reasoning ------'`- answer -'
+<think>b=-5 c=6 ...</think>x=2, x=3
+`------ reasoning ------'`- answer -'
 """
 
 from dataclasses import dataclass

@@ -85,7 +85,10 @@ def _group(tokenizer: Any) -> Group:
     """The three responses as the nano policy would have sampled them: with its own log-probabilities."""
     model = load_model("nano")
     prompt_ids = encode_prompt(tokenizer, PROBLEM.prompt)
-    ids = [np.array([*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]) for text in RESPONSES.values()]
+    ids = [
+        np.array([*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id])
+        for text in RESPONSES.values()
+    ]
     logprobs = _score(model, prompt_ids, ids)
     responses = [
         Response(
@@ -124,12 +127,51 @@ def _kl(model: Any, group: Group, reference: list[np.ndarray]) -> float:
     return float(np.mean(np.exp(gaps) - gaps - 1))
 
 
-def _drift(group: Group, batch: Any, settings: PolicySettings, updates: int, reference: list[np.ndarray]) -> list[float]:
+def _drift(
+    group: Group, batch: Any, settings: PolicySettings, updates: int, reference: list[np.ndarray]
+) -> list[float]:
     """How far the policy is from the reference after each of `updates` updates on the same group."""
     model = load_model("nano")
-    learner = Learner(model, load_model("nano") if settings.kl else None, settings, updates, temperature=1.0)
+    learner = Learner(
+        model, load_model("nano") if settings.kl else None, settings, total_steps=updates, temperature=1.0
+    )
     drifts = []
     for _ in range(updates):
         learner.update(batch)
         drifts.append(_kl(model, group, reference))
     return drifts
+
+
+def print_explanation(found: Explanation) -> None:
+    """The worked example on the terminal."""
+    print("\n".join(explanation_lines(found)))
+
+
+def explanation_lines(found: Explanation) -> list[str]:
+    """The five steps in words and figures."""
+    lines = [f"{PROBLEM.prompt}", "", "1  Three responses"]
+    for name, text in RESPONSES.items():
+        first, *more = text.split("\n")
+        lines += [f"   {name}  {first}", *(f"      {line}" for line in more)]
+    lines += ["", "2  A reward for each, by rules"]
+    for name, reward, parts in zip(RESPONSES, found.rewards, found.parts, strict=True):
+        lines.append(f"   {name}  {reward:.1f}   " + "  ".join(f"{part} {value}" for part, value in parts.items()))
+    lines += [
+        "",
+        "3  The average of the group",
+        f"   ({' + '.join(f'{reward:.1f}' for reward in found.rewards)}) / {len(found.rewards)} = {found.mean:.2f}",
+        "",
+        "4  Each against the average",
+    ]
+    for name, reward, gain in zip(RESPONSES, found.rewards, found.advantages, strict=True):
+        lines.append(f"   {name}  {reward:.1f} - {found.mean:.2f} = {gain:+.2f}")
+    lines += ["", "5  One update of the policy: the mean log-probability of a token of each response"]
+    for name, before, after in zip(RESPONSES, found.logprob_before, found.logprob_after, strict=True):
+        lines.append(f"   {name}  {before:.5f} -> {after:.5f}   {after - before:+.5f}")
+    lines += [
+        "",
+        f"   KL to the policy before (mean k3): {found.kl:.2e}",
+        f"   after {len(found.held)} more updates on the same group: {found.held[-1]:.4f} with the KL term, "
+        f"{found.free[-1]:.4f} without",
+    ]
+    return lines

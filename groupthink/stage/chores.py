@@ -22,7 +22,7 @@ def checkpoint(run: Run, shop: Workshop) -> Chore:
 
     def chore(done: int) -> None:
         if done % recipe.checkpoint_every == 0 or done == recipe.steps:
-            run.checkpoint(done, shop.learner.save)
+            run.checkpoint(done, shop.save)
 
     return chore
 

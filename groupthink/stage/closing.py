@@ -25,11 +25,13 @@ def closing_figures(before: Evaluated, after: Evaluated) -> dict[str, Any]:
     best = max(base, key=lambda name: np.mean(list(base[name].values()) or [0.0]))
     gains_P = np.array([rates_after[problem] - base[best][problem] for problem in rates_after])
     low, high = interval(gains_P)
+    shown = chains_to_show(rows_before, rows_after)
     return {
         "before": figures_before,
         "after": figures_after,
         "base_best": {"decoding": best, "accuracy": float(np.mean(list(base[best].values())))},
         "gain": {"mean": float(gains_P.mean()), "low": low, "high": high},
+        "chains": [{key: row[key] for key in ("prompt", "expected", "text")} for row in shown],
     }
 
 
@@ -50,10 +52,15 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
         f"Held-out problems: {after['problems']}, none of whose root pairs was ever trained on",
         "",
         f"{'':24}{'before':>20}{'after':>20}",
-        _line("pass@1", *(f"{it['pass@1']:.1%} [{it['pass@1_low']:.0%}, {it['pass@1_high']:.0%}]" for it in (before, after))),
+        _line(
+            "pass@1",
+            *(f"{it['pass@1']:.1%} [{it['pass@1_low']:.0%}, {it['pass@1_high']:.0%}]" for it in (before, after)),
+        ),
         _line("greedy", f"{before['greedy']:.1%}", f"{after['greedy']:.1%}"),
         _line(f"maj@{before['samples']}, maj@{after['samples']}", f"{before['maj@k']:.1%}", f"{after['maj@k']:.1%}"),
-        _line(f"pass@{before['samples']}, pass@{after['samples']}", f"{before['pass@k']:.1%}", f"{after['pass@k']:.1%}"),
+        _line(
+            f"pass@{before['samples']}, pass@{after['samples']}", f"{before['pass@k']:.1%}", f"{after['pass@k']:.1%}"
+        ),
         _line("lenient", f"{before['lenient']:.1%}", f"{after['lenient']:.1%}"),
         _line("tokens a response", f"{before['length']:.0f}", f"{after['length']:.0f}"),
         "",
@@ -62,8 +69,14 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
     ]
     names = list(dict.fromkeys([*after["traits"], *before["traits"]]))
     if names:
-        lines += ["", f"{'how it reasons':24}{'before':>20}{'after':>20}   (share of responses, and how many are right)"]
+        lines += [
+            "",
+            f"{'how it reasons':24}{'before':>20}{'after':>20}   (share of responses, and how many are right)",
+        ]
         lines += [_line(name, _trait(before, name), _trait(after, name)) for name in names]
+    for when, chain in zip(("before", "after"), figures["chains"], strict=True):
+        lines += ["", f"{chain['prompt']}   ({when}; the roots are {chain['expected']})"]
+        lines += [f"    {line}" for line in chain["text"].split("\n")]
     return lines
 
 

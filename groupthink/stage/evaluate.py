@@ -3,19 +3,24 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from groupthink.model.loading import find_device, load_model, load_tokenizer
+from groupthink.recipe import Recipe, load_recipe
 from groupthink.records import Group, Problem, Response
 from groupthink.rollout.engine import Engine, Sampling
 from groupthink.rollout.generate import generate
 from groupthink.rollout.noise import mix
+from groupthink.rollout.open import open_engine
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
 from groupthink.stage.statistics import interval, majority_right, pass_at_k
 from groupthink.stage.workshop import Workshop
-from groupthink.task import Task
+from groupthink.task import Task, open_task
+
 
 @dataclass(frozen=True, slots=True)
 class Graded:
@@ -153,3 +158,47 @@ def evaluate_run(run: Run, shop: Workshop, view: View, name: str, samples: int, 
     )
     run.write_evaluation(name, found.rows(), found.figures)
     view.evaluated(name, found.figures)
+
+
+def evaluate_model(
+    name: str,
+    *,
+    task: str | None = None,
+    problems: int = 200,
+    samples: int = 4,
+    temperature: float = 1.0,
+    split: str = "held_out",
+) -> dict[str, Any]:
+    """The figures of any model on held-out problems.
+
+    `name`: "nano", a run, a checkpoint, a local folder or a hub id. A model that came from a run is asked as it
+    was trained, on its run's task (unless `task` names another) and with its `max_tokens`; any other is asked
+    quadratics with the default recipe's.
+    """
+    recipe = recipe_of(name)
+    device = find_device()
+    tokenizer, model = load_tokenizer(name), load_model(name, device=device)
+    engine = open_engine(model, tokenizer, recipe.rollout, device)
+    try:
+        found = evaluate(
+            engine,
+            tokenizer,
+            open_task(task or recipe.task.name, recipe.seed, split),
+            problems=problems,
+            samples=samples,
+            max_tokens=recipe.rollout.max_tokens,
+            temperature=temperature,
+            seed=recipe.seed,
+        )
+    finally:
+        engine.close()
+    return found.figures
+
+
+def recipe_of(name: str) -> Recipe:
+    """The recipe of the run that a model lies in, or else the default recipe."""
+    folder = Path(name)
+    for place in (folder, *folder.resolve().parents[:2]):
+        if (place / "recipe.toml").is_file():
+            return load_recipe(place / "recipe.toml")
+    return load_recipe()

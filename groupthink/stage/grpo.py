@@ -10,7 +10,7 @@ from groupthink.run.directory import Run
 from groupthink.run.terminal import View
 from groupthink.stage.chores import chores_of
 from groupthink.stage.clock import Clock
-from groupthink.stage.closing import closing_figures
+from groupthink.stage.closing import closing_figures, closing_lines
 from groupthink.stage.evaluate import evaluate_run
 from groupthink.stage.publish import publish
 from groupthink.stage.workshop import Workshop, open_workshop
@@ -26,6 +26,8 @@ def train_by_grpo(run: Run, view: View) -> dict[str, Any]:
         evaluate_run(run, shop, view, "after", settings.samples)
         figures = closing_figures(run.read_evaluation("before"), run.read_evaluation("after"))
         publish(run, shop.learner, shop.tokenizer, figures)
+    for line in closing_lines(figures):
+        view.note(line)
     return figures
 
 

@@ -33,7 +33,9 @@ class SftSettings:
 
     def __post_init__(self) -> None:
         if len(self.tasks) != len(self.shares):
-            raise ValueError(f"sft.shares needs a share for each of sft.tasks {list(self.tasks)}, not {list(self.shares)}")
+            raise ValueError(
+                f"sft.shares needs a share for each of sft.tasks {list(self.tasks)}, not {list(self.shares)}"
+            )
         if self.examples_per_step < 1:
             raise ValueError(f"sft.examples_per_step must be at least 1, not {self.examples_per_step}")
         for name in ("careful_share", "hasty_share"):

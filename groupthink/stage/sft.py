@@ -22,7 +22,9 @@ Demonstration = tuple[Prompt, str]
 """A prompt, and a response to imitate."""
 
 
-def demonstrations(tasks: Sequence[Task], settings: SftSettings, seed: int, step: int, steps: int) -> list[Demonstration]:
+def demonstrations(
+    tasks: Sequence[Task], settings: SftSettings, seed: int, step: int, steps: int
+) -> list[Demonstration]:
     """What is shown in one of `steps` steps: a function of (seed, step) alone."""
     first = step * settings.examples_per_step
     haste = 0.0 if step < settings.careful_share * steps else settings.hasty_share
@@ -44,7 +46,8 @@ def encode(tokenizer: Any, shown: Sequence[Demonstration]) -> tuple[list[np.ndar
     """Token ids of the prompts and of the responses, which end with the end of sequence."""
     prompts = [encode_prompt(tokenizer, prompt) for prompt, _ in shown]
     responses = [
-        np.array([*tokenizer.encode(response, add_special_tokens=False), tokenizer.eos_token_id]) for _, response in shown
+        np.array([*tokenizer.encode(response, add_special_tokens=False), tokenizer.eos_token_id])
+        for _, response in shown
     ]
     return prompts, responses
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,6 +31,11 @@ class Workshop:
     judge: Judge
     learner: Learner
 
+    def save(self, folder: Path) -> None:
+        """Write what a checkpoint holds: a model that anyone can load, and what the learner resumes from."""
+        self.learner.save(folder)
+        self.tokenizer.save_pretrained(folder)
+
 
 @contextmanager
 def open_workshop(run: Run) -> Iterator[Workshop]:
@@ -54,8 +60,9 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
             device=device,
             imitate=recipe.stage == "sft",
         )
-        stand_at_checkpoint(run, learner)
-        yield Workshop(task, tokenizer, engine, Judge(recipe.reward, task), learner)
+        shop = Workshop(task, tokenizer, engine, Judge(recipe.reward, task), learner)
+        stand_at_checkpoint(run, shop)
+        yield shop
     finally:
         engine.close()
 
@@ -81,10 +88,10 @@ def _settle(run: Run, model: PreTrainedModel, device: torch.device) -> Recipe:
     return run.recipe
 
 
-def stand_at_checkpoint(run: Run, learner: Learner) -> None:
+def stand_at_checkpoint(run: Run, shop: Workshop) -> None:
     """Restore the newest complete checkpoint, or write the first one where there is none."""
     newest = run.latest_checkpoint()
     if newest is None:
-        run.checkpoint(0, learner.save)
+        run.checkpoint(0, shop.save)
     else:
-        learner.restore(newest)
+        shop.learner.restore(newest)
