@@ -47,7 +47,9 @@ def train(args: argparse.Namespace) -> None:
         run = Run.create(args.run or free_directory(Path(recipe_path or "nano").stem), recipe)
 
     from groupthink import stage
+    from groupthink.model.loading import hide_progress_bars
 
+    hide_progress_bars()
     view = open_view(stream=sys.stderr if args.json else sys.stdout)
     try:
         view.started(run.recipe, run.remaining_steps())
@@ -62,9 +64,11 @@ def train(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """groupthink eval MODEL [--task T] [--problems N] [--samples K] [--temperature T] [--split S] [--json]"""
+    from groupthink.model.loading import hide_progress_bars
     from groupthink.run.terminal import describe_evaluation
     from groupthink.stage.evaluate import evaluate_model
 
+    hide_progress_bars()
     figures = evaluate_model(
         args.model,
         task=args.task,
@@ -82,7 +86,9 @@ def evaluate(args: argparse.Namespace) -> None:
 def explain(args: argparse.Namespace) -> None:
     """groupthink explain [--json]"""
     from groupthink import explain as worked
+    from groupthink.model.loading import hide_progress_bars
 
+    hide_progress_bars()
     found = worked.explain()
     if args.json:
         _print_json(asdict(found))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
 
 from groupthink.model.attention import register_attention
 
@@ -68,6 +69,11 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer that lies with a model."""
     place = resolve(name)
     return AutoTokenizer.from_pretrained(place, trust_remote_code=False, local_files_only=isinstance(place, Path))
+
+
+def hide_progress_bars() -> None:
+    """Keep transformers' bars for loading and saving out of the terminal, for the rest of this process."""
+    transformers_logging.disable_progress_bar()
 
 
 def find_device() -> torch.device:
