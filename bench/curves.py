@@ -43,7 +43,8 @@ def draw(panels: dict[str, list[float]]) -> str:
     rows = -(-len(panels) // COLUMNS)
     size = (COLUMNS * (WIDTH + MARGIN) + MARGIN, rows * (HEIGHT + 2 * MARGIN))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" '
+        'font-family="sans-serif" font-size="12">',
         f'<rect width="{size[0]}" height="{size[1]}" fill="#fff"/>',
     ]
     for i, (title, values) in enumerate(panels.items()):

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stopped:
         print(f"groupthink: stopped{stopped}", file=sys.stderr)
         return 130
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
         if os.environ.get("GROUPTHINK_DEBUG") == "1":
             raise
         print(f"groupthink: {error}", file=sys.stderr)

@@ -17,6 +17,7 @@ from groupthink.model.packing import pack
 from groupthink.model.scoring import TokenScorer
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
+from groupthink.policy.objective import k3
 from groupthink.policy.settings import PolicySettings
 from groupthink.records import Group, Problem, Response
 from groupthink.reward.judge import Judge
@@ -26,6 +27,7 @@ from groupthink.task.quadratics import Quadratics
 PROBLEM = Problem(
     id="quadratics/seed", task="quadratics", prompt="Solve x^2-5x+6=0", answer="x=2, x=3", info={"a": 1, "p": 2, "q": 3}
 )
+HELD_BY = 1.0  # the weight of KL in the further updates: large, so that its pull is seen within a few of them
 FORMULA = """\
 b*b=25 4c=24
 D=25-24=1=1*1
@@ -42,7 +44,10 @@ RESPONSES = {
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The five steps in figures; lists run over A, B, C. Log-probabilities are means per token, in nats."""
+    """The five steps in figures; lists run over A, B, C, but for the last two.
+
+    Log-probabilities are means per token, in nats.
+    """
 
     rewards: list[float]
     mean: float
@@ -51,8 +56,8 @@ class Explanation:
     logprob_after: list[float]  # after the first update
     kl: float  # mean k3 to the reference after the first update
     parts: list[dict[str, float | None]]
-    held: list[float]  # mean k3 after each further update, held by KL
-    free: list[float]  # the same without the KL term
+    held: list[float]  # mean k3 after each of several updates with a strong KL term
+    free: list[float]  # the same without one
 
 
 def explain(learning_rate: float = 1e-5, further: int = 20) -> Explanation:
@@ -76,7 +81,7 @@ def explain(learning_rate: float = 1e-5, further: int = 20) -> Explanation:
         logprob_after=_mean_logprobs(model, group),
         kl=_kl(model, group, reference),
         parts=[dict(score.parts) for score in scores[0]],
-        held=_drift(group, batch, replace(settings, kl=1.0), further, reference),
+        held=_drift(group, batch, replace(settings, kl=HELD_BY), further, reference),
         free=_drift(group, batch, replace(settings, kl=0.0), further, reference),
     )
 
@@ -123,8 +128,8 @@ def _mean_logprobs(model: Any, group: Group) -> list[float]:
 
 def _kl(model: Any, group: Group, reference: list[np.ndarray]) -> float:
     """Mean k3 over the tokens of the group (Schulman; 2402.03300, eq. 4)."""
-    gaps = np.concatenate(reference) - np.concatenate(_token_logprobs(model, group))
-    return float(np.mean(np.exp(gaps) - gaps - 1))
+    now, before = (torch.from_numpy(np.concatenate(parts)) for parts in (_token_logprobs(model, group), reference))
+    return float(k3(now, before).mean())
 
 
 def _drift(
@@ -171,7 +176,7 @@ def explanation_lines(found: Explanation) -> list[str]:
     lines += [
         "",
         f"   KL to the policy before (mean k3): {found.kl:.2e}",
-        f"   after {len(found.held)} more updates on the same group: {found.held[-1]:.4f} with the KL term, "
-        f"{found.free[-1]:.4f} without",
+        f"   after {len(found.held)} updates on the same group: {found.free[-1]:.4f} without the KL term, "
+        f"{found.held[-1]:.4f} with it at weight {HELD_BY:g}",
     ]
     return lines

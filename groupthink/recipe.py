@@ -20,6 +20,7 @@ from groupthink.policy.settings import PolicySettings
 from groupthink.reward.settings import RewardSettings
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.stage.settings import EvaluateSettings, SftSettings
+from groupthink.task import TASKS
 from groupthink.task.settings import TaskSettings
 
 STAGES = ("grpo", "sft")
@@ -49,6 +50,15 @@ class Recipe:
             raise ValueError(f"steps is {self.steps}: it cannot be negative")
         if self.checkpoint_every < 1:
             raise ValueError(f"checkpoint_every is {self.checkpoint_every}: at least 1 step lies between checkpoints")
+        for name in (self.task.name, *self.sft.tasks):
+            if name not in TASKS:
+                raise ValueError(f"no task is called {name!r}: did you mean {nearest(name, TASKS)}?")
+        responses = self.task.problems_per_step * self.rollout.group_size
+        if self.stage == "grpo" and responses % self.policy.minibatches:
+            raise ValueError(
+                f"policy.minibatches={self.policy.minibatches} does not divide the {responses} responses of a step: "
+                "choose a divisor of task.problems_per_step * rollout.group_size"
+            )
         if self.stage == "grpo" and self.rollout.group_size < 2:
             raise ValueError(
                 f"rollout.group_size is {self.rollout.group_size}: a group of one has no average to differ from; "

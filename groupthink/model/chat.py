@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from groupthink.chain import OPEN
 from groupthink.records import Message
 
 PLAIN = (
@@ -15,6 +16,11 @@ PLAIN = (
     "</think> answer here.\n"
 )
 """The prompt of DeepSeek-R1-Zero (arXiv 2501.12948, table 1), for models that have no chat template."""
+
+
+def opens_thinking(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the prompt itself ends with `<think>`, so that responses start inside the reasoning."""
+    return tokenizer.decode(encode_prompt(tokenizer, "?")).rstrip().endswith(OPEN)
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str | tuple[Message, ...]) -> np.ndarray:

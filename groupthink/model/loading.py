@@ -27,8 +27,9 @@ def resolve(name: str | Path) -> Path | str:
                 f"there is no folder {str(name)!r}: give a run, a checkpoint, a model's folder or a hub id"
             )
         return str(name)
-    checkpoints = sorted(folder.glob("checkpoints/step-*"), reverse=True)
-    for candidate in (folder, *(place / "model" for place in (folder, *checkpoints)), *checkpoints):
+    # What a checkpoint must hold is written last, as its complete.json: without that it is damaged.
+    checkpoints = [sealed.parent for sealed in sorted(folder.glob("checkpoints/step-*/complete.json"), reverse=True)]
+    for candidate in (folder, folder / "model", *checkpoints):
         if (candidate / "config.json").is_file():
             return candidate
     raise ValueError(f"{str(name)!r} holds no model: neither config.json, model/, nor a complete checkpoint")

@@ -12,13 +12,13 @@ from transformers import PreTrainedModel
 from groupthink.model.loading import load_model
 from groupthink.model.packing import pack
 from groupthink.model.scoring import TokenScorer
+from groupthink.model.threads import physical_cores, using_threads
 from groupthink.policy.cut import cut, live_groups, responses_of, split, tokens_of
 from groupthink.policy.guard import Guard
 from groupthink.policy.objective import clipped_high, clipped_low, clipped_surrogate, imitation, importance_ratio, k3
 from groupthink.policy.optimizer import adamw, load_optimizer, save_optimizer
 from groupthink.policy.schedule import rate_share
 from groupthink.policy.settings import PolicySettings
-from groupthink.policy.threads import physical_cores, using_threads
 from groupthink.policy.trace import TokenFigures, Trace
 from groupthink.records import Batch, Report, Weights
 

@@ -1,10 +1,9 @@
 """Which engine serves a recipe on this machine."""
 
-import os
-
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from groupthink.model.threads import physical_cores
 from groupthink.rollout.engine import Engine
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.torch_engine import TorchEngine
@@ -43,4 +42,4 @@ def open_engine(
 
 def find_processes(model: PreTrainedModel, device: torch.device) -> int:
     """How many processes should generate: a small model on a CPU has no use for threads, but for a second process."""
-    return 2 if device.type == "cpu" and (os.cpu_count() or 1) >= 2 and model.num_parameters() < SMALL else 1
+    return 2 if device.type == "cpu" and physical_cores() >= 2 and model.num_parameters() < SMALL else 1

@@ -12,12 +12,12 @@ from groupthink.run.files import write_text
 EVALUATIONS = ("before", "after")
 
 
-def write_card(folder: Path, recipe: Recipe, figures: Mapping[str, Any]) -> None:
-    """Write `README.md` into the folder of a model.
+def write_card(folder: Path, name: str, recipe: Recipe, figures: Mapping[str, Any]) -> None:
+    """Write `README.md` into the folder of the model called `name`.
 
     `figures`: the evaluations `before` and `after`, where they were made, as `groupthink eval --json` prints them.
     """
-    write_text(folder / "README.md", model_card(folder.resolve().parent.name, recipe, figures))
+    write_text(folder / "README.md", model_card(name, recipe, figures))
 
 
 def model_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:

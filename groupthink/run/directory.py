@@ -13,14 +13,21 @@ import pyarrow.parquet as parquet
 from groupthink.recipe import Recipe, dump_recipe, load_recipe, settings_of
 from groupthink.records import Batch, Group, Report, Score
 from groupthink.run import checkpoints
-from groupthink.run.files import is_empty, remove_unfinished, write_file, write_text
+from groupthink.run.files import (
+    is_empty,
+    remove_directory,
+    remove_unfinished,
+    write_directory,
+    write_file,
+    write_text,
+)
 from groupthink.run.lines import append_line, read_lines, replace_lines
 from groupthink.run.metrics import step_metrics, timed
 from groupthink.run.printable import storable
 from groupthink.run.rollouts import rollout_table
 
 MAY_CHANGE = frozenset({"steps", "checkpoint_every"})
-"""What a resumed run may set anew: how far it goes, not what its steps are."""
+"""What a resumed run may set anew. (More steps also stretch the learning rate's schedule from there on.)"""
 
 
 class Evaluation(NamedTuple):
@@ -153,6 +160,14 @@ class Run:
         rows = parquet.read_table(place.with_suffix(".parquet")).to_pylist()
         return Evaluation(json.loads(place.read_text(encoding="utf-8")), rows)
 
+    def publish(self, write: Callable[[Path], None]) -> Path:
+        """Have `write` fill the folder of the trained model, in place of one that is there."""
+        path = self.path / "model"
+        if path.exists():
+            remove_directory(path)
+        write_directory(path, write)
+        return path
+
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Say that all is done, and what came of it."""
         write_text(self.path / "summary.json", json.dumps(summary, indent=1))
@@ -200,6 +215,8 @@ def _truncate(path: Path, done: int, closing: bool) -> None:
             file.unlink()
     if not closing:
         (path / "summary.json").unlink(missing_ok=True)
+        if (path / "model").exists():
+            remove_directory(path / "model")
         for file in (path / "evaluations").glob("after.*"):
             file.unlink()
 

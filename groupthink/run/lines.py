@@ -1,6 +1,7 @@
 """Files of one JSON object a line, that may be read while they are written and cut anywhere by a crash."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,4 +44,9 @@ def replace_lines(path: Path, lines: list[Line]) -> None:
 
 
 def _dump(line: Mapping[str, Any]) -> str:
-    return json.dumps(line) + "\n"
+    return json.dumps({name: _storable(value) for name, value in line.items()}, allow_nan=False) + "\n"
+
+
+def _storable(value: Any) -> Any:
+    """JSON has neither NaN nor infinity: a figure that is no number is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

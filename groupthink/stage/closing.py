@@ -49,7 +49,7 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
     before, after = figures["before"], figures["after"]
     best, gain = figures["base_best"], figures["gain"]
     lines = [
-        f"Held-out problems: {after['problems']}, none of whose root pairs was ever trained on",
+        f"{after['problems']} held-out problems, which training never saw",
         "",
         f"{'':24}{'before':>20}{'after':>20}",
         _line(
@@ -75,7 +75,7 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
         ]
         lines += [_line(name, _trait(before, name), _trait(after, name)) for name in names]
     for when, chain in zip(("before", "after"), figures["chains"], strict=True):
-        lines += ["", f"{chain['prompt']}   ({when}; the roots are {chain['expected']})"]
+        lines += ["", f"{chain['prompt']}   ({when}; the answer is {chain['expected']})"]
         lines += [f"    {line}" for line in chain["text"].split("\n")]
     return lines
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from groupthink.model.loading import find_device, load_model, load_tokenizer
+from groupthink.chain import read_chain
+from groupthink.model.chat import opens_thinking
+from groupthink.model.loading import find_device, load_model, load_tokenizer, resolve
 from groupthink.recipe import Recipe, load_recipe
-from groupthink.records import Group, Problem, Response
+from groupthink.records import Problem, Response
 from groupthink.rollout.engine import Engine, Sampling
 from groupthink.rollout.generate import generate
 from groupthink.rollout.noise import mix
@@ -34,14 +36,14 @@ class Graded:
     traits: frozenset[str]
 
 
-def _graded(task: Task, group: Group, response: Response) -> Graded:
-    problem = group.problem
-    answer = task.verify(problem, response.answer or "")
-    traits = task.traits(response.reasoning) if hasattr(task, "traits") else frozenset[str]()
+def _graded(task: Task, problem: Problem, response: Response, opened: bool) -> Graded:
+    chain = read_chain(response.text, opened=opened)
+    answer = task.verify(problem, chain.answer or "")
+    traits = task.traits(chain.reasoning) if hasattr(task, "traits") else frozenset[str]()
     return Graded(
         problem=problem,
         response=response,
-        right=answer.right and response.chain.well_formed and response.finish == "stop",
+        right=answer.right and chain.well_formed and response.finish == "stop",
         lenient=task.verify(problem, response.text, lenient=True).right,
         extracted=answer.extracted,
         traits=traits,
@@ -123,21 +125,16 @@ def evaluate(
     cool_samples: int = 0,
 ) -> Evaluation:
     """Sample and decode greedily on held-out problems; `cool_samples` more of each at temperature 0.5."""
-    held_out = task.held_out(problems)
+    held_out, opened = task.held_out(problems), opens_thinking(tokenizer)
 
     def graded(n: int, temperature: float) -> list[list[Graded]]:
         sampling = Sampling(max_tokens=max_tokens, temperature=temperature, n=n)
         groups = generate(engine, tokenizer, held_out, sampling, mix(seed, "evaluate", temperature))
-        return [[_graded(task, group, response) for response in group.responses] for group in groups]
+        return [[_graded(task, group.problem, response, opened) for response in group.responses] for group in groups]
 
     sampled, greedy = graded(samples, temperature), graded(1, 0.0)
     cool = graded(cool_samples, 0.5) if cool_samples else []
     return Evaluation(summarise(sampled, greedy), sampled, greedy, cool)
-
-
-def pass_rates(graded: Sequence[Sequence[Graded]]) -> np.ndarray:
-    """The share of right responses for each problem, float64 [P]."""
-    return np.array([np.mean([one.right for one in row]) for row in graded])
 
 
 def evaluate_run(run: Run, shop: Workshop, view: View, name: str, samples: int, cool_samples: int = 0) -> None:
@@ -175,8 +172,9 @@ def evaluate_model(
     was trained, on its run's task (unless `task` names another) and with its `max_tokens`; any other is asked
     quadratics with the default recipe's.
     """
-    recipe = recipe_of(name)
-    device = find_device()
+    if problems < 1 or samples < 1:
+        raise ValueError(f"{problems} problems with {samples} samples each: take at least 1 of both")
+    recipe, device = recipe_of(name), find_device()
     tokenizer, model = load_tokenizer(name), load_model(name, device=device)
     engine = open_engine(model, tokenizer, recipe.rollout, device)
     try:
@@ -197,8 +195,9 @@ def evaluate_model(
 
 def recipe_of(name: str) -> Recipe:
     """The recipe of the run that a model lies in, or else the default recipe."""
-    folder = Path(name)
-    for place in (folder, *folder.resolve().parents[:2]):
-        if (place / "recipe.toml").is_file():
-            return load_recipe(place / "recipe.toml")
+    folder = resolve(name)
+    if isinstance(folder, Path):
+        for place in folder.resolve().parents[:2]:  # RUN/model, or RUN/checkpoints/step-000050
+            if (place / "recipe.toml").is_file():
+                return load_recipe(place / "recipe.toml")
     return load_recipe()

@@ -1,5 +1,6 @@
 """The trained model as others expect it: a Hugging Face folder with a card that carries the figures."""
 
+from pathlib import Path
 from typing import Any
 
 from groupthink.policy.learner import Learner
@@ -8,9 +9,12 @@ from groupthink.run.directory import Run
 
 
 def publish(run: Run, learner: Learner, tokenizer: Any, figures: dict[str, Any]) -> None:
-    """Write `model/` and the run's closing event."""
-    folder = run.path / "model"
-    learner.model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    write_card(folder, run.recipe, figures)
+    """Write `model/`, whole or not at all, and the run's closing event."""
+
+    def write(folder: Path) -> None:
+        learner.model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        write_card(folder, run.path.name, run.recipe, figures)
+
+    run.publish(write)
     run.finish(figures)

@@ -36,6 +36,8 @@ class SftSettings:
             raise ValueError(
                 f"sft.shares needs a share for each of sft.tasks {list(self.tasks)}, not {list(self.shares)}"
             )
+        if min(self.shares, default=0) < 0 or not sum(self.shares) > 0:
+            raise ValueError(f"sft.shares are {list(self.shares)}: give none below 0 and at least one above")
         if self.examples_per_step < 1:
             raise ValueError(f"sft.examples_per_step must be at least 1, not {self.examples_per_step}")
         for name in ("careful_share", "hasty_share"):

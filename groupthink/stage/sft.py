@@ -18,6 +18,9 @@ from groupthink.stage.settings import SftSettings
 from groupthink.stage.workshop import Workshop, open_workshop
 from groupthink.task import Task, open_task
 
+METRICS = ("loss", "entropy", "grad_norm", "learning_rate", "num_tokens", "skipped_updates")
+"""The learner's figures that mean something where nothing was sampled."""
+
 Demonstration = tuple[Prompt, str]
 """A prompt, and a response to imitate."""
 
@@ -91,5 +94,6 @@ def sft(run: Run, shop: Workshop, view: View) -> None:
             batch = imitation_batch(*encode(shop.tokenizer, shown))
         with clock("learn"):
             report = shop.learner.update(batch)
-        view.stepped(run.record_metrics(step, report.metrics, clock.seconds))
+        metrics = {name: report.metrics[name] for name in METRICS}
+        view.stepped(run.record_metrics(step, metrics, clock.seconds))
         save(step + 1)

@@ -10,9 +10,10 @@ import torch
 from transformers import PreTrainedModel
 
 from groupthink.model.allocator import keep_freed_memory
+from groupthink.model.chat import opens_thinking
 from groupthink.model.loading import find_device, load_model, load_tokenizer, new_model
+from groupthink.model.threads import physical_cores
 from groupthink.policy.learner import Learner
-from groupthink.policy.threads import physical_cores
 from groupthink.recipe import Recipe
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
@@ -23,7 +24,7 @@ from groupthink.task import Task, open_task
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What a GRPO stage works with."""
+    """What a stage works with."""
 
     task: Task
     tokenizer: Any  # a Hugging Face tokenizer
@@ -50,17 +51,18 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
     task = open_task(recipe.task.name, recipe.seed, recipe.task.split)
     engine = open_engine(model, tokenizer, recipe.rollout, device)
     try:
-        reference = load_model(recipe.model, device=device) if recipe.policy.kl else None
+        imitate = recipe.stage == "sft"
         learner = Learner(
             model,
-            reference,
-            recipe.policy,
+            None if imitate or not recipe.policy.kl else load_model(reference_of(run), device=device),
+            # Demonstrations are not held to a reference.
+            replace(recipe.policy, kl=0.0) if imitate else recipe.policy,
             total_steps=recipe.steps,
             temperature=recipe.rollout.temperature,
             device=device,
-            imitate=recipe.stage == "sft",
+            imitate=imitate,
         )
-        shop = Workshop(task, tokenizer, engine, Judge(recipe.reward, task), learner)
+        shop = Workshop(task, tokenizer, engine, Judge(recipe.reward, task, opened=opens_thinking(tokenizer)), learner)
         stand_at_checkpoint(run, shop)
         yield shop
     finally:
@@ -86,6 +88,12 @@ def _settle(run: Run, model: PreTrainedModel, device: torch.device) -> Recipe:
         )
     )
     return run.recipe
+
+
+def reference_of(run: Run) -> str | Path:
+    """The policy before any update: checkpoint 0, so that a resume holds to the same one whatever became of `model`."""
+    first = run.path / "checkpoints" / "step-000000"
+    return first if first.is_dir() else run.recipe.model
 
 
 def stand_at_checkpoint(run: Run, shop: Workshop) -> None:

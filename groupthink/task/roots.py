@@ -16,7 +16,7 @@ MAX_CHARS = 200  # an answer longer than this is not one: refusing it bounds the
 _DIGITS = r"\d{1,9}"
 _NUMBER = rf"[-+]?\s*{_DIGITS}(?:\.{_DIGITS}|\s*/\s*{_DIGITS})?"
 _VALUE = rf"(?:\(\s*{_NUMBER}(?:\s*±\s*{_NUMBER})?\s*\)\s*/\s*{_NUMBER}|{_NUMBER}(?:\s*±\s*{_NUMBER})?)"
-_LABEL = r"(?:x\s*_?\s*\d?\s*=\s*)"
+_LABEL = r"(?:x(?:\s*+_)?(?:\s*+\d)?\s*+=\s*+)"  # possessive: a run of blanks is read once, not in every way
 _BETWEEN = r"\s*(?:,|;|\bor\b|\band\b)\s*"
 _ROOTS = re.compile(rf"{_LABEL}?{_VALUE}(?:{_BETWEEN}{_LABEL}?{_VALUE})*")
 _LABELLED_ROOTS = re.compile(rf"{_LABEL}{_VALUE}(?:{_BETWEEN}{_LABEL}?{_VALUE})*")

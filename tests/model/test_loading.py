@@ -21,11 +21,11 @@ def test_names():
 
 def test_a_run_stands_for_its_final_model_or_else_its_newest_checkpoint(tmp_path):
     run = tmp_path / "run"
-    hold_model(run / "checkpoints" / "step-000010" / "model")
-    newest = hold_model(run / "checkpoints" / "step-000020" / "model")
-    (run / "checkpoints" / "step-000030").mkdir()  # holds no model yet
+    for step in ("000010", "000020"):
+        newest = hold_model(run / "checkpoints" / f"step-{step}")
+        (newest / "complete.json").write_text("{}")
+    hold_model(run / "checkpoints" / "step-000030")  # was never sealed
     assert resolve(run) == newest
-    assert resolve(newest.parent) == newest
     assert resolve(str(newest)) == newest
     final = hold_model(run / "model")
     assert resolve(run) == final

@@ -252,6 +252,12 @@ def test_a_torn_line_in_the_middle_is_an_error(tmp_path):
         read_metrics(path)
 
 
+def test_a_figure_that_is_no_number_is_null(tmp_path):
+    append_line(tmp_path / "metrics.jsonl", {"step": 0, "kl": float("nan"), "loss": float("inf"), "reward": 0.5})
+    text = (tmp_path / "metrics.jsonl").read_text()
+    assert text == '{"step": 0, "kl": null, "loss": null, "reward": 0.5}\n'
+
+
 def test_directories_are_numbered_where_the_name_is_taken(tmp_path):
     assert free_directory("nano", tmp_path) == tmp_path / "nano"
     (tmp_path / "nano").mkdir()

@@ -1,6 +1,6 @@
 import torch
 
-from groupthink.policy.threads import physical_cores, using_threads
+from groupthink.model.threads import physical_cores, using_threads
 
 
 def test_threads_are_put_back_even_after_an_error():

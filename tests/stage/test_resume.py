@@ -1,0 +1,202 @@
+"""A run that was killed, wherever, and resumed ends as one that was never stopped: bit for bit."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from groupthink import cli
+from groupthink.run.metrics import read_metrics
+from tests.stage.conftest import STEPS, resume, train, weights
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+PATIENCE = 300  # seconds
+CLI = ("-m", "groupthink.cli")
+DYING = """\
+import os, signal, sys
+from groupthink import cli
+from groupthink.run import files
+
+fatal, sync = sys.argv.pop(1), files.sync
+
+def sync_or_die(path):
+    if fatal in path.as_posix():
+        os.kill(os.getpid(), signal.SIGKILL)
+    sync(path)
+
+files.sync = sync_or_die
+sys.exit(cli.main())
+"""
+"""The command line that is killed when the file named by its first word is to be brought to the disk."""
+
+
+def begin_or_resume(run: Path, recipe: Path, *settings: str, python: tuple[str, ...] = CLI) -> subprocess.Popen:
+    """What a user would do: begin the run, or go on with it where it was begun."""
+    words = ("--resume",) if (run / "recipe.toml").exists() else (recipe, *settings)
+    command = [sys.executable, *python, "train", *map(str, words), "--run", str(run)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def die_at(file: str, run: Path, recipe: Path) -> None:
+    """Begin or resume the run, and be killed when `file` is written."""
+    process = begin_or_resume(run, recipe, python=("-c", DYING, file))
+    said = process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode == -signal.SIGKILL, said
+
+
+def kill_when(process: subprocess.Popen, moment) -> bool:
+    """Kill the process when `moment()` has come; False where it ended before."""
+    end = time.monotonic() + PATIENCE
+    while process.poll() is None and not moment():
+        assert time.monotonic() < end, "the run hangs"
+        time.sleep(0.0005)
+    process.send_signal(signal.SIGKILL)
+    said = process.communicate()[0]
+    assert process.returncode in (0, -signal.SIGKILL), said
+    return process.returncode != 0
+
+
+def random_draw() -> random.Random:
+    """Other draws each time; SEED in the environment brings a failure back."""
+    seed = int(os.environ.get("SEED", random.randrange(2**32)))
+    print(f"SEED={seed}")
+    return random.Random(seed)
+
+
+def after(seconds: float):
+    """The moment so many seconds from the first time it is asked."""
+    start = []
+
+    def moment() -> bool:
+        start or start.append(time.monotonic())
+        return time.monotonic() - start[0] >= seconds
+
+    return moment
+
+
+def finish(run: Path, recipe: Path, *settings: str) -> None:
+    process = begin_or_resume(run, recipe, *settings)
+    said = process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode == 0, said
+
+
+def timeless(run: Path) -> list[dict]:
+    lines = read_metrics(run / "metrics.jsonl")
+    return [{name: value for name, value in line.items() if not name.startswith("time/")} for line in lines]
+
+
+def assert_same(run: Path, other: Path) -> None:
+    """The same weights and metrics, and the same files: nothing half-written, nothing twice."""
+    assert weights(run) == weights(other)
+    assert timeless(run) == timeless(other)
+    assert [line["step"] for line in timeless(run)] == list(range(STEPS))
+    files = [{file.relative_to(one).as_posix() for file in one.rglob("*")} for one in (run, other)]
+    assert files[0] == files[1]
+    for name in ("before", "after"):
+        found = [(one / f"evaluations/{name}.json").read_bytes() for one in (run, other)]
+        assert found[0] == found[1]
+
+
+@pytest.mark.timeout(3 * PATIENCE)
+def test_killed_before_the_first_step_inside_a_checkpoint_and_in_the_last_evaluation(finished, place, tmp_path):
+    run, recipe = tmp_path / "run", place / "grpo.toml"
+
+    die_at("checkpoints/.writing-step-000000/", run, recipe)
+    assert not read_metrics(run / "metrics.jsonl")
+
+    die_at("checkpoints/.writing-step-000002/", run, recipe)
+    assert (run / "checkpoints/.writing-step-000002").exists()
+    assert [line["step"] for line in timeless(run)] == [0, 1]
+
+    die_at("evaluations/.writing-after.", run, recipe)
+    assert len(timeless(run)) == STEPS and not (run / "evaluations/after.json").exists()
+
+    finish(run, recipe)
+    assert_same(run, finished.path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(30 * PATIENCE)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_killed_at_ten_random_moments(place, tmp_path, processes):
+    draw = random_draw()
+    run, whole, recipe = tmp_path / "run", tmp_path / "whole", place / "grpo.toml"
+    setting = f"rollout.processes={processes}"
+    began = time.monotonic()
+    finish(whole, recipe, setting)
+    duration = time.monotonic() - began
+    for _ in range(10):
+        step = draw.randint(0, STEPS)
+        moment = draw.choice(
+            [
+                after(draw.uniform(0, duration)),
+                (run / f"checkpoints/.writing-step-{step:06d}").exists,
+                (run / f"rollouts/step-{step:06d}.parquet").exists,
+                (run / f"checkpoints/step-{step:06d}").exists,
+                (run / "evaluations").exists,
+            ]
+        )
+        if (run / "summary.json").exists() or not kill_when(begin_or_resume(run, recipe, setting), moment):
+            # It was quicker than the moment. Begin anew, so that each kill meets a run that is under way.
+            assert_same(run, whole)
+            shutil.rmtree(run)
+    if not (run / "summary.json").exists():
+        finish(run, recipe, setting)
+    assert_same(run, whole)
+
+
+@pytest.mark.timeout(3 * PATIENCE)
+def test_a_run_of_two_processes_killed_in_a_random_step(place, tmp_path):
+    step = random_draw().randrange(STEPS - 1)
+    recipe, setting = place / "grpo.toml", "rollout.processes=2"
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    assert kill_when(begin_or_resume(run, recipe, setting), (run / f"rollouts/step-{step:06d}.parquet").exists)
+    finish(run, recipe)
+    finish(whole, recipe, setting)
+    assert_same(run, whole)
+
+
+def test_a_finished_run_says_so_and_may_be_extended(finished, place, tmp_path, capsys):
+    """The recipe's learning rate does not depend on the number of steps, so 2 steps and 2 more are 4."""
+    run = train(tmp_path / "run", place / "grpo.toml", "steps=2").path
+    assert cli.main(["train", "--resume", "--run", str(run)]) == 2
+    assert "has finished its 2 steps: extend it with steps=" in capsys.readouterr().err
+    assert cli.main(["train", "--resume", "--run", str(run), "steps=1"]) == 2
+    before = weights(run)
+
+    resume(run, f"steps={STEPS}")
+    assert weights(run) != before
+    assert_same(run, finished.path)
+
+
+def test_a_resumed_run_keeps_what_its_steps_are(finished, tmp_path, capsys):
+    run = shutil.copytree(finished.path, tmp_path / "run")
+    assert cli.main(["train", "--resume", "--run", str(run), "steps=9", "policy.kl=0.5"]) == 2
+    assert "policy.kl: 0.05 -> 0.5" in capsys.readouterr().err
+    assert (run / "summary.json").exists()
+
+
+def test_what_is_no_run_is_not_resumed_and_what_is_one_is_not_begun_again(finished, place, tmp_path, capsys):
+    assert cli.main(["train", "--resume", "--run", str(tmp_path)]) == 2
+    assert f"there is no run in {tmp_path}" in capsys.readouterr().err
+    before = weights(finished.path)
+    assert cli.main(["train", str(place / "grpo.toml"), "--run", str(finished.path)]) == 2
+    assert "is there already: go on with it by --resume" in capsys.readouterr().err
+    assert weights(finished.path) == before
+
+
+def test_a_damaged_checkpoint_is_passed_over(finished, tmp_path, caplog):
+    run = shutil.copytree(finished.path, tmp_path / "run")
+    (run / "summary.json").unlink()
+    shutil.rmtree(run / "model")
+    newest = run / f"checkpoints/step-{STEPS:06d}/model.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1] + b"?")
+    resume(run)
+    assert "is damaged" in caplog.text
+    assert_same(run, finished.path)

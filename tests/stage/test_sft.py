@@ -1,0 +1,148 @@
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from groupthink.model.loading import new_model
+from groupthink.nano.tokenizer import build_tokenizer
+from groupthink.recipe import load_recipe
+from groupthink.run.metrics import read_metrics
+from groupthink.stage.settings import SftSettings
+from groupthink.stage.sft import demonstrations, encode, imitation_batch
+from groupthink.task import open_task
+from groupthink.task.arithmetic import is_held_out
+from groupthink.task.quadratics import held_out_pairs
+from groupthink.task.roots import parse_roots
+from tests.stage.conftest import resume, train, weights
+
+BASE = load_recipe(Path(__file__).parents[2] / "recipes/nano-base.toml")
+SFT = """\
+stage = "sft"
+model = '{place}/model'
+steps = 10
+checkpoint_every = 4
+
+[rollout]
+max_tokens = 8
+processes = 1
+
+[sft]
+from_scratch = true
+examples_per_step = 8
+careful_share = 0.5
+
+[policy]
+learning_rate = 1e-2
+warmup_steps = 0
+kl = 0.0
+threads = 1
+
+[evaluate]
+problems = 2
+samples = 1
+base_samples = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    return [open_task(name, BASE.seed) for name in BASE.sft.tasks]
+
+
+def shown(tasks, step, seed=0, settings=BASE.sft, steps=BASE.steps):
+    return demonstrations(tasks, settings, seed, step, steps)
+
+
+def at_once(some) -> float:
+    return float(np.mean([text.startswith("<think></think>") or "<think>" not in text for _, text in some]))
+
+
+def test_what_is_shown_is_a_function_of_seed_and_step(tasks):
+    assert shown(tasks, 7) == shown([open_task(name, BASE.seed) for name in BASE.sft.tasks], 7)
+    assert shown(tasks, 7) != shown(tasks, 8)
+    assert shown(tasks, 7) != shown(tasks, 7, seed=1)
+    assert len(shown(tasks, 7)) == BASE.sft.examples_per_step
+
+
+def test_the_first_steps_show_careful_work_and_the_others_as_much_haste_as_asked(tasks):
+    settings = SftSettings(BASE.sft.tasks, (1.0, 0.0), 400, careful_share=0.75, hasty_share=1.0)
+    assert at_once(shown(tasks, 74, settings=settings, steps=100)) == 0
+    hasty = at_once(shown(tasks, 75, settings=settings, steps=100))
+    assert 0.5 < hasty < 0.7
+    half = SftSettings(BASE.sft.tasks, (1.0, 0.0), 400, careful_share=0.75, hasty_share=0.5)
+    assert at_once(shown(tasks, 75, settings=half, steps=100)) == pytest.approx(hasty / 2, abs=0.1)
+
+
+def test_tasks_are_shown_by_their_shares(tasks):
+    settings = SftSettings(BASE.sft.tasks, (0.25, 0.75), 1000)
+    computed = np.mean([prompt.startswith("Compute ") for prompt, _ in shown(tasks, 3, settings=settings)])
+    assert computed == pytest.approx(0.75, abs=0.05)
+
+
+def test_no_demonstration_of_the_base_shows_what_is_held_out(tasks):
+    """In 20 of its steps, of both kinds: not in a prompt, not in an answer, not in what is checked on the way."""
+    draw, careful = random.Random(11), round(BASE.sft.careful_share * BASE.steps)
+    for step in draw.sample(range(careful), 10) + draw.sample(range(careful, BASE.steps), 10):
+        for prompt, text in shown(tasks, step):
+            if prompt.startswith("Compute "):
+                assert not is_held_out(prompt.removeprefix("Compute "))
+                continue
+            stated = [roots_asked(prompt), parse_roots(text.rpartition("</think>")[2])]
+            stated += [map(int, re.findall(r"-?\d+", part)) for part in re.findall(r"check: (-?\d+[-+]\d+)=", text)]
+            stated += [[-int(one) for one in factors] for factors in re.findall(r"\(x([-+]\d+)\)\(x([-+]\d+)\)", text)]
+            for roots in map(sorted, stated):
+                assert (roots[0], roots[-1]) not in held_out_pairs(), text
+
+
+def roots_asked(prompt: str) -> list[int]:
+    """The roots of the equation in a prompt, found by trying."""
+    equation = re.search(r"\S*x\S*=0", prompt)[0].replace("−", "-").replace("²", "^2").removesuffix("=0")
+    terms = (r"([-+]?\d*)x\^2", r"([-+]?\d*)x(?!\^)", r"([-+]\d+)$")
+    a, b, c = (sum(map(_factor, re.findall(term, equation))) for term in terms)
+    return [x for x in range(-99, 100) if a * x * x + b * x + c == 0]
+
+
+def _factor(text: str) -> int:
+    return int(text) if re.search(r"\d", text) else int(f"{text}1")
+
+
+def test_the_loss_is_a_mean_over_the_response_tokens():
+    tokenizer = build_tokenizer()
+    prompts, responses = encode(tokenizer, [("Solve x^2-1=0", "<think></think>x=-1, x=1"), ("Compute 1+1", "2")])
+    assert tokenizer.decode(responses[1]) == "2<|end|>"
+    assert tokenizer.decode(prompts[1]) == "<|user|>Compute 1+1<|end|><|assistant|>"
+    batch = imitation_batch(prompts, responses)
+    assert batch.weights_M.sum() == pytest.approx(1)
+    assert len(set(batch.weights_M.tolist())) == 1
+    assert batch.token_ids_M.tolist() == [*responses[0], *responses[1]]
+    assert batch.starts.tolist() == [0, len(responses[0]), len(batch.token_ids_M)]
+
+
+def test_a_model_learns_from_demonstrations_and_a_stopped_run_ends_as_one_that_was_not(place, tmp_path):
+    recipe = tmp_path / "sft.toml"
+    recipe.write_text(SFT.format(place=place.as_posix()))
+    run = train(tmp_path / "run", recipe)
+    losses = [line["loss"] for line in read_metrics(run.path / "metrics.jsonl")]
+    assert len(losses) == 10
+    assert losses[0] == pytest.approx(np.log(107), abs=0.3)  # new weights know nothing
+    assert losses[-1] < losses[0] - 1
+
+    whole = weights(run.path)
+    (run.path / "summary.json").unlink()
+    for name in ("model", "checkpoints/step-000010"):
+        (run.path / name).rename(tmp_path / name.rpartition("/")[2])
+    resume(run.path)
+    assert weights(run.path) == whole
+    assert [line["loss"] for line in read_metrics(run.path / "metrics.jsonl")] == losses
+
+
+def test_new_weights_are_drawn_by_seed(place):
+    def drawn(seed):
+        return torch.cat([tensor.flatten() for tensor in new_model(place / "model", seed).state_dict().values()])
+
+    torch.rand(3)  # the state of torch's own draws does not matter
+    assert torch.equal(drawn(1), drawn(1))
+    assert not torch.equal(drawn(1), drawn(2))
