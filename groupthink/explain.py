@@ -15,6 +15,7 @@ from groupthink.model.chat import encode_prompt
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.model.packing import pack
 from groupthink.model.scoring import TokenScorer
+from groupthink.model.threads import using_threads
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
 from groupthink.policy.objective import k3
@@ -61,7 +62,15 @@ class Explanation:
 
 
 def explain(learning_rate: float = 1e-5, further: int = 20) -> Explanation:
-    """Run the five steps on the worked example with the nano policy, then `further` updates with and without KL."""
+    """Run the five steps on the worked example with the nano policy, then `further` updates with and without KL.
+
+    One thread does it: so small a model is slower with more.
+    """
+    with using_threads(1):
+        return _explain(learning_rate, further)
+
+
+def _explain(learning_rate: float, further: int) -> Explanation:
     tokenizer = load_tokenizer("nano")
     group = _group(tokenizer)
     scores = Judge(RewardSettings(), Quadratics()).score([group])
