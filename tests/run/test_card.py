@@ -9,10 +9,8 @@ AFTER = BEFORE | {"pass@1": 0.91234, "samples": 4}
 
 
 def test_a_card_carries_the_figures(tmp_path):
-    folder = tmp_path / "my run: 1" / "model"
-    folder.mkdir(parents=True)
-    write_card(folder, load_recipe(), {"before": BEFORE, "after": AFTER})
-    card = (folder / "README.md").read_text()
+    write_card(tmp_path, "my run: 1", load_recipe(), {"before": BEFORE, "after": AFTER})
+    card = (tmp_path / "README.md").read_text()
     front = yaml.safe_load(card.split("---")[1])
     assert front["model-index"][0]["name"] == "my run: 1"
     assert front["model-index"][0]["results"][0]["metrics"] == [{"type": "pass@1", "value": 0.9123}]

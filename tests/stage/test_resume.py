@@ -196,7 +196,8 @@ def test_a_damaged_checkpoint_is_passed_over(finished, tmp_path, caplog):
     (run / "summary.json").unlink()
     shutil.rmtree(run / "model")
     newest = run / f"checkpoints/step-{STEPS:06d}/model.safetensors"
-    newest.write_bytes(newest.read_bytes()[:-1] + b"?")
+    whole = newest.read_bytes()
+    newest.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # one bit
     resume(run)
     assert "is damaged" in caplog.text
     assert_same(run, finished.path)
