@@ -56,7 +56,7 @@ def draw(panels: dict[str, list[float]]) -> str:
 def _panel(title: str, values: Sequence[float]) -> str:
     top = 1.0 if max(values) <= 1.0 and max(values) > 0.2 else max(values) * 1.05
     smooth = [sum(part) / len(part) for part in (values[max(0, i - WINDOW + 1) : i + 1] for i in range(len(values)))]
-    ends = f"{smooth[min(WINDOW, len(smooth)) - 1]:.3g} → {smooth[-1]:.3g}"
+    ends = f"{values[0]:.3g} → {smooth[-1]:.3g}"
     return (
         f'<text y="-8" fill="#222">{title}: {ends}</text>'
         f'<path d="M0 0V{HEIGHT}H{WIDTH}" fill="none" stroke="#888"/>'
