@@ -54,6 +54,7 @@ def train(args: argparse.Namespace) -> None:
     try:
         view.started(run.recipe, run.remaining_steps())
         figures = stage.train(run, view)
+        view.note(_what_next(run.path, run.recipe.steps))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"; go on with: groupthink train --resume --run {run.path}") from None
     finally:
@@ -94,6 +95,15 @@ def explain(args: argparse.Namespace) -> None:
         _print_json(asdict(found))
     else:
         worked.print_explanation(found)
+
+
+def _what_next(run: Path, steps: int) -> str:
+    return (
+        f"\nThe model is in {run / 'model'}, and every response of every step in {run / 'rollouts'}. Next:\n"
+        f"  groupthink eval {run} --samples 16    measure it more closely\n"
+        f"  groupthink train --resume --run {run} steps={2 * steps}    train it further\n"
+        "  groupthink explain    see the five steps on one problem"
+    )
 
 
 def _dry_run(recipe_path: str | None, overrides: Sequence[str], *, as_json: bool) -> None:
