@@ -1,7 +1,7 @@
 """Keeps the C library from handing freed memory back to the system between the steps of a run.
 
 A step frees what the next one asks for again. glibc returns large blocks at once, and every page of
-the next allocation is then cleared anew: a third of a learner's time on a CPU.
+the next allocation is then cleared anew by the system, which on a CPU costs a learner much of its time.
 """
 
 import ctypes
