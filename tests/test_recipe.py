@@ -10,7 +10,8 @@ TOP = Path(__file__).parent.parent
 
 
 def test_the_recipe_at_the_top_is_the_packaged_one():
-    assert (TOP / "recipes/nano.toml").read_text() == (TOP / "groupthink/recipes/nano.toml").read_text()
+    for packaged in (TOP / "groupthink/recipes").glob("*.toml"):
+        assert (TOP / "recipes" / packaged.name).read_text() == packaged.read_text(), packaged.name
 
 
 def test_without_a_path_the_packaged_recipe_is_loaded():
