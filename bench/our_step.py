@@ -11,6 +11,7 @@ from groupthink.advantage import AdvantageSettings, advantage
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
+from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.settings import PolicySettings
 from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
@@ -27,14 +28,19 @@ def main(spec: Spec) -> None:
     torch.set_num_threads(1)
     rollout = RolloutSettings(group_size=spec.group_size, max_tokens=spec.max_tokens, processes=1)
     policy = PolicySettings(
-        learning_rate=spec.learning_rate, warmup_steps=0, schedule="constant", kl=spec.kl, threads=1
+        learning_rate=spec.learning_rate, warmup_steps=0, schedule="constant", processes=1, threads=1
     )
     tokenizer, model = load_tokenizer(spec.model), load_model(spec.model)
     task = open_task("quadratics", spec.seed)
     judge = Judge(RewardSettings(), task)
     engine = open_engine(model, tokenizer, rollout, torch.device("cpu"))
     learner = Learner(
-        model, load_model(spec.model), policy, total_steps=spec.steps, temperature=rollout.temperature, device="cpu"
+        model,
+        load_model(spec.model),
+        policy,
+        ObjectiveSettings(kl=spec.kl),
+        total_steps=spec.steps,
+        temperature=rollout.temperature,
     )
     engine.load(learner.weights)
     sizes = model_sizes(model)

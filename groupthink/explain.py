@@ -18,7 +18,8 @@ from groupthink.model.scoring import TokenScorer
 from groupthink.model.threads import using_threads
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
-from groupthink.policy.objective import k3
+from groupthink.policy.objective.kl import k3
+from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.settings import PolicySettings
 from groupthink.records import Group, Problem, Response
 from groupthink.reward.judge import Judge
@@ -76,10 +77,11 @@ def _explain(learning_rate: float, further: int) -> Explanation:
     scores = Judge(RewardSettings(), Quadratics()).score([group])
     advantages_PG = advantage(scores, AdvantageSettings())
     batch = assemble([group], advantages_PG)
-    settings = PolicySettings(learning_rate=learning_rate, warmup_steps=0, schedule="constant", kl=0.001, threads=1)
+    settings = PolicySettings(learning_rate=learning_rate, warmup_steps=0, schedule="constant", threads=1)
+    objective = ObjectiveSettings(kl=0.001)
 
     model = load_model("nano")
-    learner = Learner(model, load_model("nano"), settings, total_steps=1, temperature=1.0)
+    learner = Learner(model, load_model("nano"), settings, objective, total_steps=1, temperature=1.0)
     before, reference = _mean_logprobs(model, group), _token_logprobs(model, group)
     learner.update(batch)
     return Explanation(
@@ -90,8 +92,8 @@ def _explain(learning_rate: float, further: int) -> Explanation:
         logprob_after=_mean_logprobs(model, group),
         kl=_kl(model, group, reference),
         parts=[dict(score.parts) for score in scores[0]],
-        held=_drift(group, batch, replace(settings, kl=HELD_BY), further, reference),
-        free=_drift(group, batch, replace(settings, kl=0.0), further, reference),
+        held=_drift(group, batch, settings, replace(objective, kl=HELD_BY), further, reference),
+        free=_drift(group, batch, settings, replace(objective, kl=0.0), further, reference),
     )
 
 
@@ -142,12 +144,17 @@ def _kl(model: Any, group: Group, reference: list[np.ndarray]) -> float:
 
 
 def _drift(
-    group: Group, batch: Any, settings: PolicySettings, updates: int, reference: list[np.ndarray]
+    group: Group,
+    batch: Any,
+    settings: PolicySettings,
+    objective: ObjectiveSettings,
+    updates: int,
+    reference: list[np.ndarray],
 ) -> list[float]:
     """How far the policy is from the reference after each of `updates` updates on the same group."""
     model = load_model("nano")
     learner = Learner(
-        model, load_model("nano") if settings.kl else None, settings, total_steps=updates, temperature=1.0
+        model, load_model("nano") if objective.kl else None, settings, objective, total_steps=updates, temperature=1.0
     )
     drifts = []
     for _ in range(updates):

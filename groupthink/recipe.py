@@ -16,6 +16,8 @@ import tomli_w
 
 from groupthink.advantage import AdvantageSettings
 from groupthink.nearest import nearest
+from groupthink.policy.objective.rows import ROWS
+from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.settings import PolicySettings
 from groupthink.reward.settings import RewardSettings
 from groupthink.rollout.settings import RolloutSettings
@@ -39,6 +41,7 @@ class Recipe:
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)
     advantage: AdvantageSettings = field(default_factory=AdvantageSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     sft: SftSettings = field(default_factory=SftSettings)
@@ -84,7 +87,7 @@ def load_recipe(path: str | Path | None = None, overrides: Sequence[str] = ()) -
         raise ValueError(f"{path or 'nano.toml'} is not TOML: {error}") from None
     for word in overrides:
         _override(given, word)
-    return _build(given)
+    return _build(_with_row(given))
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -126,6 +129,20 @@ FUNCTIONS = "functions"
 """The field that takes the keys with a colon: `"rewards.py:short" = 0.1` weighs a function of the user's own."""
 
 TABLES: dict[str, Any] = {name: kind for name, kind in get_type_hints(Recipe).items() if is_dataclass(kind)}
+
+
+def _with_row(given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given`, with what the row of its objective says where it says nothing itself."""
+    filled = {key: dict(value) if isinstance(value, dict) else value for key, value in given.items()}
+    objective = filled.get("objective", {})
+    name = objective.get("name", "grpo") if isinstance(objective, dict) else "grpo"
+    if name not in ROWS:
+        raise ValueError(f"objective.name is {name!r}: did you mean {nearest(str(name), ROWS)}?")
+    for full_name, value in ROWS[name].items():
+        table, _, key = full_name.partition(".")
+        if isinstance(filled.setdefault(table, {}), dict):
+            filled[table].setdefault(key, value)
+    return filled
 
 
 def _build(given: Mapping[str, Any]) -> Recipe:

@@ -107,6 +107,7 @@ class Batch:
     group_B: np.ndarray  # int64; the group of each response
     starts: np.ndarray  # int64, B + 1 offsets into the response tokens
     token_ids_M: np.ndarray  # int64
+    sampled_M: np.ndarray  # bool; False for tokens that the policy did not draw (a tool's output)
     old_logprobs_M: np.ndarray  # float32, nats; as sampled, under the learner's law
     advantages_M: np.ndarray  # float32
     weights_M: np.ndarray  # float32; 0 for tokens that the policy did not sample

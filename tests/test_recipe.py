@@ -38,13 +38,13 @@ def test_a_dumped_recipe_is_the_same_recipe(tmp_path):
 
 
 def test_words_set_settings():
-    words = ["steps=400", "policy.learning_rate=1e-4", "model=Qwen/Qwen3-0.6B", 'task.name="arithmetic"', "policy.kl=0"]
+    words = ["steps=400", "policy.learning_rate=1e-4", "model=Qwen/Qwen3-0.6B", 'task.name="arithmetic"', "objective.kl=0"]
     recipe = load_recipe(overrides=words)
     assert recipe.steps == 400
     assert recipe.policy.learning_rate == 1e-4
     assert recipe.model == "Qwen/Qwen3-0.6B"
     assert recipe.task.name == "arithmetic"
-    assert recipe.policy.kl == 0.0 and isinstance(recipe.policy.kl, float)
+    assert recipe.objective.kl == 0.0 and isinstance(recipe.objective.kl, float)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_an_unknown_name_in_a_file_is_answered_too(tmp_path):
         ("steps=many", "steps is 'many': expected a whole number"),
         ("steps=1.5", "steps is 1.5: expected a whole number"),
         ("steps=true", "steps is True: expected a whole number"),
-        ("policy.kl=true", "policy.kl is True: expected a number"),
-        ("policy.kl=nan", "policy.kl is nan: expected a finite number"),
+        ("objective.kl=true", "objective.kl is True: expected a number"),
+        ("objective.kl=nan", "objective.kl is nan: expected a finite number"),
         ("model=4", "model is 4: expected text"),
         ("task=4", "task is a table"),
         ("sft.tasks=quadratics", "expected a list, each item text"),

@@ -4,33 +4,52 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from groupthink.policy.objective.reduction import share_tokens
+from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.records import Batch, Group
 
+GRPO = ObjectiveSettings()
 
-def assemble(groups: Sequence[Group], advantages_PG: np.ndarray) -> Batch:
-    """A batch whose loss is the mean over responses of the mean over each one's sampled tokens.
 
-    Each sampled token of response b weighs 1 / (B * L_b), L_b the number of its sampled tokens, as in
-    equation 3 of DeepSeekMath (arXiv 2402.03300). Every response counts in B, those of groups of equal
-    rewards too. Tokens that the policy did not sample weigh 0.
+def assemble(
+    groups: Sequence[Group],
+    advantages_PG: np.ndarray,
+    objective: ObjectiveSettings = GRPO,
+    max_tokens: int | None = None,
+) -> Batch:
+    """A batch in which each token has its share of the loss, by the objective's reduction.
+
+    `max_tokens` is the longest that a response may be: the budget of the reduction "constant", needed there alone.
+
+    Every response counts in the shares, those of groups of equal rewards too. Tokens that the policy did not
+    sample weigh 0, and so do responses cut at `max_tokens` where the objective masks them.
     """
     responses = [response for group in groups for response in group.responses]
     lengths_B = np.array([len(response) for response in responses])
     sampled_M = np.concatenate([response.sampled_T for response in responses])
-    sampled_B = np.array([response.sampled_T.sum() for response in responses])
-    assert (sampled_B > 0).all(), "a response without a token that the policy sampled"
+    assert all(response.sampled_T.any() for response in responses), "a response without a token that was sampled"
     sizes_P = [len(group.responses) for group in groups]
     assert advantages_PG.shape == (len(groups), sizes_P[0]) and len(set(sizes_P)) == 1
 
-    share_B = 1.0 / (len(responses) * sampled_B)
+    assert max_tokens or objective.reduction != "constant", "a constant budget has to be given"
+    starts = np.concatenate([[0], np.cumsum(lengths_B)])
+    cut_B = np.array([response.finish == "length" for response in responses])
+    weights_M = share_tokens(
+        sampled_M,
+        starts,
+        reduction=objective.reduction,
+        max_tokens=max_tokens or 1,
+        masked_B=cut_B if objective.overlong == "masked" else None,
+    )
     old_logprobs_M = np.concatenate([response.logprobs_T for response in responses])
     return Batch(
         prompts=tuple(group.prompt_ids for group in groups),
         group_B=np.repeat(np.arange(len(groups)), sizes_P),
-        starts=np.concatenate([[0], np.cumsum(lengths_B)]),
+        starts=starts,
         token_ids_M=np.concatenate([response.token_ids_T for response in responses]),
+        sampled_M=sampled_M,
         # A tool's token has no log-probability; NaN times a weight of 0 would still be NaN.
         old_logprobs_M=np.where(sampled_M, old_logprobs_M, 0).astype(np.float32),
         advantages_M=np.repeat(advantages_PG.ravel(), lengths_B).astype(np.float32),
-        weights_M=(np.repeat(share_B, lengths_B) * sampled_M).astype(np.float32),
+        weights_M=weights_M.astype(np.float32),
     )

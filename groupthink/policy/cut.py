@@ -1,7 +1,9 @@
-"""Which responses of a batch are computed, which make one update, and which are computed together.
+"""Which responses of a batch are computed, which make one update, by whom, and which are computed together.
 
 Responses are named by their indices, in rising order; tokens by their places in the batch.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,6 +23,14 @@ def split(batch: Batch, minibatches: int) -> list[np.ndarray]:
             "choose a divisor of task.problems_per_step * rollout.group_size"
         )
     return np.split(np.arange(responses), minibatches)
+
+
+def share(batch: Batch, responses: np.ndarray, processes: int) -> list[np.ndarray]:
+    """Consecutive `responses` for each of `processes`, about equal in tokens; a share may be empty."""
+    tokens = np.diff(batch.starts)[responses]
+    middles = np.cumsum(tokens) - tokens / 2
+    owners = (middles * processes / max(tokens.sum(), 1)).astype(int)
+    return [responses[owners == process] for process in range(processes)]
 
 
 def cut(batch: Batch, responses: np.ndarray, max_tokens: int) -> list[np.ndarray]:
@@ -47,6 +57,23 @@ def tokens_of(batch: Batch, responses: np.ndarray) -> np.ndarray:
     """The places in the batch of the tokens of `responses`, response after response."""
     spans = [np.arange(batch.starts[response], batch.starts[response + 1]) for response in responses]
     return np.concatenate(spans) if spans else np.arange(0)
+
+
+def take(batch: Batch, responses: np.ndarray) -> Batch:
+    """The batch of these `responses` alone, with the prompts that they answer; weights stay as they are."""
+    groups, group_B = np.unique(batch.group_B[responses], return_inverse=True)
+    tokens = tokens_of(batch, responses)
+    return replace(
+        batch,
+        prompts=tuple(batch.prompts[group] for group in groups),
+        group_B=group_B,
+        starts=np.concatenate([[0], np.cumsum(np.diff(batch.starts)[responses])]),
+        token_ids_M=batch.token_ids_M[tokens],
+        sampled_M=batch.sampled_M[tokens],
+        old_logprobs_M=batch.old_logprobs_M[tokens],
+        advantages_M=batch.advantages_M[tokens],
+        weights_M=batch.weights_M[tokens],
+    )
 
 
 def live_groups(batch: Batch) -> np.ndarray:

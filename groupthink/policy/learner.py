@@ -1,35 +1,47 @@
 """The learner: owns the policy while it learns, and moves it by one batch at a time."""
 
 import json
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from safetensors.torch import load_file, save_file
+from torch import nn
 from transformers import PreTrainedModel
 
 from groupthink.model.loading import load_model
-from groupthink.model.packing import pack
-from groupthink.model.scoring import TokenScorer
 from groupthink.model.threads import physical_cores, using_threads
-from groupthink.policy.cut import cut, live_groups, responses_of, split, tokens_of
+from groupthink.policy.columns import find_columns, only_live_groups_teach
+from groupthink.policy.cut import cut, live_groups, responses_of, share, split, take, tokens_of
 from groupthink.policy.guard import Guard
-from groupthink.policy.objective import clipped_high, clipped_low, clipped_surrogate, imitation, importance_ratio, k3
+from groupthink.policy.memory import OutOfMemory, give_back
+from groupthink.policy.objective.entropy import applied_bonus, next_bonus
+from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.optimizer import adamw, load_optimizer, save_optimizer
+from groupthink.policy.passes import Backward, Forward, MicroBatch, Passes
 from groupthink.policy.schedule import rate_share
 from groupthink.policy.settings import PolicySettings
-from groupthink.policy.trace import TokenFigures, Trace
+from groupthink.policy.team import Team
+from groupthink.policy.trace import Trace
 from groupthink.records import Batch, Report, Weights
+
+REFERENCE = "reference.safetensors"
+"""In a checkpoint, where the reference is not the policy that the run began with."""
+
+Pass = TypeVar("Pass", Forward, Backward)
 
 
 class Learner:
-    """Updates a policy by GRPO. It has no random state: the same batches give the same weights.
+    """Updates a policy by an objective. It has no random state: the same batches give the same weights.
 
-    `reference` is held fixed, and is needed where `settings.kl` is above 0. `total_steps` is the length of
+    `reference` is needed where the objective has a KL term; it follows the policy where the objective says so, and
+    is held fixed otherwise. `total_steps` is the length of
     the learning rate's schedule, in calls of `update`. `temperature` is the one that responses were
-    sampled at: logits are divided by it, as they were then. `imitate`: the batches are demonstrations, which
-    have no importance ratio; their likelihood is raised instead of the clipped surrogate.
+    sampled at: logits are divided by it, as they were then.
     """
 
     def __init__(
@@ -37,67 +49,108 @@ class Learner:
         model: PreTrainedModel,
         reference: PreTrainedModel | None,
         settings: PolicySettings,
+        objective: ObjectiveSettings,
         *,
         total_steps: int,
         temperature: float,
         device: torch.device | str = "cpu",
-        imitate: bool = False,
     ):
-        if settings.kl > 0 and reference is None:
-            raise ValueError(f"policy.kl={settings.kl} needs a reference policy: give one, or set policy.kl=0")
+        if objective.kl > 0 and reference is None:
+            raise ValueError(f"objective.kl={objective.kl} needs a reference policy: give one, or set objective.kl=0")
         self.model = model.to(device)
         self.settings = settings
+        self.objective = objective
         self.total_steps = total_steps
-        self.temperature = temperature
-        self.imitate = imitate
-        self.device = torch.device(device)
         self.steps = 0  # calls of update so far
+        self.updates = 0  # of the weights so far
         self.tokens = 0  # response tokens learned from so far
         self.guard = Guard()
-        self.scorer = TokenScorer(self.model)
-        self.reference = TokenScorer(reference.to(device)) if reference is not None and settings.kl > 0 else None
+        self.bonus = objective.entropy_bonus  # on entropy; steered where the objective says so
+        self.entropy = 0.0  # nats, mean over tokens, when last seen
         self.parameters = dict(self.model.named_parameters())  # tied ones once
         self.optimizer = adamw(self.parameters, settings)
+        self.threads = settings.threads or physical_cores()
+        self.micro_batch_tokens = settings.micro_batch_tokens  # less, once that did not fit into memory
+        self.reference = reference.to(device) if reference is not None and objective.kl > 0 else None
+        passes = Passes(self.model, self.reference, objective, temperature)
+        self.team = Team(passes, self.model, self.reference, processes=max(1, settings.processes), threads=self.threads)
 
     @property
     def weights(self) -> Weights:
         """The policy as it is: these tensors are the model's own, and change with the next update."""
         return Weights(version=self.steps, tensors=self.model.state_dict())
 
-    def update(self, batch: Batch) -> Report:
+    def reference_logprobs(self, batch: Batch) -> np.ndarray:
+        """The log-probabilities [M] (float32, nats) of a batch's tokens under the reference."""
+        with using_threads(self.threads):
+            return self._forward("reference", batch, np.arange(len(batch.group_B))).logprobs_M
+
+    def update(self, batch: Batch, reference_logprobs_M: np.ndarray | None = None) -> Report:
         """Learn from a batch: `epochs` passes over it, `minibatches` updates in each.
 
-        Groups of equal rewards have no policy gradient. Where there is no KL term either they are not
+        Groups of equal rewards have no policy gradient. Where no other term has one either they are not
         computed, and their tokens are NaN in the report's columns; the weights count them all the same.
+        `reference_logprobs_M`: what `reference_logprobs` found, where it was asked before.
         """
         settings, live = self.settings, live_groups(batch)
-        groups = np.arange(len(batch.prompts)) if settings.kl > 0 else live
+        groups = live if only_live_groups_teach(self.objective) else np.arange(len(batch.prompts))
         computed = responses_of(batch, groups)
         traced = responses_of(batch, live[: settings.traced_groups])
+        parts = [np.intersect1d(part, computed) for part in split(batch, settings.minibatches)]
         rate = self._set_learning_rate()
-        with using_threads(settings.threads or physical_cores()):
-            reference_M = self._logprobs(self.reference, batch, computed) if self.reference else None
-            before_M = self._logprobs(self.scorer, batch, traced)
-            trace = Trace(batch, reference_M)
+        with using_threads(self.threads):
+            found = find_columns(
+                batch,
+                self.objective,
+                lambda whose: self._forward(whose, batch, computed),
+                parts,
+                reference_logprobs_M=reference_logprobs_M,
+                seed=self.steps,
+            )
+            before_M = self._forward("policy", batch, traced).logprobs_M
+            trace = Trace(batch, found, self.objective)
             for _ in range(settings.epochs):
-                for responses in split(batch, settings.minibatches):
-                    self._update_once(batch, np.intersect1d(responses, computed), trace)
+                for responses in parts:
+                    self._update_once(batch, responses, found.columns, trace)
             # Before and after are packed alike, so that rounding is the same in both.
-            change_M = self._logprobs(self.scorer, batch, traced) - before_M
+            change_M = self._forward("policy", batch, traced).logprobs_M - before_M
         self.steps += 1
         self.tokens += len(batch.token_ids_M)
         figures = {
             "learning_rate": rate,
             "num_tokens": float(self.tokens),
             "skipped_updates": float(self.guard.skipped),
+            "micro_batch_tokens": float(self.micro_batch_tokens),
         }
-        return trace.report(change_M, figures)
+        report = trace.report(change_M, figures)
+        self._steer_entropy(report.metrics["entropy"])
+        return report
+
+    def _steer_entropy(self, entropy: float) -> None:
+        objective = self.objective
+        if objective.entropy_step:
+            self.bonus = next_bonus(self.bonus, entropy, target=objective.entropy_target, step=objective.entropy_step)
+        self.entropy = entropy
+
+    def close(self) -> None:
+        """End the processes that learn beside this one."""
+        self.team.close()
 
     def save(self, folder: Path) -> None:
         """Write the policy in Hugging Face format into `folder`, and what `restore` needs beside it."""
         self.model.save_pretrained(folder)
         save_optimizer(folder / "optimizer.safetensors", self.optimizer, self.parameters)
-        state = {"steps": self.steps, "tokens": self.tokens, "guard": asdict(self.guard)}
+        if self._reference_moves:
+            save_file(dict(self._reference_parameters()), folder / REFERENCE)
+        state = {
+            "steps": self.steps,
+            "updates": self.updates,
+            "tokens": self.tokens,
+            "guard": asdict(self.guard),
+            "bonus": self.bonus,
+            "entropy": self.entropy,
+            "micro_batch_tokens": self.micro_batch_tokens,
+        }
         (folder / "learner.json").write_text(json.dumps(state, indent=2) + "\n")
 
     @torch.no_grad()
@@ -111,10 +164,26 @@ class Learner:
             raise ValueError(f"{folder} holds another model than the one that is learning: restore into its own")
         for name, parameter in self.parameters.items():
             parameter.copy_(saved[name])
+        self.team.changed()
+        if self._reference_moves:
+            held = load_file(folder / REFERENCE)
+            for name, parameter in self._reference_parameters():
+                parameter.copy_(held[name])
+            self.team.changed("reference")
         load_optimizer(folder / "optimizer.safetensors", self.optimizer, self.parameters)
         state = json.loads((folder / "learner.json").read_text())
-        self.steps, self.tokens = state["steps"], state["tokens"]
+        self.steps, self.updates, self.tokens = state["steps"], state["updates"], state["tokens"]
         self.guard = Guard(**state["guard"])
+        self.bonus, self.entropy = state["bonus"], state["entropy"]
+        self.micro_batch_tokens = state["micro_batch_tokens"]
+
+    @property
+    def _reference_moves(self) -> bool:
+        return self.reference is not None and self.objective.reference_every > 0
+
+    def _reference_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        assert self.reference is not None
+        return self.reference.named_parameters()
 
     def _set_learning_rate(self) -> float:
         settings = self.settings
@@ -129,62 +198,99 @@ class Learner:
             group["lr"] = settings.learning_rate * share
         return settings.learning_rate * share
 
-    def _update_once(self, batch: Batch, responses: np.ndarray, trace: Trace) -> None:
+    def _update_once(
+        self, batch: Batch, responses: np.ndarray, columns: Mapping[str, np.ndarray], trace: Trace
+    ) -> None:
         """One update from some of the responses, in micro-batches."""
-        for parameter in self.parameters.values():
-            # Zero, not None: a step without live groups is then an update like any other.
-            parameter.grad = torch.zeros_like(parameter)
-        parts = cut(batch, responses, self.settings.micro_batch_tokens)
-        loss = sum(self._backward(batch, part, trace) for part in parts)
+        # The weights share out one mean over the whole batch; of its equal minibatches each has its part.
+        scale = float(self.settings.minibatches)
+        parts, found = self._gradient(batch, responses, columns, scale)
+        for part, seen in zip(parts, found, strict=True):
+            trace.note_tokens(tokens_of(batch, part), seen)
+        loss = sum(seen.loss for seen in found)
         norm = float(nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.max_grad_norm))
         trace.note_update(loss, norm)
-        if self.guard.allows(loss, norm):
+        if self.guard.allows(loss, norm, lambda: self._whence(batch, responses, columns)):
             self.optimizer.step()
+            self.team.changed()
+            self.updates += 1
+            self._refresh_reference()
         self.optimizer.zero_grad()
 
-    def _backward(self, batch: Batch, responses: np.ndarray, trace: Trace) -> float:
-        """Add the gradient of a micro-batch to the parameters'; its share of the loss."""
-        settings, tokens = self.settings, tokens_of(batch, responses)
-        logprobs_M, entropies_M = self._forward(self.scorer, batch, responses)
-        old_M, advantages_M, weights_M = (
-            self._tensor(column[tokens]) for column in (batch.old_logprobs_M, batch.advantages_M, batch.weights_M)
-        )
-        ratio_M = importance_ratio(logprobs_M, old_M)
-        if self.imitate:
-            losses_M = imitation(logprobs_M, advantages_M)
-        else:
-            losses_M = clipped_surrogate(ratio_M, advantages_M, low=settings.clip_low, high=settings.clip_high)
-        if trace.reference_logprobs_M is not None:
-            losses_M = losses_M + settings.kl * k3(logprobs_M, self._tensor(trace.reference_logprobs_M[tokens]))
-        # The weights share out one mean over the whole batch; of its equal minibatches each has its part.
-        loss = settings.minibatches * (weights_M * losses_M).sum()
-        loss.backward()
-        figures = TokenFigures(
-            logprobs_M=logprobs_M.detach(),
-            entropies_M=entropies_M.detach(),
-            ratio_M=ratio_M.detach(),
-            low_M=clipped_low(ratio_M, advantages_M, low=settings.clip_low),
-            high_M=clipped_high(ratio_M, advantages_M, high=settings.clip_high),
-        )
-        trace.note_tokens(tokens, figures)
-        return float(loss.detach())
-
     @torch.no_grad()
-    def _logprobs(self, scorer: TokenScorer, batch: Batch, responses: np.ndarray) -> np.ndarray:
-        """The log-probabilities (float32, nats) of the tokens of `responses`; NaN for the others."""
-        logprobs_M = np.full(len(batch.token_ids_M), np.nan, np.float32)
-        for part in cut(batch, responses, self.settings.micro_batch_tokens):
-            logprobs_M[tokens_of(batch, part)] = self._forward(scorer, batch, part)[0].cpu().numpy()
-        return logprobs_M
+    def _refresh_reference(self) -> None:
+        """Take the reference towards the policy, every so many updates (R1: the whole way, every 400)."""
+        every, mixing = self.objective.reference_every, self.objective.reference_mixing
+        if self.reference is None or not every or self.updates % every:
+            return
+        for held, parameter in zip(self.reference.parameters(), self.model.parameters(), strict=True):
+            held.lerp_(parameter, mixing)
+        self.team.changed("reference")
 
-    def _forward(self, scorer: TokenScorer, batch: Batch, responses: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Log-probabilities and entropies of the tokens of `responses`, each prompt computed once."""
-        spans = [batch.token_ids_M[batch.starts[one] : batch.starts[one + 1]] for one in responses]
-        packed = pack(batch.prompts, spans, batch.group_B[responses]).to(self.device)
-        return scorer(packed, self.temperature)
+    def _gradient(
+        self, batch: Batch, responses: np.ndarray, columns: Mapping[str, np.ndarray], scale: float
+    ) -> tuple[list[np.ndarray], list[Backward]]:
+        """Make the gradient of the loss over `responses`; the micro-batches, and what was seen of each."""
 
-    def _tensor(self, column: np.ndarray) -> Tensor:
-        return torch.from_numpy(column).to(self.device)
+        def backward(shares: list[list[np.ndarray]]) -> list[Backward]:
+            for parameter in self.parameters.values():
+                # Zero, not None: a step without live groups is then an update like any other.
+                parameter.grad = torch.zeros_like(parameter)
+            return self.team.backward(
+                [[self._micro_batch(batch, part, columns, scale) for part in parts] for parts in shares]
+            )
+
+        return self._in_memory(batch, responses, backward)
+
+    def _micro_batch(
+        self, batch: Batch, responses: np.ndarray, columns: Mapping[str, np.ndarray], scale: float
+    ) -> MicroBatch:
+        objective, tokens = self.objective, tokens_of(batch, responses)
+        return MicroBatch(
+            take(batch, responses),
+            {name: column[tokens] for name, column in columns.items()},
+            scale,
+            applied_bonus(self.bonus, self.entropy, target=objective.entropy_target, step=objective.entropy_step),
+        )
+
+    def _forward(self, whose: str, batch: Batch, responses: np.ndarray) -> Forward:
+        """Columns over the whole batch (float32, nats) of the tokens of `responses`; NaN for the others."""
+
+        def forward(shares: list[list[np.ndarray]]) -> list[Forward]:
+            return self.team.forward([[take(batch, part) for part in parts] for parts in shares], whose)
+
+        columns = Forward(*(np.full(len(batch.token_ids_M), np.nan, np.float32) for _ in range(2)))
+        parts, found = self._in_memory(batch, responses, forward)
+        for part, seen in zip(parts, found, strict=True):
+            tokens = tokens_of(batch, part)
+            columns.logprobs_M[tokens], columns.entropies_M[tokens] = seen.logprobs_M, seen.entropies_M
+        return columns
+
+    def _in_memory(
+        self, batch: Batch, responses: np.ndarray, do: Callable[[list[list[np.ndarray]]], list[Pass]]
+    ) -> tuple[list[np.ndarray], list[Pass]]:
+        """The micro-batches, and what `do` finds of each; where they do not fit, they are halved for good."""
+        while True:
+            shares = [cut(batch, part, self.micro_batch_tokens) for part in share(batch, responses, self.team.size)]
+            parts = [part for parts in shares for part in parts]
+            try:
+                return parts, do(shares)
+            except OutOfMemory:
+                if all(len(part) == 1 for part in parts):
+                    raise
+            give_back()
+            self.micro_batch_tokens //= 2
+
+    def _whence(self, batch: Batch, responses: np.ndarray, columns: Mapping[str, np.ndarray]) -> str:
+        """In words, the first response whose own loss or gradient is not finite."""
+        for response in responses:
+            _, [seen] = self._gradient(batch, np.array([response]), columns, 1.0)
+            norm = nn.utils.get_total_norm([parameter.grad for parameter in self.parameters.values()])
+            if not (math.isfinite(seen.loss) and math.isfinite(norm)):
+                group = batch.group_B[response]
+                place = int((batch.group_B[:response] == group).sum())
+                return f"The first to blame is response {place + 1} to problem {group + 1} of this step."
+        return "No single response is to blame: their sum is not finite."
 
 
 def _shapes(parameters: dict[str, nn.Parameter]) -> dict[str, torch.Size]:

@@ -17,13 +17,11 @@ class PolicySettings:
     beta2: float = 0.99  # AdamW's memory of their squares
     weight_decay: float = 0.0  # for matrices; norms and biases are never decayed
     max_grad_norm: float = 1.0  # gradients longer than this are scaled down to it
-    clip_low: float = 0.2  # the importance ratio earns nothing below 1 - clip_low (R1's 10: no bound) ...
-    clip_high: float = 0.2  # ... and nothing above 1 + clip_high
-    kl: float = 0.001  # weight of the KL divergence to the reference in the loss; 0: no reference is loaded
     minibatches: int = 1  # updates made in one pass over a batch
     epochs: int = 1  # passes over a batch
     micro_batch_tokens: int = 16384  # tokens computed at a time; bounds memory, does not change the gradient
-    threads: int = 0  # of the processor, while learning; 0: as many as there are cores
+    processes: int = 0  # that learn side by side; 0: found at the first start and written into the run
+    threads: int = 0  # of each of them; 0: likewise
     traced_groups: int = 1  # groups of a step whose change in log-probability is measured
 
     def __post_init__(self) -> None:
@@ -32,7 +30,7 @@ class PolicySettings:
         self._require("final_share", 0 <= self.final_share <= 1, "set it between 0 and 1")
         for name in ("beta1", "beta2"):
             self._require(name, 0 <= getattr(self, name) < 1, "set it to at least 0 and below 1")
-        for name in ("warmup_steps", "weight_decay", "clip_low", "clip_high", "kl", "threads", "traced_groups"):
+        for name in ("warmup_steps", "weight_decay", "processes", "threads", "traced_groups"):
             self._require(name, getattr(self, name) >= 0, "set it to at least 0")
         for name in ("minibatches", "epochs", "micro_batch_tokens"):
             self._require(name, getattr(self, name) >= 1, "set it to at least 1")

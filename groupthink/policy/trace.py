@@ -1,23 +1,14 @@
 """What is seen of an update while it is made."""
 
-from dataclasses import dataclass
-
 import numpy as np
-from torch import Tensor, from_numpy
+from torch import from_numpy
 
-from groupthink.policy.objective import k3
+from groupthink.policy.columns import Found
+from groupthink.policy.objective.correction import correction_figures
+from groupthink.policy.objective.kl import k3
+from groupthink.policy.objective.settings import ObjectiveSettings
+from groupthink.policy.passes import Backward
 from groupthink.records import Batch, Report
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class TokenFigures:
-    """One forward pass over m tokens of the batch: detached tensors, each of shape m."""
-
-    logprobs_M: Tensor
-    entropies_M: Tensor
-    ratio_M: Tensor
-    low_M: Tensor  # bool; clipped because the ratio is low
-    high_M: Tensor  # bool; clipped because the ratio is high
 
 
 class Trace:
@@ -27,10 +18,12 @@ class Trace:
     Means are over sampled tokens: sums and counts are kept, never means of means.
     """
 
-    def __init__(self, batch: Batch, reference_logprobs_M: np.ndarray | None):
+    def __init__(self, batch: Batch, found: Found, objective: ObjectiveSettings):
         tokens = len(batch.token_ids_M)
         self.batch = batch
-        self.reference_logprobs_M = reference_logprobs_M
+        self.objective = objective
+        self.before_M = found.logprobs_M
+        self.reference_logprobs_M = found.columns.get("reference_logprobs_M")
         self.logprobs_M = np.full(tokens, np.nan, np.float32)
         self.entropies_M = np.full(tokens, np.nan, np.float32)
         self.clipped_M = np.zeros(tokens, bool)  # in any pass: in the first one hardly a token can be
@@ -41,22 +34,22 @@ class Trace:
         self._losses: list[float] = []
         self._grad_norms: list[float] = []
 
-    def note_tokens(self, tokens: np.ndarray, figures: TokenFigures) -> None:
-        """Take in a forward pass over `tokens`, places in the batch."""
+    def note_tokens(self, tokens: np.ndarray, found: Backward) -> None:
+        """Take in a pass over `tokens`, places in the batch."""
         fresh = ~self._seen_M[tokens]
         first = tokens[fresh]
-        self.logprobs_M[first] = _numpy(figures.logprobs_M)[fresh]
-        self.entropies_M[first] = _numpy(figures.entropies_M)[fresh]
+        self.logprobs_M[first] = found.logprobs_M[fresh]
+        self.entropies_M[first] = found.entropies_M[fresh]
         self._seen_M[first] = True
         self._unmoved_M[first] = not self._losses
 
         sampled = self.batch.weights_M[tokens] > 0
-        low, high = _numpy(figures.low_M) & sampled, _numpy(figures.high_M) & sampled
+        low, high = found.low_M & sampled, found.high_M & sampled
         self.clipped_M[tokens] |= low | high
         self._passed += int(sampled.sum())
         self._low += int(low.sum())
         self._high += int(high.sum())
-        self._largest_ratio = max(self._largest_ratio, float(_numpy(figures.ratio_M)[sampled].max(initial=0)))
+        self._largest_ratio = max(self._largest_ratio, float(found.ratio_M[sampled].max(initial=0)))
 
     def note_update(self, loss: float, grad_norm: float) -> None:
         """Take in an update's loss and the length of its gradient before clipping."""
@@ -78,9 +71,7 @@ class Trace:
         }
         if self.reference_logprobs_M is not None:
             metrics["kl"] = _mean(self._k3()[sampled_M])
-        differences = np.abs(self.logprobs_M - self.batch.old_logprobs_M)[sampled_M & self._unmoved_M]
-        metrics["sampling/sampling_logp_difference/mean"] = _mean(differences)
-        metrics["sampling/sampling_logp_difference/max"] = float(differences.max(initial=0))
+        metrics |= self._sampling(sampled_M & self._unmoved_M)
         return Report(
             metrics=metrics | others,
             learner_logprobs_M=self.logprobs_M,
@@ -90,13 +81,24 @@ class Trace:
             change_M=change_M,
         )
 
+    def _sampling(self, unmoved_M: np.ndarray) -> dict[str, float]:
+        """How far the law that sampled is from the learner's, before any update."""
+        before_M, counted_M = self.logprobs_M, unmoved_M
+        if self.before_M is not None:
+            before_M, counted_M = self.before_M, self.batch.sampled_M & np.isfinite(self.before_M)
+        return correction_figures(
+            before_M,
+            self.batch.old_logprobs_M,
+            counted_M,
+            self.batch.starts,
+            correction=self.objective.correction,
+            low=self.objective.correction_low,
+            high=self.objective.correction_high,
+        )
+
     def _k3(self) -> np.ndarray:
         assert self.reference_logprobs_M is not None
         return k3(from_numpy(self.logprobs_M), from_numpy(self.reference_logprobs_M)).numpy()
-
-
-def _numpy(tensor: Tensor) -> np.ndarray:
-    return tensor.cpu().numpy()
 
 
 def _mean(values: np.ndarray) -> float:

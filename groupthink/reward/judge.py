@@ -24,8 +24,7 @@ class Judge:
         self.settings = settings
         self.task = task
         self.opened = opened
-        own = {"accuracy": settings.accuracy, "format": settings.format, "brevity": settings.brevity}
-        self.weights: Mapping[str, float] = {**own, **settings.functions}
+        self.weights = settings.weights
         self._functions: dict[str, Reward] = {name: as_reward(load_function(name), name) for name in settings.functions}
 
     def score(self, groups: Sequence[Group]) -> list[list[Score]]:

@@ -20,8 +20,7 @@ class RewardSettings:
     functions: Mapping[str, float] = field(default_factory=dict)  # "module:function" or "file.py:function" -> weight
 
     def __post_init__(self) -> None:
-        weights = {"accuracy": self.accuracy, "format": self.format, "brevity": self.brevity, **self.functions}
-        for name, weight in weights.items():
+        for name, weight in self.weights.items():
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
                 raise ValueError(f"reward.{name} is {weight!r}: give it a finite number, the weight of this reward")
         for name in self.functions:
@@ -33,3 +32,8 @@ class RewardSettings:
                 f"reward.brief={self.brief} and reward.long={self.long}: "
                 "brevity falls from brief to long, so set 0 <= brief < long"
             )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each reward, by the name that its part of a score has."""
+        return {"accuracy": self.accuracy, "format": self.format, "brevity": self.brevity, **self.functions}

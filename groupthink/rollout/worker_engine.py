@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from groupthink.model.shared_tensors import SharedTensors
+from groupthink.model.workers import Workers
 from groupthink.records import Response, Weights
 from groupthink.rollout.engine import Handle, Sampling
-from groupthink.rollout.shared_weights import SharedWeights
 from groupthink.rollout.torch_engine import TorchEngine
-from groupthink.rollout.workers import Workers
 
 
 @dataclass(eq=False)
@@ -86,7 +86,7 @@ class WorkerEngine:
         self.submitted = 0
         self._folder = tempfile.TemporaryDirectory(prefix="groupthink-")
         path = Path(self._folder.name) / "weights"
-        self._shared = SharedWeights(path, local.model)
+        self._shared = SharedTensors(path, dict(local.model.named_parameters()))
         model = local.model
         # The decoder that was verified here, on the real weights, serves the workers, too.
         settings = (model.config, model.generation_config, model.dtype)

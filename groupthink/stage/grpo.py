@@ -12,6 +12,7 @@ from groupthink.stage.chores import chores_of
 from groupthink.stage.clock import Clock
 from groupthink.stage.closing import closing_figures, closing_lines
 from groupthink.stage.evaluate import evaluate_run
+from groupthink.stage.penalties import penalise
 from groupthink.stage.publish import publish
 from groupthink.stage.workshop import Workshop, open_workshop
 
@@ -42,11 +43,11 @@ def grpo(run: Run, shop: Workshop, view: View) -> None:
         with clock("generate"):  # 1: several responses to each problem
             groups = generate(engine, shop.tokenizer, problems, recipe.rollout, mix(recipe.seed, step), view.writing)
         with clock("score"):  # 2: a reward for each response, by rules
-            scores = judge.score(groups)
+            scores, reference_M = penalise(groups, judge.score(groups), learner, recipe)
         with clock("learn"):  # 3-5: against the average of its own group; towards the better ones, held by KL
             advantages_PG = advantage(scores, recipe.advantage)
-            batch = assemble(groups, advantages_PG)
-            report = learner.update(batch)
+            batch = assemble(groups, advantages_PG, recipe.objective, recipe.rollout.max_tokens)
+            report = learner.update(batch, reference_M)
         engine.load(learner.weights)
         metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds)
         view.stepped(metrics)

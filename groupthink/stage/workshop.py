@@ -12,12 +12,12 @@ from transformers import PreTrainedModel
 from groupthink.model.allocator import keep_freed_memory
 from groupthink.model.chat import opens_thinking
 from groupthink.model.loading import find_device, load_model, load_tokenizer, new_model
-from groupthink.model.threads import physical_cores
+from groupthink.model.threads import find_processes, is_small, physical_cores
 from groupthink.policy.learner import Learner
 from groupthink.recipe import Recipe
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
-from groupthink.rollout.open import find_processes, open_engine
+from groupthink.rollout.open import open_engine
 from groupthink.run.directory import Run
 from groupthink.task import Task, open_task
 
@@ -47,26 +47,36 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
     keep_freed_memory()
     recipe, device = run.recipe, find_device()
     tokenizer, model = load_tokenizer(recipe.model), _first_policy(recipe, device)
-    recipe = _settle(run, model, device)
+    recipe = _settle(run, model)
     task = open_task(recipe.task.name, recipe.seed, recipe.task.split)
     engine = open_engine(model, tokenizer, recipe.rollout, device)
     try:
-        imitate = recipe.stage == "sft"
-        learner = Learner(
-            model,
-            None if imitate or not recipe.policy.kl else load_model(reference_of(run), device=device),
-            # Demonstrations are not held to a reference.
-            replace(recipe.policy, kl=0.0) if imitate else recipe.policy,
-            total_steps=recipe.steps,
-            temperature=recipe.rollout.temperature,
-            device=device,
-            imitate=imitate,
-        )
-        shop = Workshop(task, tokenizer, engine, Judge(recipe.reward, task, opened=opens_thinking(tokenizer)), learner)
-        stand_at_checkpoint(run, shop)
-        yield shop
+        learner = _open_learner(run, model, device)
+        try:
+            judge = Judge(recipe.reward, task, opened=opens_thinking(tokenizer))
+            shop = Workshop(task, tokenizer, engine, judge, learner)
+            stand_at_checkpoint(run, shop)
+            yield shop
+        finally:
+            learner.close()
     finally:
         engine.close()
+
+
+def _open_learner(run: Run, model: PreTrainedModel, device: torch.device) -> Learner:
+    recipe = run.recipe
+    objective = recipe.objective
+    if recipe.stage == "sft":  # demonstrations are imitated, and not held to a reference
+        objective = replace(objective, surrogate="imitation", ratio="token", kl=0.0)
+    return Learner(
+        model,
+        load_model(reference_of(run), device=device) if objective.kl else None,
+        recipe.policy,
+        objective,
+        total_steps=recipe.steps,
+        temperature=recipe.rollout.temperature,
+        device=device,
+    )
 
 
 def _first_policy(recipe: Recipe, device: torch.device) -> PreTrainedModel:
@@ -75,16 +85,17 @@ def _first_policy(recipe: Recipe, device: torch.device) -> PreTrainedModel:
     return load_model(recipe.model, device=device)
 
 
-def _settle(run: Run, model: PreTrainedModel, device: torch.device) -> Recipe:
+def _settle(run: Run, model: PreTrainedModel) -> Recipe:
     """Write what this machine offers into the run: a resume takes the same, and so arrives at the same bits."""
     recipe = run.recipe
-    processes = recipe.rollout.processes or find_processes(model, device)
-    threads = recipe.policy.threads or physical_cores()
+    found = find_processes(model)
+    processes = recipe.policy.processes or found
+    threads = recipe.policy.threads or (1 if is_small(model) else max(1, physical_cores() // processes))
     run.settle(
         replace(
             recipe,
-            rollout=replace(recipe.rollout, processes=processes),
-            policy=replace(recipe.policy, threads=threads),
+            rollout=replace(recipe.rollout, processes=recipe.rollout.processes or found),
+            policy=replace(recipe.policy, processes=processes, threads=threads),
         )
     )
     return run.recipe

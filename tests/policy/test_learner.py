@@ -1,6 +1,8 @@
 """The learner against a plain, padded reference, and against itself."""
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,16 +10,22 @@ import torch
 
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
+from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.optimizer import load_optimizer, save_optimizer
 from groupthink.policy.settings import PolicySettings
 
 TEMPERATURE = 0.7
-SETTINGS = PolicySettings(kl=0.1, max_grad_norm=1e9, threads=1)
+SETTINGS = PolicySettings(max_grad_norm=1e9, threads=1)
+OBJECTIVE = ObjectiveSettings(kl=0.1)
 
 
-def make_learner(model, reference=None, settings=SETTINGS, **changes):
-    settings = dataclasses.replace(settings, **changes)
-    return Learner(model, reference, settings, total_steps=10, temperature=TEMPERATURE)
+def make_learner(model, reference=None, **changes):
+    """Changes are settings of the policy or of the objective."""
+    names = {field.name for field in dataclasses.fields(PolicySettings)}
+    settings = dataclasses.replace(SETTINGS, **{name: value for name, value in changes.items() if name in names})
+    rest = {name: value for name, value in changes.items() if name not in names}
+    objective = dataclasses.replace(OBJECTIVE, **rest)
+    return Learner(model, reference, settings, objective, total_steps=10, temperature=TEMPERATURE)
 
 
 def gradients_of(learner, batch) -> list[dict[str, torch.Tensor]]:
@@ -231,15 +239,17 @@ def test_another_models_optimizer_is_refused(make_model, batch, tmp_path):
         load_optimizer(tmp_path / "state.safetensors", learner.optimizer, fewer)
 
 
-def test_an_update_that_is_not_finite_is_skipped_and_the_third_halts(make_model, batch):
-    poisoned = dataclasses.replace(batch, advantages_M=np.full_like(batch.advantages_M, np.nan))
+def test_an_update_that_is_not_finite_is_skipped_and_the_third_halts_and_names_the_response(make_model, batch):
+    poisoned_M = batch.advantages_M.copy()
+    poisoned_M[batch.starts[9]] = np.nan  # the second response of the third group
+    poisoned = dataclasses.replace(batch, advantages_M=poisoned_M)
     learner = make_learner(make_model(), kl=0.0)
     learner.update(batch)
     before = {name: parameter.clone() for name, parameter in learner.parameters.items()}
     assert learner.update(poisoned).metrics["skipped_updates"] == 1
     assert learner.update(poisoned).metrics["skipped_updates"] == 2
     assert all(torch.equal(parameter, before[name]) for name, parameter in learner.parameters.items())
-    with pytest.raises(FloatingPointError, match="3 updates in a row"):
+    with pytest.raises(FloatingPointError, match=r"3 updates in a row .* response 2 to problem 3 of this step"):
         learner.update(poisoned)
 
 
@@ -253,5 +263,55 @@ def test_a_batch_of_dead_groups_computes_nothing_and_is_an_update_like_any_other
 
 
 def test_kl_without_a_reference_is_refused(make_model):
-    with pytest.raises(ValueError, match=r"set policy.kl=0"):
+    with pytest.raises(ValueError, match=r"set objective.kl=0"):
         make_learner(make_model(), None)
+
+
+def test_two_processes_make_the_gradient_of_one(make_model, batch, float64_throughout):
+    """In float64, for shares that cut a group in two."""
+    [alone] = gradients_of(make_learner(make_model(0, dtype=torch.float64), make_model(1, dtype=torch.float64)), batch)
+    pair = make_learner(make_model(0, dtype=torch.float64), make_model(1, dtype=torch.float64), processes=2)
+    try:
+        [together] = gradients_of(pair, batch)
+    finally:
+        pair.close()
+    assert_close(together, alone, 1e-6)
+
+
+SCARCE = """
+import dataclasses, resource, sys
+import numpy as np, torch
+from groupthink.model.loading import load_model
+from groupthink.policy.learner import Learner
+from groupthink.policy.objective.settings import ObjectiveSettings
+from groupthink.policy.settings import PolicySettings
+from groupthink.records import Batch
+
+torch.set_num_threads(1)
+lengths_B = np.full(24, 192)
+M = lengths_B.sum()
+draw = np.random.default_rng(0)
+batch = Batch(
+    prompts=(np.arange(4),), group_B=np.zeros(24, int), starts=np.concatenate([[0], np.cumsum(lengths_B)]),
+    token_ids_M=draw.integers(0, 100, M), sampled_M=np.ones(M, bool), old_logprobs_M=np.full(M, -4.0, np.float32),
+    advantages_M=np.ones(M, np.float32), weights_M=np.full(M, 1 / M, np.float32),
+)
+for limited in (False, True):
+    learner = Learner(
+        load_model("nano"), None, PolicySettings(threads=1, micro_batch_tokens=1024 if not limited else 2**14),
+        ObjectiveSettings(kl=0.0), total_steps=10, temperature=1.0,
+    )
+    if limited:
+        held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + 64 * 2**20, resource.RLIM_INFINITY))
+    print(repr(learner.update(batch).metrics["grad_norm"]), learner.micro_batch_tokens)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited through Linux's RLIMIT_AS")
+def test_micro_batches_that_do_not_fit_are_halved_and_the_gradient_is_the_same():
+    done = subprocess.run([sys.executable, "-c", SCARCE], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (norm, whole), (same_norm, halved) = (line.split() for line in done.stdout.splitlines())
+    assert int(whole) == 1024 and 256 <= int(halved) < 2**14
+    assert float(same_norm) == pytest.approx(float(norm), rel=1e-5)

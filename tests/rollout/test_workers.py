@@ -1,8 +1,4 @@
 import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,7 +11,6 @@ from groupthink.rollout.open import open_engine
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.torch_engine import TorchEngine
 from groupthink.rollout.worker_engine import WorkerEngine
-from groupthink.rollout.workers import Workers
 from tests.tiny import tiny
 
 PROMPTS = [np.array(prompt) for prompt in ([5, 9, 33], [4] * 12 + [7], [88, 2, 3, 5, 70, 71], [50])]
@@ -117,73 +112,6 @@ def test_a_worker_that_died_is_named():
             rollout(engine)
     finally:
         engine.close()
-
-
-def test_a_worker_that_hangs_is_named(monkeypatch):
-    workers = Workers(1)
-    try:
-        os.kill(workers.processes[0].pid, signal.SIGSTOP)
-        heard = time.monotonic()
-        assert workers.receive(0, heard) is None
-        with pytest.raises(RuntimeError, match=r"worker 1 .* silent for 300 s"):
-            workers.receive(0, heard - 301)
-    finally:
-        os.kill(workers.processes[0].pid, signal.SIGCONT)
-        workers.close()
-
-
-def test_a_worker_that_failed_tells_why():
-    workers = Workers(1)
-    try:
-        workers.send(0, ("nonsense",))
-        deadline = time.monotonic() + 60
-        with pytest.raises(RuntimeError, match=r"worker 1 .* failed:\n.*Traceback"):
-            while time.monotonic() < deadline:
-                workers.receive(0, time.monotonic())
-                workers.wait(0, 0.1)
-    finally:
-        workers.close()
-
-
-PARENT = """
-import time
-from groupthink.rollout.workers import Workers
-if __name__ == "__main__":
-    workers = Workers(2)
-    print(*(process.pid for process in workers.processes), flush=True)
-    time.sleep(60)
-"""
-
-
-def test_workers_vanish_when_their_parent_is_killed(tmp_path):
-    script = tmp_path / "parent.py"
-    script.write_text(PARENT)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment)
-    pids = [int(pid) for pid in parent.stdout.readline().split()]
-    assert len(pids) == 2 and all(is_running(pid) for pid in pids)
-    time.sleep(0.5)  # one may be importing, and another waiting for a message
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    deadline = time.monotonic() + 30
-    while any(is_running(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(is_running(pid) for pid in pids)
-
-
-def is_running(pid):
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
-    return bool(state) and not state.startswith("Z")
-
-
-def test_started_workers_must_be_as_many_as_the_recipe_says():
-    workers = Workers(1)
-    try:
-        with pytest.raises(ValueError, match="needs 2"):
-            open_engine(tiny("qwen3"), build_tokenizer(), RolloutSettings(processes=3), CPU, workers=workers)
-    finally:
-        workers.close()
 
 
 def test_one_process_needs_no_workers():

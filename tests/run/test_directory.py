@@ -38,6 +38,7 @@ def a_step(rewards=((1.0, 0.2), (0.2, 0.2)), **response):
         group_B=np.repeat(np.arange(len(rewards)), len(rewards[0])),
         starts=np.arange(B + 1) * 3,
         token_ids_M=np.zeros(M, np.int64),
+        sampled_M=np.ones(M, bool),
         old_logprobs_M=np.zeros(M, np.float32),
         advantages_M=np.zeros(M, np.float32),
         weights_M=np.ones(M, np.float32),

@@ -30,11 +30,14 @@ processes = 1
 [reward]
 "{{place}}/rewards.py:letters" = 1.0
 
+[objective]
+kl = 0.05
+
 [policy]
 learning_rate = 1e-3
 warmup_steps = 3
 schedule = "constant"
-kl = 0.05
+processes = 1
 threads = 1
 
 [evaluate]

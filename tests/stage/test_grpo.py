@@ -116,7 +116,7 @@ def test_a_reward_that_can_be_had_is_learned(place, tmp_path):
     text = (place / "grpo.toml").read_text().replace("rewards.py:letters", "rewards.py:short")
     recipe.write_text(text)
     settings = ["steps=16", "task.problems_per_step=4", "rollout.group_size=8", "checkpoint_every=16"]
-    settings += ["policy.learning_rate=1e-2", "policy.kl=0.0", "reward.format=0.0"]
+    settings += ["policy.learning_rate=1e-2", "objective.kl=0.0", "reward.format=0.0"]
     run = train(tmp_path / "run", recipe, *settings)
     rewards = [line["reward"] for line in read_metrics(run.path / "metrics.jsonl")]
     assert np.mean(rewards[-4:]) > np.mean(rewards[:4]) + 4, rewards  # tokens

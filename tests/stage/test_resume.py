@@ -127,9 +127,9 @@ def test_killed_before_the_first_step_inside_a_checkpoint_and_in_the_last_evalua
 def test_killed_at_ten_random_moments(place, tmp_path, processes):
     draw = random_draw()
     run, whole, recipe = tmp_path / "run", tmp_path / "whole", place / "grpo.toml"
-    setting = f"rollout.processes={processes}"
+    settings = (f"rollout.processes={processes}", f"policy.processes={processes}")
     began = time.monotonic()
-    finish(whole, recipe, setting)
+    finish(whole, recipe, *settings)
     duration = time.monotonic() - began
     for _ in range(10):
         step = draw.randint(0, STEPS)
@@ -142,23 +142,23 @@ def test_killed_at_ten_random_moments(place, tmp_path, processes):
                 (run / "evaluations").exists,
             ]
         )
-        if (run / "summary.json").exists() or not kill_when(begin_or_resume(run, recipe, setting), moment):
+        if (run / "summary.json").exists() or not kill_when(begin_or_resume(run, recipe, *settings), moment):
             # It was quicker than the moment. Begin anew, so that each kill meets a run that is under way.
             assert_same(run, whole)
             shutil.rmtree(run)
     if not (run / "summary.json").exists():
-        finish(run, recipe, setting)
+        finish(run, recipe, *settings)
     assert_same(run, whole)
 
 
 @pytest.mark.timeout(3 * PATIENCE)
 def test_a_run_of_two_processes_killed_in_a_random_step(place, tmp_path):
     step = random_draw().randrange(STEPS - 1)
-    recipe, setting = place / "grpo.toml", "rollout.processes=2"
+    recipe, settings = place / "grpo.toml", ("rollout.processes=2", "policy.processes=2")
     run, whole = tmp_path / "run", tmp_path / "whole"
-    assert kill_when(begin_or_resume(run, recipe, setting), (run / f"rollouts/step-{step:06d}.parquet").exists)
+    assert kill_when(begin_or_resume(run, recipe, *settings), (run / f"rollouts/step-{step:06d}.parquet").exists)
     finish(run, recipe)
-    finish(whole, recipe, setting)
+    finish(whole, recipe, *settings)
     assert_same(run, whole)
 
 
@@ -177,8 +177,8 @@ def test_a_finished_run_says_so_and_may_be_extended(finished, place, tmp_path, c
 
 def test_a_resumed_run_keeps_what_its_steps_are(finished, tmp_path, capsys):
     run = shutil.copytree(finished.path, tmp_path / "run")
-    assert cli.main(["train", "--resume", "--run", str(run), "steps=9", "policy.kl=0.5"]) == 2
-    assert "policy.kl: 0.05 -> 0.5" in capsys.readouterr().err
+    assert cli.main(["train", "--resume", "--run", str(run), "steps=9", "objective.kl=0.5"]) == 2
+    assert "objective.kl: 0.05 -> 0.5" in capsys.readouterr().err
     assert (run / "summary.json").exists()
 
 

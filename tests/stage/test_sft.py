@@ -37,7 +37,6 @@ careful_share = 0.5
 [policy]
 learning_rate = 1e-2
 warmup_steps = 0
-kl = 0.0
 threads = 1
 
 [evaluate]

@@ -1,0 +1,108 @@
+"""Worker processes: how they start, how they are heard, and that they end with their parent.
+
+What a worker does is a function of its connection, given at the start: it consumes messages in order and answers
+them. ("failed", traceback) is sent for it where the function raises.
+
+This file is what a worker imports first: everything heavy is imported late.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+SIGN_OF_LIFE = 5.0  # seconds between a busy worker's messages
+SILENCE = 300.0  # seconds without any, after which a worker counts as hung
+
+
+Serve = Callable[[Connection], None]
+"""A worker's work, a function at the top of a module: it reads messages and answers them until the pipe is closed."""
+
+
+class Workers:
+    """`n` processes that run `serve`; `role` names them in errors. Start them early: importing torch takes seconds."""
+
+    def __init__(self, n: int, serve: Serve, role: str):
+        context = multiprocessing.get_context("spawn")
+        self.role = role
+        self.processes, self.connections = [], []
+        for i in range(n):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=work, args=(theirs, serve), name=f"groupthink-{role}-{i + 1}", daemon=True)
+            process.start()
+            theirs.close()  # or the end of either process would not be seen by the other
+            self.processes.append(process)
+            self.connections.append(ours)
+
+    def __len__(self) -> int:
+        return len(self.processes)
+
+    def send(self, i: int, message: Any) -> None:
+        try:
+            self.connections[i].send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            raise self._death(i) from None
+
+    def receive(self, i: int, heard: float) -> tuple[Any, ...] | None:
+        """A message of worker `i`, or None where it has none yet. Raises RuntimeError where none will come.
+
+        `heard`: when its last message came, by `time.monotonic`.
+        """
+        alive = self.processes[i].is_alive()  # asked first: it may send its last words and end in between
+        try:
+            if self.connections[i].poll(0):
+                message = self.connections[i].recv()
+                if message[0] == "failed":
+                    raise RuntimeError(f"{self._name(i)} failed:\n{message[1]}")
+                return message
+        except (EOFError, ConnectionResetError):
+            raise self._death(i) from None
+        if not alive:
+            raise self._death(i)
+        if time.monotonic() - heard > SILENCE:
+            raise RuntimeError(f"{self._name(i)} has been silent for {SILENCE:.0f} s")
+        return None
+
+    def wait(self, i: int, seconds: float) -> None:
+        self.connections[i].poll(seconds)
+
+    def close(self) -> None:
+        for connection in self.connections:
+            connection.close()  # a worker ends when its pipe does
+        for process in self.processes:
+            process.join(2)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+    def _name(self, i: int) -> str:
+        return f"{self.role} worker {i + 1} (process {self.processes[i].pid})"
+
+    def _death(self, i: int) -> RuntimeError:
+        self.processes[i].join(2)
+        return RuntimeError(f"{self._name(i)} died with exit code {self.processes[i].exitcode}")
+
+
+def work(connection: Connection, serve: Serve) -> None:
+    """A worker's life: `serve`, until the parent closes the pipe or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    try:
+        serve(connection)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    except Exception:
+        connection.send(("failed", traceback.format_exc()))
+
+
+def _follow_parent() -> None:
+    """End with the parent, whatever this process is at: no orphans, even after SIGKILL."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

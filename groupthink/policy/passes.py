@@ -1,0 +1,105 @@
+"""Forward and backward passes over one micro-batch: what an update computes, and nothing of what it decides."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from groupthink.model.packing import Packed, pack
+from groupthink.model.scoring import TokenScorer
+from groupthink.policy.objective.loss import token_losses
+from groupthink.policy.objective.reduction import local_weights
+from groupthink.policy.objective.settings import ObjectiveSettings
+from groupthink.policy.objective.tokens import Tokens
+from groupthink.records import Batch
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class MicroBatch:
+    """Responses whose gradient is made at once."""
+
+    batch: Batch  # these responses alone
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)  # fields of `Tokens` that the batch does not hold
+    scale: float = 1.0  # of the loss
+    entropy_bonus: float = 0.0  # the objective's, as it stands now
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Forward:
+    """Columns of a forward pass, float32 (float64 of such a model), in nats."""
+
+    logprobs_M: np.ndarray
+    entropies_M: np.ndarray
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Backward:
+    """What was seen of a micro-batch while its gradient was made."""
+
+    loss: float  # its share of the loss
+    logprobs_M: np.ndarray  # nats
+    entropies_M: np.ndarray  # nats
+    ratio_M: np.ndarray
+    low_M: np.ndarray  # bool; clipped because the ratio is low
+    high_M: np.ndarray  # bool; clipped because the ratio is high
+
+
+class Passes:
+    """Passes of a policy and of its reference, in this process. `temperature` divides the logits."""
+
+    def __init__(
+        self,
+        policy: PreTrainedModel,
+        reference: PreTrainedModel | None,
+        objective: ObjectiveSettings,
+        temperature: float,
+    ):
+        self.scorers = {"policy": TokenScorer(policy)}
+        if reference is not None:
+            self.scorers["reference"] = TokenScorer(reference)
+        self.objective = objective
+        self.temperature = temperature
+        self.device = policy.device
+
+    @torch.no_grad()
+    def forward(self, batch: Batch, whose: str) -> Forward:
+        """The log-probabilities of a batch's tokens, and the entropies, under the "policy" or the "reference"."""
+        logprobs_M, entropies_M = self.scorers[whose](self._pack(batch), self.temperature)
+        return Forward(_numpy(logprobs_M), _numpy(entropies_M))
+
+    def backward(self, micro: MicroBatch) -> Backward:
+        """Add the gradient of a micro-batch to the policy's."""
+        logprobs_M, entropies_M = self.scorers["policy"](self._pack(micro.batch), self.temperature)
+        tokens = self._tokens(micro, logprobs_M, entropies_M)
+        found = token_losses(tokens, replace(self.objective, entropy_bonus=micro.entropy_bonus))
+        local = self.objective.reduction == "micro_batch_mean"
+        weights_M = local_weights(tokens) if local else tokens.weights_M
+        loss = micro.scale * (weights_M * found.losses_M).sum()
+        loss.backward()
+        columns = (logprobs_M, entropies_M, found.ratio_M, found.low_M, found.high_M)
+        return Backward(float(loss.detach()), *map(_numpy, columns))
+
+    def _tokens(self, micro: MicroBatch, logprobs_M: Tensor, entropies_M: Tensor) -> Tokens:
+        batch = micro.batch
+        columns = {
+            "old_logprobs_M": batch.old_logprobs_M,
+            "advantages_M": batch.advantages_M,
+            "weights_M": batch.weights_M,
+            "sampled_M": batch.sampled_M,
+            "response_M": np.repeat(np.arange(len(batch.group_B)), np.diff(batch.starts)),
+            **micro.columns,
+        }
+        placed = {name: torch.from_numpy(column).to(self.device) for name, column in columns.items()}
+        return Tokens(logprobs_M=logprobs_M, entropies_M=entropies_M, **placed)
+
+    def _pack(self, batch: Batch) -> Packed:
+        """The responses of a batch, each prompt computed once."""
+        responses = np.split(batch.token_ids_M, batch.starts[1:-1])
+        return pack(batch.prompts, responses, batch.group_B).to(self.device)
+
+
+def _numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()

@@ -1,0 +1,89 @@
+"""What a learning worker does: passes over the micro-batches that it is given, on weights that it has mapped.
+
+(a Description)                          the first message; answered by ("ready",)
+("weights", checksums)                   of what the files of the policy and the reference now hold
+("forward", batches, whose)              answered by ("done", what each pass found)
+("backward", micro-batches)              likewise; the file of gradients then holds their sum
+                                         ("alive",) comes between two micro-batches, and
+                                         ("memory",) in place of "done" where one did not fit
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a worker needs to be like the process that started it."""
+
+    config: Any  # of the model
+    dtype: Any
+    weights: Mapping[str, Path]  # of the "policy" and the "reference": files that `SharedTensors` map
+    gradient: Path  # another such file, of this worker's own
+    objective: Any  # ObjectiveSettings
+    temperature: float
+    threads: int
+
+
+def learn(connection: Connection) -> None:
+    """Serve until the pipe is closed."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from groupthink.model.allocator import keep_freed_memory
+    from groupthink.model.attention import register_attention
+    from groupthink.model.shared_tensors import SharedTensors
+    from groupthink.policy.memory import is_out_of_memory
+    from groupthink.policy.passes import Passes
+
+    keep_freed_memory()
+    register_attention()
+    it: Description = connection.recv()
+    torch.set_num_threads(it.threads)
+
+    models, files = {}, {}
+    for whose, path in it.weights.items():
+        model = AutoModelForCausalLM.from_config(it.config, dtype=it.dtype, attn_implementation="groupthink").eval()
+        files[whose] = SharedTensors(path, dict(model.named_parameters()))
+        for name, parameter in model.named_parameters():
+            parameter.data = files[whose].tensors[name]
+        models[whose] = model
+    gradient = SharedTensors(it.gradient, dict(models["policy"].named_parameters()))
+    for name, parameter in models["policy"].named_parameters():
+        parameter.grad = gradient.tensors[name]  # autograd adds to it in place
+    passes = Passes(models["policy"], models.get("reference"), it.objective, it.temperature)
+    connection.send(("ready",))
+
+    def answer(do: Callable[[Any], Any], parts: Sequence[Any]) -> None:
+        found = []
+        try:
+            for part in parts:
+                found.append(do(part))
+                connection.send(("alive",))
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            connection.send(("memory",))
+        else:
+            connection.send(("done", found))
+
+    expected: dict[str, int] = {}
+    while True:
+        message = connection.recv()
+        if message[0] == "weights":
+            expected = message[1]
+            continue
+        if {whose: file.checksum() for whose, file in files.items()} != expected:
+            raise RuntimeError("the weights that this worker sees are not those that were sent")
+        match message:
+            case ("forward", batches, whose):
+                answer(lambda batch, whose=whose: passes.forward(batch, whose), batches)
+            case ("backward", parts):
+                for tensor in gradient.tensors.values():
+                    tensor.zero_()
+                answer(passes.backward, parts)
+            case _:
+                raise AssertionError(f"no such message: {message[0]}")

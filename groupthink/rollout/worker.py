@@ -1,0 +1,56 @@
+"""What a rollout worker does: it draws responses from weights that it has mapped.
+
+It consumes messages in order, and produces one answer to each "run":
+
+    (description of the model)       the first one; answered by ("ready",) when the shared file is mapped
+    ("load", version, checksum)      draw from the weights that the shared file holds now
+    ("run", requests)                answered by ("done", responses), after some ("alive",)
+    ("release",)                     give memory back
+"""
+
+import time
+from multiprocessing.connection import Connection
+
+from groupthink.model.workers import SIGN_OF_LIFE
+
+
+def draw(connection: Connection) -> None:
+    """Serve until the pipe is closed."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from groupthink.model.attention import register_attention
+    from groupthink.model.shared_tensors import SharedTensors
+    from groupthink.records import Weights
+    from groupthink.rollout.torch_engine import TorchEngine
+
+    torch.set_num_threads(1)
+    register_attention()
+    path, config, generation_config, dtype, tokenizer, decoder, max_sequences = connection.recv()
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="groupthink").eval()
+    model.generation_config = generation_config  # names the tokens that end a response
+    shared = SharedTensors(path, dict(model.named_parameters()))
+    connection.send(("ready",))
+    engine = TorchEngine(model, tokenizer, decoder=decoder(model), max_sequences=max_sequences)
+    current: int | None = None
+    while True:
+        match connection.recv():
+            case ("load", version, checksum):
+                # The file may be ahead of this message, by a load that nothing was drawn before: it follows.
+                current = checksum
+                engine.load(Weights(version, shared.tensors))
+            case ("release",):
+                engine.release()
+            case ("run", requests):
+                if shared.checksum() != current:
+                    raise RuntimeError("the weights that this worker sees are not those that were sent")
+                handles = [engine.submit(*request) for request in requests]
+                told = time.monotonic()
+                while engine.busy:
+                    engine.step()
+                    if time.monotonic() - told > SIGN_OF_LIFE:
+                        connection.send(("alive",))
+                        told = time.monotonic()
+                connection.send(("done", [handle.result() for handle in handles]))
+            case message:
+                raise AssertionError(f"no such message: {message[0]}")
