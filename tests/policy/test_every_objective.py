@@ -1,0 +1,102 @@
+"""The gradient of an update does not depend on how a batch is cut, packed or ordered, whatever the objective."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from groupthink.policy.assemble import assemble
+from groupthink.policy.learner import Learner
+from groupthink.policy.objective.loss import token_losses
+from groupthink.policy.objective.rows import ROWS
+from groupthink.policy.objective.settings import ObjectiveSettings
+from groupthink.policy.objective.tokens import Tokens
+from groupthink.policy.settings import PolicySettings
+from tests.policy.test_learner import TEMPERATURE, assert_close, gradients_of, plain_logprobs
+
+MAX_TOKENS = 12
+
+
+def objective_of(name: str, **changes) -> ObjectiveSettings:
+    row = {key.partition(".")[2]: value for key, value in ROWS[name].items() if key.startswith("objective.")}
+    return ObjectiveSettings(**{"name": name, **row, **changes})
+
+
+OBJECTIVES = [objective_of(name) for name in ROWS if name != "bnpo"] + [
+    objective_of("grpo", kl=0.1, kl_estimator="k3_unbiased", entropy_bonus=0.01),
+    objective_of("dapo", correction="truncate_token", correction_high=1.1, kl=0.1, kl_estimator="k2"),
+    objective_of("gspo", correction="mask_sequence", clip_low=0.2, clip_high=0.2),
+    objective_of("dapo", focus="top_entropy", dual_clip=3.0, ceiling=4.0),
+    objective_of("dapo", focus="kl_cov", focus_share=0.1),
+    objective_of("cispo", focus="clip_cov", focus_share=0.1, focus_low=0.0, stale_negatives=0.1),
+]
+
+
+def gradient(make_model, batch, objective, **settings) -> dict[str, torch.Tensor]:
+    reference = make_model(1, dtype=torch.float64) if objective.kl else None
+    learner = Learner(
+        make_model(0, dtype=torch.float64),
+        reference,
+        PolicySettings(max_grad_norm=1e9, threads=1, **settings),
+        objective,
+        total_steps=10,
+        temperature=TEMPERATURE,
+    )
+    [found] = gradients_of(learner, batch)
+    return found
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda it: f"{it.name}-{it.correction}-{it.focus}")
+def test_the_gradient_does_not_depend_on_the_cut_or_the_order(make_model, make_groups, objective, float64_throughout):
+    draw = np.random.default_rng(3)
+    advantages_PG = draw.normal(size=(3, 4))
+    groups = make_groups()
+    batch = assemble(groups, advantages_PG, objective, MAX_TOKENS)
+    batch = dataclasses.replace(batch, old_logprobs_M=near(make_model, batch, draw))
+    whole = gradient(make_model, batch, objective)
+    assert any(part.norm() > 1e-6 for part in whole.values())
+    for micro_batch_tokens in (1, 40):
+        assert_close(gradient(make_model, batch, objective, micro_batch_tokens=micro_batch_tokens), whole, 1e-6)
+
+    if objective.focus == "clip_cov":  # draws by a token's place
+        return
+    order = [2, 0, 1]
+    other = assemble([groups[i] for i in order], advantages_PG[order], objective, MAX_TOKENS)
+    old = np.split(batch.old_logprobs_M, batch.starts[4:-1:4])
+    other = dataclasses.replace(other, old_logprobs_M=np.concatenate([old[i] for i in order]))
+    assert_close(gradient(make_model, other, objective), whole, 1e-6)
+
+
+def near(make_model, batch, draw) -> np.ndarray:
+    """Old log-probabilities from which the ratios run from 0.3 to 3."""
+    with torch.no_grad():
+        now = torch.cat(plain_logprobs(make_model(0, attention="eager"), batch)).numpy()
+    return (now - draw.uniform(np.log(0.3), np.log(3), len(now))).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["gspo", "gmpo", "dr_grpo", "cispo"])
+def test_packed_is_padded(make_model, make_groups, name, float64_throughout):
+    """Against one padded forward pass with every logit held, by transformers' own attention."""
+    objective = objective_of(name, kl=0.1)
+    draw = np.random.default_rng(4)
+    batch = assemble(make_groups(), draw.normal(size=(3, 4)), objective, MAX_TOKENS)
+    batch = dataclasses.replace(batch, old_logprobs_M=near(make_model, batch, draw))
+    found = gradient(make_model, batch, objective)
+
+    model, reference = (make_model(seed, attention="eager", pad=None, dtype=torch.float64) for seed in (0, 1))
+    with torch.no_grad():
+        reference_M = torch.cat(plain_logprobs(reference, batch))
+    logprobs_M = torch.cat(plain_logprobs(model, batch))
+    tokens = Tokens(
+        logprobs_M=logprobs_M,
+        entropies_M=torch.zeros_like(logprobs_M),
+        old_logprobs_M=torch.tensor(batch.old_logprobs_M),
+        advantages_M=torch.tensor(batch.advantages_M),
+        weights_M=torch.tensor(batch.weights_M),
+        sampled_M=torch.tensor(batch.sampled_M),
+        response_M=torch.tensor(np.repeat(np.arange(12), np.diff(batch.starts))),
+        reference_logprobs_M=reference_M,
+    )
+    (tokens.weights_M * token_losses(tokens, objective).losses_M).sum().backward()
+    assert_close(found, {key: parameter.grad for key, parameter in model.named_parameters()}, 1e-6)
