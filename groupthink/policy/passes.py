@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from groupthink.model.packing import Packed, pack
 from groupthink.model.scoring import TokenScorer
-from groupthink.policy.objective.loss import token_losses
+from groupthink.policy.objective.loss import Losses, token_local, token_losses
 from groupthink.policy.objective.reduction import local_weights
 from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.objective.tokens import Tokens
@@ -72,17 +72,34 @@ class Passes:
 
     def backward(self, micro: MicroBatch) -> Backward:
         """Add the gradient of a micro-batch to the policy's."""
-        logprobs_M, entropies_M = self.scorers["policy"](self._pack(micro.batch), self.temperature)
-        tokens = self._tokens(micro, logprobs_M, entropies_M)
-        found = token_losses(tokens, replace(self.objective, entropy_bonus=micro.entropy_bonus))
-        local = self.objective.reduction == "micro_batch_mean"
-        weights_M = local_weights(tokens) if local else tokens.weights_M
-        loss = micro.scale * (weights_M * found.losses_M).sum()
-        loss.backward()
-        columns = (logprobs_M, entropies_M, found.ratio_M, found.low_M, found.high_M)
-        return Backward(float(loss.detach()), *map(_numpy, columns))
+        objective = replace(self.objective, entropy_bonus=micro.entropy_bonus)
+        columns, seen = self._columns(micro), list[Losses]()
 
-    def _tokens(self, micro: MicroBatch, logprobs_M: Tensor, entropies_M: Tensor) -> Tokens:
+        def loss_of(logprobs_M: Tensor, entropies_M: Tensor, where: slice) -> Tensor:
+            its = {name: column[where] for name, column in columns.items()}
+            tokens = Tokens(logprobs_M=logprobs_M, entropies_M=entropies_M, **its)
+            seen.append(token_losses(tokens, objective))
+            weights_M = local_weights(tokens) if objective.reduction == "micro_batch_mean" else tokens.weights_M
+            return micro.scale * (weights_M * seen[-1].losses_M).sum()
+
+        policy, packed = self.scorers["policy"], self._pack(micro.batch)
+        if token_local(objective) and objective.reduction != "micro_batch_mean":
+            loss, logprobs_M, entropies_M = policy(packed, self.temperature, loss_of)
+        else:
+            logprobs_M, entropies_M = policy(packed, self.temperature)
+            loss = loss_of(logprobs_M, entropies_M, slice(None))
+        loss.backward()
+        return Backward(
+            loss=float(loss.detach()),
+            logprobs_M=_numpy(logprobs_M),
+            entropies_M=_numpy(entropies_M),
+            ratio_M=_numpy(torch.cat([part.ratio_M for part in seen])),
+            low_M=_numpy(torch.cat([part.low_M for part in seen])),
+            high_M=_numpy(torch.cat([part.high_M for part in seen])),
+        )
+
+    def _columns(self, micro: MicroBatch) -> dict[str, Tensor]:
+        """The fields of `Tokens` that do not come from the model."""
         batch = micro.batch
         columns = {
             "old_logprobs_M": batch.old_logprobs_M,
@@ -92,8 +109,7 @@ class Passes:
             "response_M": np.repeat(np.arange(len(batch.group_B)), np.diff(batch.starts)),
             **micro.columns,
         }
-        placed = {name: torch.from_numpy(column).to(self.device) for name, column in columns.items()}
-        return Tokens(logprobs_M=logprobs_M, entropies_M=entropies_M, **placed)
+        return {name: torch.from_numpy(column).to(self.device) for name, column in columns.items()}
 
     def _pack(self, batch: Batch) -> Packed:
         """The responses of a batch, each prompt computed once."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from groupthink.model import scoring
+from groupthink.model import logprobs
 from groupthink.model.packing import pack
 from groupthink.model.scoring import TokenScorer
 from tests.tiny import KINDS, plain_logits, tiny
@@ -45,9 +45,9 @@ def gradients(model, loss):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("chunk", [scoring.CHUNK, 107 * 13])
+@pytest.mark.parametrize("chunk", [logprobs.CHUNK_BYTES, 107 * 13 * 8])
 def test_packed_equals_plain_in_values_and_gradients(kind, chunk, monkeypatch, float64_throughout):
-    monkeypatch.setattr(scoring, "CHUNK", chunk)
+    monkeypatch.setattr(logprobs, "CHUNK_BYTES", chunk)
     model = tiny(kind).double()
     prompts, responses = ragged()
     scorer = TokenScorer(model)

@@ -47,6 +47,7 @@ __all__ = [
     "token_losses",
 ]
 
+
 def __getattr__(name: str) -> Any:
     """What needs torch is imported when it is asked for: a recipe is read without it."""
     if name in __all__:

@@ -34,7 +34,6 @@ def _load(name: str) -> Surrogate:
     except BaseException:
         del sys.modules[key]
         raise
-    function = getattr(module, attribute, None)
-    if not callable(function):
+    if not callable(getattr(module, attribute, None)):
         raise ValueError(f"objective.surrogate {name}: there is no function {attribute!r} in {path}")
-    return function
+    return getattr(module, attribute)

@@ -38,9 +38,12 @@ def k3_unbiased(logprobs_M: Tensor, reference_logprobs_M: Tensor, old_logprobs_M
     """pi / pi_old * k3 (DeepSeek-V3.2: arXiv 2512.02556, equation 7), differentiated through the ratio.
 
     For tokens that pi_old drew, value and gradient are KL's on average: d / d log pi is ratio * log(pi / pi_ref).
-    The ratio is the token's, whatever ratio the surrogate takes.
+    The ratio is the token's, whatever ratio the surrogate takes. Multiplied out, pi_ref / pi_old is a constant:
+    so the gradient points to the reference even where an exponent is held.
     """
-    return importance_ratio(logprobs_M, old_logprobs_M) * k3(logprobs_M, reference_logprobs_M)
+    log_ratio_M = reference_logprobs_M - logprobs_M
+    constant_M = importance_ratio(reference_logprobs_M, old_logprobs_M)
+    return constant_M - importance_ratio(logprobs_M, old_logprobs_M) * (log_ratio_M + 1)
 
 
 ESTIMATORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"k1": k1, "k2": k2, "k3": k3}

@@ -1,0 +1,330 @@
+"""Log-probabilities of tokens and their gradients, without ever holding the logits of all tokens.
+
+The logits [M, V] are made chunk by chunk, in one buffer. Where the loss of each token is a function of that token
+alone, its derivative is known as soon as the chunk is: the buffer is turned into the logits' gradient on the spot, and
+nothing is made twice (`score_loss`). Any other function of the log-probabilities is left to autograd (`score`), for
+which the chunks are made anew in the backward pass where there are several.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeGuard
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import linear
+from torch.utils.checkpoint import checkpoint
+
+CHUNK_BYTES = 2**28
+"""Logits held at a time. However few its tokens are, a chunk reads the head's matrix twice, and reads and writes that
+matrix's gradient. These bytes hold 441 tokens of a vocabulary of 151,936 in float32: their products take a processor
+about twenty times as long as that traffic."""
+
+BLOCK_BYTES = 2**22
+"""Of these, as many as a processor works on at a time between two products, so that they stay in its cache."""
+
+LossOf = Callable[[Tensor, Tensor, slice], Tensor]
+"""(logprobs_m, entropies_m, where) -> the losses of the tokens `where`, summed; each depends on that token alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What becomes of a head's output before the softmax: a soft cap, then a factor."""
+
+    cap: float | None = None  # cap * tanh(logits / cap); Gemma 2, arXiv 2408.00118, section 2
+    scale: float = 1.0
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        if self.cap is not None:
+            logits = self.cap * torch.tanh(logits / self.cap)
+        return logits if self.scale == 1.0 else logits * self.scale
+
+    def at(self, temperature: float) -> "Finish":
+        """This, and then a division by `temperature`."""
+        return Finish(self.cap, self.scale / temperature)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Head:
+    """How a model makes logits of hidden states: Head(model.lm_head, 151936, Finish())"""
+
+    module: nn.Module
+    vocabulary: int
+    finish: Finish
+
+
+def score(hidden_MH: Tensor, targets_M: Tensor, head: Head, temperature: float) -> tuple[Tensor, Tensor]:
+    """`logprobs_M` of the targets, and `entropies_M` of the laws that they are drawn from, in nats.
+
+    Logits are divided by `temperature`. All is float32, or float64 where the hidden states are. Both columns carry
+    the gradient; that of the entropies costs nothing where nobody asks for it.
+    """
+    if is_plain(head.module):
+        finish = head.finish.at(temperature)
+        return _Score.apply(hidden_MH, head.module.weight, head.module.bias, targets_M, finish)
+    return _score_through_module(hidden_MH, targets_M, head, temperature)
+
+
+def score_loss(
+    hidden_MH: Tensor, targets_M: Tensor, head: Head, temperature: float, loss_of: LossOf
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The sum of `loss_of` over chunks of the tokens, which carries the gradient, and `score`'s columns, which do not.
+
+    The gradient with respect to hidden states and head is made here, and handed on by the loss's backward pass.
+    (That something else inside `loss_of` should learn is not seen.)
+    """
+    if torch.is_grad_enabled() and is_plain(head.module):
+        finish = head.finish.at(temperature)
+        return _ScoreLoss.apply(hidden_MH, head.module.weight, head.module.bias, targets_M, finish, loss_of)
+    logprobs_M, entropies_M = score(hidden_MH, targets_M, head, temperature)
+    loss = loss_of(logprobs_M, entropies_M, slice(0, len(targets_M)))
+    return loss, logprobs_M.detach(), entropies_M.detach()
+
+
+def is_plain(module: nn.Module) -> TypeGuard[nn.Linear]:
+    """Whether it is a matrix and perhaps a bias, and no more: not wrapped (LoRA), parametrized, quantized or sharded."""
+    return type(module) is nn.Linear and type(module.weight) is nn.Parameter
+
+
+def _score_through_module(
+    hidden_MH: Tensor, targets_M: Tensor, head: Head, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """`score` by autograd alone, whatever the head may be."""
+    finish = head.finish.at(temperature)
+
+    def through(hidden_CH: Tensor, targets_C: Tensor) -> tuple[Tensor, Tensor]:
+        logits_CV = head.module(hidden_CH)
+        laws_CV = torch.log_softmax(finish(logits_CV.to(_wide(logits_CV))), dim=-1)
+        return laws_CV.gather(1, targets_C[:, None])[:, 0], -(laws_CV.exp() * laws_CV).sum(-1)
+
+    chunks = _chunks(hidden_MH, head.vocabulary)
+    if len(chunks) == 1:
+        return through(hidden_MH, targets_M)
+    parts = [checkpoint(through, hidden_MH[where], targets_M[where], use_reentrant=False) for where in chunks]
+    logprobs, entropies = zip(*parts, strict=True)
+    return torch.cat(logprobs), torch.cat(entropies)
+
+
+class _Score(Function):
+    """`score` for a plain head."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden_MH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_M: Tensor, finish: Finish
+    ) -> tuple[Tensor, Tensor]:
+        found, logits_CV = [], None
+        for where, logits_CV in _logits(hidden_MH, weight_VH, bias_V, finish):
+            found.append(_laws(logits_CV, targets_M[where]))
+        laws = _Laws.join(found)
+        kept_MV = logits_CV if len(found) == 1 else None  # a small vocabulary's need not be made anew
+        ctx.save_for_backward(hidden_MH, weight_VH, bias_V, targets_M, kept_MV, *laws)
+        ctx.finish = finish
+        ctx.set_materialize_grads(False)
+        return laws.logprobs_M, laws.entropies_M
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_logprob_M: Tensor | None, by_entropy_M: Tensor | None) -> tuple[Tensor | None, ...]:
+        hidden_MH, weight_VH, bias_V, targets_M, kept_MV, *columns = ctx.saved_tensors
+        derivatives = _Derivatives.of(by_logprob_M, by_entropy_M)
+        if derivatives is None:
+            return (None,) * 5
+        laws, gradients = _Laws(*columns), _Gradients(hidden_MH, weight_VH, bias_V, ctx.needs_input_grad)
+        whole = [(slice(0, len(hidden_MH)), kept_MV.clone())] if kept_MV is not None else None
+        for where, logits_CV in whole or _logits(hidden_MH, weight_VH, bias_V, ctx.finish):
+            _differentiate(logits_CV, targets_M[where], laws.at(where), derivatives.at(where), ctx.finish)
+            gradients.add(where, logits_CV)
+        return *gradients.result(), None, None
+
+
+class _ScoreLoss(Function):
+    """`score_loss` for a plain head."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_MH: Tensor,
+        weight_VH: Tensor,
+        bias_V: Tensor | None,
+        targets_M: Tensor,
+        finish: Finish,
+        loss_of: LossOf,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        gradients = _Gradients(hidden_MH, weight_VH, bias_V, ctx.needs_input_grad)
+        found, losses = [], []
+        for where, logits_CV in _logits(hidden_MH, weight_VH, bias_V, finish):
+            laws = _laws(logits_CV, targets_M[where])
+            loss, derivatives = _derive(loss_of, laws, where)
+            if derivatives is not None:
+                _differentiate(logits_CV, targets_M[where], laws, derivatives, finish)
+                gradients.add(where, logits_CV)
+            found.append(laws)
+            losses.append(loss)
+        laws = _Laws.join(found)
+        ctx.save_for_backward(*gradients.result())
+        ctx.mark_non_differentiable(laws.logprobs_M, laws.entropies_M)
+        ctx.set_materialize_grads(False)
+        return torch.stack(losses).sum(), laws.logprobs_M, laws.entropies_M
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_loss: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        # In place, for they are large; autograd refuses a second backward pass, since saved tensors have changed.
+        scaled = [None if part is None or by_loss is None else part.mul_(by_loss) for part in ctx.saved_tensors]
+        return *scaled, None, None, None
+
+
+class _Laws(NamedTuple):
+    """Columns over tokens; a token's law is exp(logits - top - log_sum)."""
+
+    logprobs_M: Tensor
+    entropies_M: Tensor
+    tops_M: Tensor
+    log_sums_M: Tensor
+
+    @classmethod
+    def join(cls, parts: "Sequence[_Laws]") -> "_Laws":
+        return parts[0] if len(parts) == 1 else cls(*map(torch.cat, zip(*parts, strict=True)))
+
+    def at(self, where: slice) -> "_Laws":
+        return _Laws(*(column[where] for column in self))
+
+
+class _Derivatives(NamedTuple):
+    """Of a loss with respect to each token's log-probability, and to its entropy where the loss depends on it."""
+
+    by_logprob_M: Tensor
+    by_entropy_M: Tensor | None
+
+    @classmethod
+    def of(cls, by_logprob_M: Tensor | None, by_entropy_M: Tensor | None) -> "_Derivatives | None":
+        """None where there is neither."""
+        if by_logprob_M is None:
+            return None if by_entropy_M is None else cls(torch.zeros_like(by_entropy_M), by_entropy_M)
+        return cls(by_logprob_M, by_entropy_M)
+
+    def at(self, where: slice) -> "_Derivatives":
+        return _Derivatives(self.by_logprob_M[where], None if self.by_entropy_M is None else self.by_entropy_M[where])
+
+
+def _derive(loss_of: LossOf, laws: _Laws, where: slice) -> tuple[Tensor, _Derivatives | None]:
+    """The loss of a chunk, and its derivatives."""
+    with torch.enable_grad():
+        logprobs_C, entropies_C = (column.detach().requires_grad_() for column in laws[:2])
+        loss = loss_of(logprobs_C, entropies_C, where)
+    if not loss.requires_grad:
+        return loss, None
+    found = torch.autograd.grad(loss, (logprobs_C, entropies_C), allow_unused=True)
+    return loss.detach(), _Derivatives.of(*found)
+
+
+def _logits(
+    hidden_MH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, finish: Finish
+) -> Iterator[tuple[slice, Tensor]]:
+    """The finished logits of each chunk, one after another in the same buffer."""
+    chunks = _chunks(hidden_MH, len(weight_VH))
+    buffer_CV = hidden_MH.new_empty(chunks[0].stop, len(weight_VH), dtype=_wide(hidden_MH))
+    scale = finish.scale if finish.cap is None else 1 / finish.cap
+    for where in chunks:
+        logits_CV, hidden_CH = buffer_CV[: where.stop - where.start], hidden_MH[where]
+        if logits_CV.dtype != hidden_CH.dtype:
+            logits_CV.copy_(linear(hidden_CH, weight_VH, bias_V)).mul_(scale)
+        elif bias_V is None:
+            logits_CV.addmm_(hidden_CH, weight_VH.T, beta=0, alpha=scale)
+        else:
+            torch.addmm(bias_V, hidden_CH, weight_VH.T, beta=scale, alpha=scale, out=logits_CV)
+        if finish.cap is not None:
+            for rows in _blocks(logits_CV):
+                logits_CV[rows].tanh_().mul_(finish.cap * finish.scale)
+        yield where, logits_CV
+
+
+def _laws(logits_CV: Tensor, targets_C: Tensor) -> _Laws:
+    """log p = x - log(sum(exp(x))) and H = log(sum(exp(x))) - sum(p * x), for x = logits - top."""
+    found = []
+    for rows in _blocks(logits_CV):
+        logits, targets = logits_CV[rows], targets_C[rows]
+        tops = logits.amax(1)
+        x = logits - tops[:, None]
+        powers = x.exp()
+        sums = powers.sum(1)
+        log_sums = sums.log()
+        entropies = log_sums - torch.linalg.vecdot(powers, x) / sums
+        found.append(_Laws(x.gather(1, targets[:, None])[:, 0] - log_sums, entropies, tops, log_sums))
+    return _Laws.join(found)
+
+
+def _differentiate(
+    logits_CV: Tensor, targets_C: Tensor, laws: _Laws, derivatives: _Derivatives, finish: Finish
+) -> None:
+    """Turn finished logits in place into the derivatives of a loss with respect to the head's own output.
+
+    With y the finished logits and t the target, d log p_t / d y_v = [v = t] - p_v, and
+    d H / d y_v = -p_v * (log p_v + H). With y = scale * cap * tanh(x / cap), dy / dx = scale * (1 - (y / scale / cap)^2).
+    """
+    for rows in _blocks(logits_CV):
+        y, (_, entropies, tops, log_sums) = logits_CV[rows], laws.at(rows)
+        by_logprob, by_entropy = derivatives.at(rows)
+        by_logprob = by_logprob[:, None] * finish.scale
+        slope = None if finish.cap is None else 1 - (y / (finish.scale * finish.cap)) ** 2
+        log_laws = y.sub_(tops[:, None]).sub_(log_sums[:, None])
+        if by_entropy is None:
+            log_laws.exp_().mul_(-by_logprob)
+        else:
+            law = log_laws.exp()
+            log_laws.add_(entropies[:, None]).mul_(by_entropy[:, None] * finish.scale).add_(by_logprob)
+            log_laws.mul_(law).neg_()
+        y.scatter_add_(1, targets_C[rows, None], by_logprob)
+        if slope is not None:
+            y.mul_(slope)
+
+
+class _Gradients:
+    """The gradients of hidden states, matrix and bias, of those that are `needed`, added up chunk by chunk.
+
+    The head's are added up in float32, or in float64 where the hidden states are.
+    """
+
+    def __init__(self, hidden_MH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, needed: Sequence[bool]):
+        self._inputs, wide = (hidden_MH, weight_VH, bias_V), _wide(hidden_MH)
+        self._hidden_MH = torch.zeros_like(hidden_MH) if needed[0] else None
+        self._weight_VH = torch.zeros_like(weight_VH, dtype=wide) if needed[1] else None
+        self._bias_V = torch.zeros_like(bias_V, dtype=wide) if bias_V is not None and needed[2] else None
+
+    def add(self, where: slice, logits_CV: Tensor) -> None:
+        """`logits_CV`: the gradient of the head's output for the tokens `where`."""
+        hidden_MH, weight_VH, _ = self._inputs
+        if self._hidden_MH is not None:
+            torch.mm(logits_CV.to(weight_VH.dtype), weight_VH, out=self._hidden_MH[where])
+        if self._weight_VH is not None:
+            self._weight_VH.addmm_(logits_CV.T, hidden_MH[where].to(logits_CV.dtype))
+        if self._bias_V is not None:
+            self._bias_V += logits_CV.sum(0)
+
+    def result(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """In the types of what they are the gradients of."""
+        found = zip((self._hidden_MH, self._weight_VH, self._bias_V), self._inputs, strict=True)
+        hidden, weight, bias = (None if own is None or of is None else own.to(of.dtype) for own, of in found)
+        return hidden, weight, bias
+
+
+def _chunks(hidden_MH: Tensor, vocabulary: int) -> list[slice]:
+    """The tokens in as few chunks as CHUNK_BYTES allow, the first the largest, by less than the number of chunks."""
+    tokens = len(hidden_MH)
+    most = max(1, CHUNK_BYTES // (vocabulary * _wide(hidden_MH).itemsize))
+    size = math.ceil(tokens / math.ceil(tokens / most))
+    return [slice(start, min(start + size, tokens)) for start in range(0, tokens, size)]
+
+
+def _blocks(logits_CV: Tensor) -> list[slice]:
+    """Rows to work on at a time: on a processor few, so that its cache holds them; elsewhere all."""
+    rows, vocabulary = logits_CV.shape
+    size = max(1, BLOCK_BYTES // (vocabulary * logits_CV.itemsize)) if logits_CV.device.type == "cpu" else rows
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def _wide(tensor: Tensor) -> torch.dtype:
+    return torch.float64 if tensor.dtype == torch.float64 else torch.float32

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from groupthink.policy import objective
+from groupthink.policy.objective.settings import ObjectiveSettings
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"name": "gpro"}, "objective.name is 'gpro': did you mean grpo"),
+        ({"surrogate": "clamp"}, "objective.surrogate is 'clamp': choose one of clip, .* or FILE.py:FUNCTION"),
+        ({"ratio": "response"}, "objective.ratio is 'response': choose one of token, sequence"),
+        ({"reduction": "mean"}, "objective.reduction is 'mean': choose one of sequence_mean"),
+        ({"kl_estimator": "k4"}, "objective.kl_estimator is 'k4': choose one of k1"),
+        ({"kl_place": "prior"}, "objective.kl_place is 'prior': choose one of loss, reward"),
+        ({"correction": "clip"}, "objective.correction is 'clip': choose one of none"),
+        ({"focus": "some"}, "objective.focus is 'some': choose one of all"),
+        ({"overlong": "cut"}, "objective.overlong is 'cut': choose one of kept, masked"),
+        ({"kl": -0.1}, "objective.kl is -0.1: set it to at least 0"),
+        ({"clip_low": -1.0}, "objective.clip_low is -1.0: set it to at least 0"),
+        ({"entropy_step": -1.0}, "objective.entropy_step is -1.0: set it to at least 0"),
+        ({"sapo_positive": 0.0}, "objective.sapo_positive is 0.0: set it above 0"),
+        ({"overlong_share": 1.5}, "objective.overlong_share is 1.5: set it between 0 and 1"),
+        ({"focus_share": 0.0}, "objective.focus_share is 0.0: set it above 0 and up to 1"),
+        ({"correction_high": 0.5}, "objective.correction_high is 0.5: set it above correction_low"),
+        ({"focus_high": 1.0}, "objective.focus_high is 1.0: set it above focus_low"),
+        ({"ceiling": 1.1}, r"objective.ceiling is 1.1: set it above 1 \+ clip_high = 1.2"),
+        ({"dual_clip": 1.0}, "objective.dual_clip is 1.0: set it above 1"),
+        ({"surrogate": "gmpo", "ratio": "sequence"}, "objective.ratio is 'sequence': gmpo makes the ratio"),
+        ({"surrogate": "vespo", "correction": "mask_sequence"}, "objective.correction is 'mask_sequence': vespo"),
+        ({"kl_place": "reward", "kl_estimator": "k3_unbiased"}, "objective.kl_estimator is 'k3_unbiased': its gain"),
+        ({"focus": "clip_cov"}, "objective.focus_share is 0.2: clip_cov picks a sliver"),
+    ],
+)
+def test_what_is_not_sensible_is_refused_with_a_cure(given, said):
+    with pytest.raises(ValueError, match=said):
+        ObjectiveSettings(**given)
+
+
+def test_what_is_unusual_is_allowed():
+    ObjectiveSettings(clip_low=10.0, clip_high=10.0)  # R1's
+    ObjectiveSettings(ceiling=4.0, dual_clip=3.0)
+    ObjectiveSettings(focus="kl_cov", focus_share=2e-4)
+    ObjectiveSettings(surrogate="mine.py:loss")
+
+
+def test_any_objective_can_be_turned_into_imitation():
+    for row in ("gmpo", "vespo"):
+        replace(ObjectiveSettings(name=row, surrogate=row), surrogate="imitation", ratio="token", kl=0.0)
+    replace(ObjectiveSettings(ratio="sequence", ceiling=4.0), surrogate="imitation", ratio="token", kl=0.0)
+
+
+def test_a_recipe_is_read_without_torch_and_the_rest_comes_when_it_is_asked_for():
+    code = "import sys; from groupthink.policy.objective import ObjectiveSettings; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "numpy"} & set(loaded)
+    assert all(hasattr(objective, name) for name in objective.__all__)
+    assert not hasattr(objective, "Tensor")
