@@ -47,10 +47,12 @@ def share_tokens(
 
 
 def local_weights(tokens: Tokens) -> Tensor:
-    """weights_M where every counted token of a micro-batch weighs the same, and together they weigh what they did.
+    """weights_M where a micro-batch has the share of the batch that its responses have, and its tokens share that.
 
-    So a micro-batch has the share of the batch that its responses have, and within it the mean is over tokens:
-    TRL's `bnpo`, where micro-batches are equal in responses. With one response in each it is `sequence_mean`.
+    Tokens weigh the same, those apart that weigh nothing; responses that are masked have their share all the same.
+    It is TRL's `bnpo`, where micro-batches are equal in responses. With one response in each it is `sequence_mean`.
     """
     counted_M = tokens.weights_M > 0
-    return counted_M * (tokens.weights_M.sum() / counted_M.sum().clamp(min=1))
+    share = tokens.sum_over_response(tokens.weights_M).max()  # 1 / B, of a response that is not masked
+    responses = tokens.response_M[-1] + 1
+    return counted_M * (responses * share / counted_M.sum().clamp(min=1))
