@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.built
 
-.PHONY: env train test check bench nightly
+.PHONY: env train test test-peers check bench nightly
 
 env: $(STAMP)
 
@@ -24,6 +24,10 @@ train: env
 
 test: env
 	$(BIN)/python -m pytest -q --session-timeout=600
+
+# Against TRL itself, in an environment of its own.
+test-peers: env
+	PYTHONPATH=. $$($(BIN)/python bench/environments.py trl) -m pytest -q --confcutdir=tests_peers tests_peers/trl
 
 check: env
 	$(BIN)/ruff format --check .

@@ -9,7 +9,6 @@ generating that are found to be its fastest here. What is reported on the way go
 """
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -22,14 +21,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import environments
 from turns import Spec
 
 from groupthink.model.loading import resolve
 
 BENCH = Path(__file__).resolve().parent
 REPOSITORY = BENCH.parent
-ENVIRONMENT = BENCH / ".envs" / "trl"
-CONSTRAINTS = REPOSITORY / "constraints"
 
 GENERATIONS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -88,7 +86,7 @@ class Side:
 def main() -> None:
     options = read_options()
     spec = spec_of(options)
-    python = make_environment(options.torch_index)
+    python = environments.make("trl", options.torch_index)
     choice, tried = find_choice(python, spec, options)
     ours, theirs, versions = compare(python, spec, choice, options.warmup)
     found = summarise(ours, theirs)
@@ -147,26 +145,6 @@ def spec_of(options: argparse.Namespace) -> Spec:
         seed=0,
         core=max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
     )
-
-
-def make_environment(torch_index: str | None) -> Path:
-    """TRL's environment, made when it is not there or its constraints have changed; its Python."""
-    files = [CONSTRAINTS / "bench-trl.txt", CONSTRAINTS / "train.txt"]
-    stamp, wanted = ENVIRONMENT / ".built", hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    python = ENVIRONMENT / "bin" / "python"
-    if stamp.is_file() and stamp.read_text() == wanted:
-        return python
-    tell(f"making TRL's environment in {ENVIRONMENT.relative_to(REPOSITORY)}")
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", files[0]]
-    commands: list[list[Any]] = [
-        [sys.executable, "-m", "venv", "--clear", ENVIRONMENT],
-        [*install, *(["--index-url", torch_index] if torch_index else []), "torch"],
-        [*install, "trl", "transformers", "jinja2"],
-    ]
-    for command in commands:
-        subprocess.run(command, check=True, stdout=sys.stderr)
-    stamp.write_text(wanted)
-    return python
 
 
 def find_choice(python: Path, spec: Spec, options: argparse.Namespace) -> tuple[Choice, dict[str, float | None]]:

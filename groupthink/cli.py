@@ -3,73 +3,146 @@
 import argparse
 import json
 import os
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from groupthink.stage.settings import EvaluateSettings
+
+if TYPE_CHECKING:
+    from groupthink.recipe import Recipe
+    from groupthink.run.directory import Run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `groupthink` with the words of `argv` (those of the command line); the exit code."""
     try:
-        args = _parse(argv)
-        args.verb(args)
+        with _stopped_by_signals():
+            args = _parse(argv)
+            args.verb(args)
+            sys.stdout.flush()
         return 0
-    except KeyboardInterrupt as stopped:
-        print(f"groupthink: stopped{stopped}", file=sys.stderr)
-        return 130
-    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
-        if os.environ.get("GROUPTHINK_DEBUG") == "1":
-            raise
-        print(f"groupthink: {error}", file=sys.stderr)
-        return 2
+    except BaseException as error:
+        cause = _cause(error)
+        match cause:
+            case Stopped():
+                said, code = "stopped", cause.code
+            case KeyboardInterrupt():
+                said, code = "stopped", 128 + signal.SIGINT
+            case BrokenPipeError():  # what reads this output has ended, as `head` does
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+                said, code = "nobody reads the output any more", 141  # 128 + SIGPIPE, which Windows does not have
+            case ValueError() | OSError() | FloatingPointError() | RuntimeError():
+                if os.environ.get("GROUPTHINK_DEBUG") == "1":
+                    raise
+                said, code = str(cause), 2
+            case _:
+                raise
+        print("; ".join([f"groupthink: {said}", *getattr(cause, "__notes__", ())]), file=sys.stderr)
+        return code
+
+
+SAME_STOP = 1.0
+"""Seconds in which a second signal is the first once more: `timeout` and others tell a process and then its group."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked this process to end: SIGINT (Ctrl-C), or SIGTERM, as a batch system or a container sends it."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.code = 128 + number  # what a shell reports of a process that a signal ended
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """SIGINT and SIGTERM raise `Stopped` inside. A further one ends the process at once, whatever it is at."""
+    stopped: list[float] = []  # when, by time.monotonic
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if not stopped:
+            stopped.append(time.monotonic())
+            raise Stopped(number)
+        if time.monotonic() - stopped[0] > SAME_STOP:
+            if os.isatty(2):
+                os.write(2, b"\x1b[?25h")  # the cursor, which a live view hides
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}  # nohup's wish
+    try:
+        for number in before:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The stop that `error` followed from, or else `error`: what is closed in the middle of its work may fail."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, KeyboardInterrupt):
+            return link
+        link = link.__context__
+    return error
 
 
 def train(args: argparse.Namespace) -> None:
     """groupthink train [RECIPE] [key=value ...] [--run DIR] [--resume] [--dry-run] [--json]"""
     recipe_path, overrides = _recipe_and_settings(args.words)
+    if args.resume and args.run is None:
+        raise ValueError("--resume needs --run DIR: which run is to go on?")
+    if args.resume and recipe_path is not None:
+        raise ValueError(f"a resumed run takes its own recipe: leave out {recipe_path}")
     if args.dry_run:
-        return _dry_run(recipe_path, overrides, as_json=args.json)
-
-    from groupthink.recipe import load_recipe
-    from groupthink.run.directory import Run, free_directory
-    from groupthink.run.terminal import open_view
-
-    if args.resume:
-        if args.run is None:
-            raise ValueError("--resume needs --run DIR: which run is to go on?")
-        if recipe_path is not None:
-            raise ValueError(f"a resumed run takes its own recipe: leave out {recipe_path}")
-        run = Run.resume(args.run, overrides)
-    else:
-        recipe = load_recipe(recipe_path, overrides)
-        run = Run.create(args.run or free_directory(Path(recipe_path or "nano").stem), recipe)
+        return _dry_run(args, recipe_path, overrides)
 
     from groupthink import stage
-    from groupthink.model.loading import hide_progress_bars
+    from groupthink.run.terminal import open_view
 
-    hide_progress_bars()
+    _quieten()
     view = open_view(stream=sys.stderr if args.json else sys.stdout)
-    try:
-        view.started(run.recipe, run.remaining_steps())
-        figures = stage.train(run, view)
-        view.note(_what_next(run.path, run.recipe.steps))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"; go on with: groupthink train --resume --run {run.path}") from None
-    finally:
-        view.closed()
+    with _open_run(args, recipe_path, overrides) as run:
+        try:
+            view.started(run.recipe, run.remaining_steps())
+            figures = stage.train(run, view)
+            view.note(_what_next(run.path, run.recipe.steps))
+        except BaseException as error:
+            if isinstance(cause := _cause(error), KeyboardInterrupt | BrokenPipeError):
+                cause.add_note(f"go on with: groupthink train --resume --run {run.path}")
+            raise
+        finally:
+            view.closed()
     if args.json:
         _print_json({"run": str(run.path), **figures})
 
 
+def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> "Run":
+    from groupthink.run.directory import Run, free_directory
+
+    if args.resume:
+        return Run.resume(args.run, overrides)
+    recipe = _load(recipe_path, overrides)
+    _require_model(recipe.model)
+    return Run.create(args.run or free_directory(Path(recipe_path or "nano").stem), recipe)
+
+
 def evaluate(args: argparse.Namespace) -> None:
     """groupthink eval MODEL [--task T] [--problems N] [--samples K] [--temperature T] [--split S] [--json]"""
-    from groupthink.model.loading import hide_progress_bars
-    from groupthink.run.terminal import describe_evaluation
+    from groupthink.run.terminal import evaluation_lines
     from groupthink.stage.evaluate import evaluate_model
 
-    hide_progress_bars()
+    _quieten()
+    _require_model(args.model)
     figures = evaluate_model(
         args.model,
         task=args.task,
@@ -77,19 +150,20 @@ def evaluate(args: argparse.Namespace) -> None:
         samples=args.samples,
         temperature=args.temperature,
         split=args.split,
+        note=_tell,
     )
     if args.json:
         _print_json(figures)
     else:
-        print(describe_evaluation(figures))
+        print("\n".join(evaluation_lines(figures)))
 
 
 def explain(args: argparse.Namespace) -> None:
     """groupthink explain [--json]"""
+    _tell("working through the five steps")
     from groupthink import explain as worked
-    from groupthink.model.loading import hide_progress_bars
 
-    hide_progress_bars()
+    _quieten()
     found = worked.explain()
     if args.json:
         _print_json(asdict(found))
@@ -106,15 +180,80 @@ def _what_next(run: Path, steps: int) -> str:
     )
 
 
-def _dry_run(recipe_path: str | None, overrides: Sequence[str], *, as_json: bool) -> None:
-    from groupthink.recipe import describe_step, dump_recipe, load_recipe, recipe_table
+def _dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> None:
+    from groupthink.recipe import describe_step, dump_recipe, recipe_table
+    from groupthink.run.directory import find_standing, refuse_taken
 
-    recipe = load_recipe(recipe_path, overrides)
-    if as_json:
-        _print_json({"recipe": recipe_table(recipe), "step": describe_step(recipe)})
+    done = 0
+    if args.resume:
+        standing = find_standing(args.run, overrides)
+        recipe, done = standing.recipe, standing.done
     else:
-        print(dump_recipe(recipe))
-        print(f"# {describe_step(recipe)}\n# {recipe.steps} of them.")
+        recipe = _load(recipe_path, overrides)
+        if args.run is not None:
+            refuse_taken(args.run)
+    left = recipe.steps - done
+    if args.json:
+        place = {} if args.run is None else {"run": str(args.run)}
+        _print_json({**place, "recipe": recipe_table(recipe), "step": describe_step(recipe), "remaining_steps": left})
+        return
+    print(dump_recipe(recipe))
+    print(f"# {describe_step(recipe)}")
+    print(f"# {left} of {recipe.steps} steps remain." if args.resume else f"# {left} of them.")
+    if args.run is not None and not args.resume:
+        print(f"# The run would be kept in {args.run}, which is free.")
+
+
+def _load(recipe_path: str | None, overrides: Sequence[str]) -> "Recipe":
+    from groupthink.recipe import load_recipe
+
+    if recipe_path is not None and not Path(recipe_path).is_file():
+        raise FileNotFoundError(
+            f"no recipe at {recipe_path}: give a TOML file (`groupthink train --dry-run > mine.toml` writes one), "
+            "or none for the bundled one; a setting is written key=value"
+        )
+    return load_recipe(recipe_path, overrides)
+
+
+def _require_model(name: str) -> None:
+    """Raise ValueError for a model that cannot be had, before anything is begun."""
+    from safetensors import SafetensorError, safe_open
+    from transformers import AutoConfig
+
+    from groupthink.model.loading import resolve
+
+    place = resolve(name)
+    if isinstance(place, Path):
+        for file in place.glob("*.safetensors"):
+            try:
+                with safe_open(file, framework="numpy"):
+                    pass
+            except SafetensorError as error:
+                raise ValueError(f"{file} is damaged ({error}): make the model anew, or take another") from None
+        return
+    _tell(f"{name} is no folder here: asking the Hugging Face hub for it")
+    try:
+        AutoConfig.from_pretrained(place, trust_remote_code=False)
+    except OSError as error:
+        raise ValueError(
+            f"there is no model {name!r}: it is no folder here, and the hub did not give it "
+            f"({str(error).partition(chr(10))[0]}); take nano, a run, a checkpoint, a model's folder or a hub id"
+        ) from error
+
+
+def _quieten() -> None:
+    """No bars and no warnings of the libraries that load models: what goes wrong is said once, by an error."""
+    from huggingface_hub.utils import logging as hub_logging
+
+    from groupthink.model.loading import hide_progress_bars
+
+    hide_progress_bars()
+    hub_logging.set_verbosity_error()
+
+
+def _tell(text: str) -> None:
+    """What is being done, for whoever waits. Standard output is for what comes of it."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _recipe_and_settings(words: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -127,22 +266,21 @@ def _recipe_and_settings(words: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = _parser()
-    args, more = parser.parse_known_args(argv)
+    args, more = _parser().parse_known_args(argv)
     # argparse leaves over the words that follow an option.
     if args.verb is train and not any(word.startswith("-") for word in more):
         args.words += more
     elif more:
-        parser.error(f"unrecognized arguments: {' '.join(more)}")
+        args.parser.error(f"unrecognized arguments: {' '.join(more)}")
     return args
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="groupthink", description="Makes reasoning models, with GRPO.")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verbs = parser.add_subparsers(required=True, metavar="{train,eval,explain}")
 
     verb = verbs.add_parser("train", help="train a model by a recipe", description="Train a model by a recipe.")
-    verb.set_defaults(verb=train)
+    verb.set_defaults(verb=train, parser=verb)
     verb.add_argument(
         "words",
         nargs="*",
@@ -153,27 +291,42 @@ def _parser() -> argparse.ArgumentParser:
         "--run", metavar="DIR", type=Path, help="where the run is kept (default: runs/NAME of the recipe)"
     )
     verb.add_argument("--resume", action="store_true", help="go on with the run in DIR, by its own recipe")
-    verb.add_argument("--dry-run", action="store_true", help="only print the resolved recipe and what a step is")
+    verb.add_argument(
+        "--dry-run", action="store_true", help="only check, and print the resolved recipe and what a step is"
+    )
     _add_json(verb)
 
+    given = EvaluateSettings()
     verb = verbs.add_parser("eval", help="measure a model", description="Measure a model on held-out problems.")
-    verb.set_defaults(verb=evaluate)
+    verb.set_defaults(verb=evaluate, parser=verb)
     verb.add_argument("model", metavar="MODEL", help="nano, a run, a checkpoint, a local folder or a hub id")
     verb.add_argument("--task", metavar="T", help="the problems' task (default: the run's, or else quadratics)")
-    verb.add_argument("--problems", metavar="N", type=int, default=200, help="how many held-out problems (200)")
-    verb.add_argument("--samples", metavar="K", type=int, default=4, help="responses to each (4)")
+    verb.add_argument(
+        "--problems", metavar="N", type=_count, default=given.problems, help=f"how many problems ({given.problems})"
+    )
+    verb.add_argument(
+        "--samples", metavar="K", type=_count, default=given.samples, help=f"responses to each ({given.samples})"
+    )
     verb.add_argument("--temperature", metavar="T", type=float, default=1.0, help="of the samples (1.0)")
-    verb.add_argument("--split", choices=("held_out", "beyond"), default="held_out", help="which problems (held_out)")
+    verb.add_argument(
+        "--split", choices=("held_out", "beyond"), help="which problems (default: the run's, or else held_out)"
+    )
     _add_json(verb)
 
     verb = verbs.add_parser("explain", help="the five steps on one problem, worked through")
-    verb.set_defaults(verb=explain)
+    verb.set_defaults(verb=explain, parser=verb)
     _add_json(verb)
     return parser
 
 
 def _add_json(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="print one JSON object on standard output, and nothing else")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 1 upwards")
+    return int(text)
 
 
 def _print_json(figures: Mapping[str, Any]) -> None:

@@ -62,6 +62,11 @@ class Recipe:
                 f"policy.minibatches={self.policy.minibatches} does not divide the {responses} responses of a step: "
                 "choose a divisor of task.problems_per_step * rollout.group_size"
             )
+        if self.advantage.estimator == "pass_at_k" and self.advantage.k >= self.rollout.group_size:
+            raise ValueError(
+                f"advantage.k is {self.advantage.k} and rollout.group_size {self.rollout.group_size}: any k of a group "
+                "must be able to miss a right response; take k below the group size"
+            )
         if self.stage == "grpo" and self.rollout.group_size < 2:
             raise ValueError(
                 f"rollout.group_size is {self.rollout.group_size}: a group of one has no average to differ from; "

@@ -38,7 +38,13 @@ def test_a_dumped_recipe_is_the_same_recipe(tmp_path):
 
 
 def test_words_set_settings():
-    words = ["steps=400", "policy.learning_rate=1e-4", "model=Qwen/Qwen3-0.6B", 'task.name="arithmetic"', "objective.kl=0"]
+    words = [
+        "steps=400",
+        "policy.learning_rate=1e-4",
+        "model=Qwen/Qwen3-0.6B",
+        'task.name="arithmetic"',
+        "objective.kl=0",
+    ]
     recipe = load_recipe(overrides=words)
     assert recipe.steps == 400
     assert recipe.policy.learning_rate == 1e-4

@@ -81,26 +81,35 @@ def attend(
         assert softcap is not None
         return _softcapped(query, key, value, attention_mask, scaling, softcap).transpose(1, 2), None
     assert query.shape[0] == 1 and not dropout, "packed tokens are one row, and attention has no dropout"
-    q, k, v = (part[0].transpose(0, 1) for part in (query, key, value))  # each [N, heads, D]
-    outputs = [_attend_rows(q, k, v, rows, scaling, sliding_window, softcap) for rows in segments.rows]
+    places = torch.cat([rows.flatten() for rows in segments.rows])
+    sizes = [rows.numel() for rows in segments.rows]
+    # All buckets are taken at once: the gradient is then one sum, and not one for each bucket, all of full size.
+    q, k, v = (_take(part.squeeze(0).transpose(0, 1), places).split(sizes) for part in (query, key, value))
+    outputs = [
+        _attend_bucket(*its, rows.shape, scaling, sliding_window, softcap)
+        for its, rows in zip(zip(q, k, v, strict=True), segments.rows, strict=True)
+    ]
     return _take(torch.cat(outputs), segments.owners_N)[None], None
 
 
-def _attend_rows(
+def _attend_bucket(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    rows: Tensor,
+    shape: torch.Size,
     scaling: float | None,
     sliding_window: int | None,
     softcap: float | None,
 ) -> Tensor:
-    """The outputs [n * T, H, D] of one bucket. Padding stands after a sequence's end, where causality hides it."""
-    q, k, v = (_take(part, rows.flatten()).unflatten(0, rows.shape).transpose(1, 2) for part in (query, key, value))
-    T = rows.shape[1]
+    """The outputs [n * T, H, D] of a bucket of `shape` [n, T], whose queries, keys and values are [n * T, heads, D].
+
+    Padding stands after a sequence's end, where causality hides it.
+    """
+    q, k, v = (part.unflatten(0, shape).transpose(1, 2) for part in (query, key, value))
+    T = shape[1]
     mask = None
     if sliding_window is not None and sliding_window < T:
-        place = torch.arange(T, device=rows.device)
+        place = torch.arange(T, device=query.device)
         ago = place[:, None] - place
         mask = (ago >= 0) & (ago < sliding_window)
     if softcap is not None:

@@ -7,7 +7,7 @@ which the chunks are made anew in the backward pass where there are several.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeGuard
 
@@ -85,7 +85,7 @@ def score_loss(
 
 
 def is_plain(module: nn.Module) -> TypeGuard[nn.Linear]:
-    """Whether it is a matrix and perhaps a bias, and no more: not wrapped (LoRA), parametrized, quantized or sharded."""
+    """Whether it is a matrix and perhaps a bias, and no more: not wrapped (LoRA), quantized or sharded."""
     return type(module) is nn.Linear and type(module.weight) is nn.Parameter
 
 
@@ -115,11 +115,12 @@ class _Score(Function):
     def forward(
         ctx: Any, hidden_MH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_M: Tensor, finish: Finish
     ) -> tuple[Tensor, Tensor]:
-        found, logits_CV = [], None
-        for where, logits_CV in _logits(hidden_MH, weight_VH, bias_V, finish):
-            found.append(_laws(logits_CV, targets_M[where]))
+        found, kept_MV = [], None
+        for where, logits_CV, laws in _each_chunk(hidden_MH, weight_VH, bias_V, targets_M, finish):
+            found.append(laws)
+            # The only chunk is kept: for a small vocabulary the backward pass makes nothing anew.
+            kept_MV = logits_CV if where == slice(0, len(hidden_MH)) else None
         laws = _Laws.join(found)
-        kept_MV = logits_CV if len(found) == 1 else None  # a small vocabulary's need not be made anew
         ctx.save_for_backward(hidden_MH, weight_VH, bias_V, targets_M, kept_MV, *laws)
         ctx.finish = finish
         ctx.set_materialize_grads(False)
@@ -129,13 +130,14 @@ class _Score(Function):
     @once_differentiable
     def backward(ctx: Any, by_logprob_M: Tensor | None, by_entropy_M: Tensor | None) -> tuple[Tensor | None, ...]:
         hidden_MH, weight_VH, bias_V, targets_M, kept_MV, *columns = ctx.saved_tensors
-        derivatives = _Derivatives.of(by_logprob_M, by_entropy_M)
-        if derivatives is None:
-            return (None,) * 5
-        laws, gradients = _Laws(*columns), _Gradients(hidden_MH, weight_VH, bias_V, ctx.needs_input_grad)
-        whole = [(slice(0, len(hidden_MH)), kept_MV.clone())] if kept_MV is not None else None
-        for where, logits_CV in whole or _logits(hidden_MH, weight_VH, bias_V, ctx.finish):
-            _differentiate(logits_CV, targets_M[where], laws.at(where), derivatives.at(where), ctx.finish)
+        gradients = _Gradients(hidden_MH, weight_VH, bias_V, ctx.needs_input_grad)
+        chunks = _each_chunk(hidden_MH, weight_VH, bias_V, targets_M, ctx.finish)
+        if kept_MV is not None:
+            chunks = [(slice(0, len(hidden_MH)), kept_MV.clone(), _Laws(*columns))]
+        for where, logits_CV, laws in chunks:
+            by_logprob_C = None if by_logprob_M is None else by_logprob_M[where]
+            by_entropy_C = None if by_entropy_M is None else by_entropy_M[where]
+            _differentiate(logits_CV, targets_M[where], laws, by_logprob_C, by_entropy_C, ctx.finish)
             gradients.add(where, logits_CV)
         return *gradients.result(), None, None
 
@@ -155,12 +157,10 @@ class _ScoreLoss(Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         gradients = _Gradients(hidden_MH, weight_VH, bias_V, ctx.needs_input_grad)
         found, losses = [], []
-        for where, logits_CV in _logits(hidden_MH, weight_VH, bias_V, finish):
-            laws = _laws(logits_CV, targets_M[where])
-            loss, derivatives = _derive(loss_of, laws, where)
-            if derivatives is not None:
-                _differentiate(logits_CV, targets_M[where], laws, derivatives, finish)
-                gradients.add(where, logits_CV)
+        for where, logits_CV, laws in _each_chunk(hidden_MH, weight_VH, bias_V, targets_M, finish):
+            loss, by_logprob_C, by_entropy_C = _derive(loss_of, laws, where)
+            _differentiate(logits_CV, targets_M[where], laws, by_logprob_C, by_entropy_C, finish)
+            gradients.add(where, logits_CV)
             found.append(laws)
             losses.append(loss)
         laws = _Laws.join(found)
@@ -172,13 +172,25 @@ class _ScoreLoss(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_loss: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
-        # In place, for they are large; autograd refuses a second backward pass, since saved tensors have changed.
-        scaled = [None if part is None or by_loss is None else part.mul_(by_loss) for part in ctx.saved_tensors]
-        return *scaled, None, None, None
+        if by_loss is None:
+            return (None,) * 6
+        # In place, for they are large. Autograd sees it, and refuses a second backward pass.
+        return *(None if part is None else part.mul_(by_loss) for part in ctx.saved_tensors), None, None, None
+
+
+def _derive(loss_of: LossOf, laws: "_Laws", where: slice) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """The loss of a chunk, and its derivative with respect to each log-probability, and to each entropy."""
+    with torch.enable_grad():
+        logprobs_C, entropies_C = (column.detach().requires_grad_() for column in laws[:2])
+        loss = loss_of(logprobs_C, entropies_C, where)
+    if not loss.requires_grad:
+        return loss, None, None
+    by_logprob_C, by_entropy_C = torch.autograd.grad(loss, (logprobs_C, entropies_C), allow_unused=True)
+    return loss.detach(), by_logprob_C, by_entropy_C
 
 
 class _Laws(NamedTuple):
-    """Columns over tokens; a token's law is exp(logits - top - log_sum)."""
+    """Columns over tokens. A token's law is exp(logits - top - log_sum), where the greatest of its logits is `top`."""
 
     logprobs_M: Tensor
     entropies_M: Tensor
@@ -189,42 +201,11 @@ class _Laws(NamedTuple):
     def join(cls, parts: "Sequence[_Laws]") -> "_Laws":
         return parts[0] if len(parts) == 1 else cls(*map(torch.cat, zip(*parts, strict=True)))
 
-    def at(self, where: slice) -> "_Laws":
-        return _Laws(*(column[where] for column in self))
 
-
-class _Derivatives(NamedTuple):
-    """Of a loss with respect to each token's log-probability, and to its entropy where the loss depends on it."""
-
-    by_logprob_M: Tensor
-    by_entropy_M: Tensor | None
-
-    @classmethod
-    def of(cls, by_logprob_M: Tensor | None, by_entropy_M: Tensor | None) -> "_Derivatives | None":
-        """None where there is neither."""
-        if by_logprob_M is None:
-            return None if by_entropy_M is None else cls(torch.zeros_like(by_entropy_M), by_entropy_M)
-        return cls(by_logprob_M, by_entropy_M)
-
-    def at(self, where: slice) -> "_Derivatives":
-        return _Derivatives(self.by_logprob_M[where], None if self.by_entropy_M is None else self.by_entropy_M[where])
-
-
-def _derive(loss_of: LossOf, laws: _Laws, where: slice) -> tuple[Tensor, _Derivatives | None]:
-    """The loss of a chunk, and its derivatives."""
-    with torch.enable_grad():
-        logprobs_C, entropies_C = (column.detach().requires_grad_() for column in laws[:2])
-        loss = loss_of(logprobs_C, entropies_C, where)
-    if not loss.requires_grad:
-        return loss, None
-    found = torch.autograd.grad(loss, (logprobs_C, entropies_C), allow_unused=True)
-    return loss.detach(), _Derivatives.of(*found)
-
-
-def _logits(
-    hidden_MH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, finish: Finish
-) -> Iterator[tuple[slice, Tensor]]:
-    """The finished logits of each chunk, one after another in the same buffer."""
+def _each_chunk(
+    hidden_MH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_M: Tensor, finish: Finish
+) -> Iterable[tuple[slice, Tensor, _Laws]]:
+    """The logits of each chunk, less each token's top, in one buffer that the next chunk overwrites; and their laws."""
     chunks = _chunks(hidden_MH, len(weight_VH))
     buffer_CV = hidden_MH.new_empty(chunks[0].stop, len(weight_VH), dtype=_wide(hidden_MH))
     scale = finish.scale if finish.cap is None else 1 / finish.cap
@@ -236,20 +217,24 @@ def _logits(
             logits_CV.addmm_(hidden_CH, weight_VH.T, beta=0, alpha=scale)
         else:
             torch.addmm(bias_V, hidden_CH, weight_VH.T, beta=scale, alpha=scale, out=logits_CV)
+        yield where, logits_CV, _find_laws(logits_CV, targets_M[where], finish)
+
+
+def _find_laws(logits_CV: Tensor, targets_C: Tensor, finish: Finish) -> _Laws:
+    """Put on the cap, where there is one, and take each token's top away from its logits, in place; and find the laws.
+
+    With x what is left, and Z the sum of exp(x): log p = x - log Z, and H = log Z - sum(exp(x) * x) / Z.
+    """
+    found, blocks = [], _blocks(logits_CV)
+    # One for all blocks: what is kept of each would settle where the last one's was freed, and the heap would grow.
+    spare = torch.empty_like(logits_CV[blocks[0]])
+    for rows in blocks:
+        x, targets = logits_CV[rows], targets_C[rows]
         if finish.cap is not None:
-            for rows in _blocks(logits_CV):
-                logits_CV[rows].tanh_().mul_(finish.cap * finish.scale)
-        yield where, logits_CV
-
-
-def _laws(logits_CV: Tensor, targets_C: Tensor) -> _Laws:
-    """log p = x - log(sum(exp(x))) and H = log(sum(exp(x))) - sum(p * x), for x = logits - top."""
-    found = []
-    for rows in _blocks(logits_CV):
-        logits, targets = logits_CV[rows], targets_C[rows]
-        tops = logits.amax(1)
-        x = logits - tops[:, None]
-        powers = x.exp()
+            x.tanh_().mul_(finish.cap * finish.scale)
+        tops = x.amax(1)
+        x.sub_(tops[:, None])
+        powers = torch.exp(x, out=spare[: len(x)])
         sums = powers.sum(1)
         log_sums = sums.log()
         entropies = log_sums - torch.linalg.vecdot(powers, x) / sums
@@ -258,28 +243,33 @@ def _laws(logits_CV: Tensor, targets_C: Tensor) -> _Laws:
 
 
 def _differentiate(
-    logits_CV: Tensor, targets_C: Tensor, laws: _Laws, derivatives: _Derivatives, finish: Finish
+    logits_CV: Tensor,
+    targets_C: Tensor,
+    laws: _Laws,
+    by_logprob_C: Tensor | None,
+    by_entropy_C: Tensor | None,
+    finish: Finish,
 ) -> None:
-    """Turn finished logits in place into the derivatives of a loss with respect to the head's own output.
+    """Turn logits less their tops, in place, into the derivatives of a loss with respect to the head's own output.
 
-    With y the finished logits and t the target, d log p_t / d y_v = [v = t] - p_v, and
-    d H / d y_v = -p_v * (log p_v + H). With y = scale * cap * tanh(x / cap), dy / dx = scale * (1 - (y / scale / cap)^2).
+    With y the finished logits and t the target, d log p_t / d y_v = [v = t] - p_v and d H / d y_v = -p_v (log p_v + H);
+    with k = scale * cap and y = k tanh(z / cap), d y / d z = scale (1 - (y / k)^2).
     """
+    by_logprob_C = torch.zeros_like(laws.logprobs_M) if by_logprob_C is None else by_logprob_C * finish.scale
+    by_entropy_C = None if by_entropy_C is None else by_entropy_C * finish.scale
     for rows in _blocks(logits_CV):
-        y, (_, entropies, tops, log_sums) = logits_CV[rows], laws.at(rows)
-        by_logprob, by_entropy = derivatives.at(rows)
-        by_logprob = by_logprob[:, None] * finish.scale
-        slope = None if finish.cap is None else 1 - (y / (finish.scale * finish.cap)) ** 2
-        log_laws = y.sub_(tops[:, None]).sub_(log_sums[:, None])
-        if by_entropy is None:
-            log_laws.exp_().mul_(-by_logprob)
+        x, by_logprob, slope = logits_CV[rows], by_logprob_C[rows, None], None
+        if finish.cap is not None:
+            slope = (x + laws.tops_M[rows, None]).div_(finish.scale * finish.cap).square_().neg_().add_(1)
+        x.sub_(laws.log_sums_M[rows, None])
+        if by_entropy_C is None:
+            x.exp_().mul_(-by_logprob)
         else:
-            law = log_laws.exp()
-            log_laws.add_(entropies[:, None]).mul_(by_entropy[:, None] * finish.scale).add_(by_logprob)
-            log_laws.mul_(law).neg_()
-        y.scatter_add_(1, targets_C[rows, None], by_logprob)
+            law = x.exp()
+            x.add_(laws.entropies_M[rows, None]).mul_(by_entropy_C[rows, None]).add_(by_logprob).mul_(law).neg_()
+        x.scatter_add_(1, targets_C[rows, None], by_logprob)
         if slope is not None:
-            y.mul_(slope)
+            x.mul_(slope)
 
 
 class _Gradients:

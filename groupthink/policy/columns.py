@@ -63,6 +63,7 @@ def find_columns(
             low=objective.correction_low,
             high=objective.correction_high,
         )
+        columns["drawn_logprobs_M"] = batch.old_logprobs_M
         columns["old_logprobs_M"] = old_M = np.where(batch.sampled_M, now.logprobs_M, 0)
     columns |= _focus(batch, old_M, now.entropies_M, objective, parts, seed)
     return Found(columns, now.logprobs_M)
@@ -87,7 +88,7 @@ def _focus(
             old_logprobs_M=old_logprobs_M[tokens],
             advantages_M=batch.advantages_M[tokens],
             entropies_M=(old_logprobs_M if entropies_M is None else entropies_M)[tokens],
-            sampled_M=batch.sampled_M[tokens],
+            sampled_M=batch.weights_M[tokens] > 0,  # so masked responses are not chosen among
             seed=seed * len(parts) + place,
         )
         for name, column in picked.items():

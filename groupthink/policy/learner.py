@@ -21,7 +21,7 @@ from groupthink.policy.guard import Guard
 from groupthink.policy.memory import OutOfMemory, give_back
 from groupthink.policy.objective.entropy import applied_bonus, next_bonus
 from groupthink.policy.objective.settings import ObjectiveSettings
-from groupthink.policy.optimizer import adamw, load_optimizer, save_optimizer
+from groupthink.policy.optimizer import load_optimizer, make_optimizer, save_optimizer, zero_gradients
 from groupthink.policy.passes import Backward, Forward, MicroBatch, Passes
 from groupthink.policy.schedule import rate_share
 from groupthink.policy.settings import PolicySettings
@@ -68,7 +68,7 @@ class Learner:
         self.bonus = objective.entropy_bonus  # on entropy; steered where the objective says so
         self.entropy = 0.0  # nats, mean over tokens, when last seen
         self.parameters = dict(self.model.named_parameters())  # tied ones once
-        self.optimizer = adamw(self.parameters, settings)
+        self.optimizer = make_optimizer(settings.optimizer, self.parameters, settings)
         self.threads = settings.threads or physical_cores()
         self.micro_batch_tokens = settings.micro_batch_tokens  # less, once that did not fit into memory
         self.reference = reference.to(device) if reference is not None and objective.kl > 0 else None
@@ -233,9 +233,7 @@ class Learner:
         """Make the gradient of the loss over `responses`; the micro-batches, and what was seen of each."""
 
         def backward(shares: list[list[np.ndarray]]) -> list[Backward]:
-            for parameter in self.parameters.values():
-                # Zero, not None: a step without live groups is then an update like any other.
-                parameter.grad = torch.zeros_like(parameter)
+            zero_gradients(self.parameters)  # and not None: a step without live groups is an update like any other
             return self.team.backward(
                 [[self._micro_batch(batch, part, columns, scale) for part in parts] for parts in shares]
             )

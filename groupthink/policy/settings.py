@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 from groupthink.policy.schedule import SCHEDULES
 
+OPTIMIZERS = ("adamw", "adamw8bit")
+
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
     """How the policy learns from a batch."""
 
+    optimizer: str = "adamw"  # or "adamw8bit": its moments in 8 bits, by bitsandbytes
     learning_rate: float = 3e-4  # AdamW's, at its highest
     warmup_steps: int = 5  # steps over which the learning rate rises to that
     schedule: str = "linear"  # how it falls afterwards: "linear", "cosine", or "constant" (not at all)
@@ -34,6 +37,7 @@ class PolicySettings:
             self._require(name, getattr(self, name) >= 0, "set it to at least 0")
         for name in ("minibatches", "epochs", "micro_batch_tokens"):
             self._require(name, getattr(self, name) >= 1, "set it to at least 1")
+        self._require("optimizer", self.optimizer in OPTIMIZERS, f"choose one of {', '.join(OPTIMIZERS)}")
         self._require("schedule", self.schedule in SCHEDULES, f"choose one of {', '.join(SCHEDULES)}")
 
     def _require(self, name: str, holds: bool, cure: str) -> None:

@@ -10,6 +10,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,6 @@ def learn(connection: Connection) -> None:
     gradient = SharedTensors(it.gradient, dict(models["policy"].named_parameters()))
     for name, parameter in models["policy"].named_parameters():
         parameter.grad = gradient.tensors[name]  # autograd adds to it in place
-    passes = Passes(models["policy"], models.get("reference"), it.objective, it.temperature)
     connection.send(("ready",))
 
     def answer(do: Callable[[Any], Any], parts: Sequence[Any]) -> None:
@@ -70,6 +70,7 @@ def learn(connection: Connection) -> None:
         else:
             connection.send(("done", found))
 
+    passes: Passes | None = None  # made once there are weights: a scorer tries its model out
     expected: dict[str, int] = {}
     while True:
         message = connection.recv()
@@ -78,9 +79,10 @@ def learn(connection: Connection) -> None:
             continue
         if {whose: file.checksum() for whose, file in files.items()} != expected:
             raise RuntimeError("the weights that this worker sees are not those that were sent")
+        passes = passes or Passes(models["policy"], models.get("reference"), it.objective, it.temperature)
         match message:
             case ("forward", batches, whose):
-                answer(lambda batch, whose=whose: passes.forward(batch, whose), batches)
+                answer(partial(passes.forward, whose=whose), batches)
             case ("backward", parts):
                 for tensor in gradient.tensors.values():
                     tensor.zero_()

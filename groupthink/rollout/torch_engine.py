@@ -132,6 +132,7 @@ class TorchEngine:
             self.decoder.release()
             self.ledger = Ledger(self.max_sequences, self.device)
 
+    @torch.inference_mode()  # as draws are: their tensors may be changed nowhere else
     def close(self) -> None:
         for request in [*self.waiting, *(row.request for row in self.rows)]:
             request.cancel()

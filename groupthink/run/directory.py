@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from groupthink.run.files import (
     write_text,
 )
 from groupthink.run.lines import append_line, read_lines, replace_lines
+from groupthink.run.lock import LOCK, Lock
 from groupthink.run.metrics import step_metrics, timed
 from groupthink.run.printable import storable
 from groupthink.run.rollouts import rollout_table
@@ -37,58 +39,87 @@ class Evaluation(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-class Run:
-    """One training run. `recipe` is what it does, `path` where; open one with `create` or `resume`."""
+class Standing(NamedTuple):
+    """Where a run stands."""
 
-    def __init__(self, path: Path, recipe: Recipe, first_step: int):
+    before: Recipe  # as the run holds it
+    recipe: Recipe  # with what is set anew
+    newest: Path | None  # the newest complete checkpoint, verified
+
+    @property
+    def done(self) -> int:
+        """Steps behind that checkpoint."""
+        return checkpoints.step_of(self.newest) if self.newest else 0
+
+
+class Run:
+    """One training run. `recipe` is what it does, `path` where; open one with `create` or `resume`.
+
+    No other process may open it to write until it has finished or is closed: `with Run.resume(path) as run: ...`
+    """
+
+    def __init__(self, path: Path, recipe: Recipe, newest: Path | None, lock: Lock):
         self.path = path
         self.recipe = recipe
-        self._first_step = first_step
+        self._newest = newest
+        self._first_step = checkpoints.step_of(newest) if newest else 0
+        self._lock = lock
 
     @classmethod
     def create(cls, path: Path | str, recipe: Recipe) -> "Run":
         """Begin a run in a directory that is new or empty.
 
-        Raises FileExistsError where something is there already.
+        Raises FileExistsError where something is there already, and BlockingIOError where another process
+        begins a run there at this moment.
         """
         path = Path(path)
-        if path.exists() and not (path.is_dir() and is_empty(path)):
-            raise FileExistsError(f"{path} is there already: go on with it by --resume, or name another with --run")
+        refuse_taken(path)
         path.mkdir(parents=True, exist_ok=True)
-        write_text(path / "recipe.toml", dump_recipe(recipe))
-        run = cls(path, recipe, 0)
-        run.event("started", steps=recipe.steps)
+        lock = Lock(path)
+        try:
+            refuse_taken(path)  # another may have been quicker
+            write_text(path / "recipe.toml", dump_recipe(recipe))
+            run = cls(path, recipe, None, lock)
+            run.event("started", steps=recipe.steps)
+        except BaseException:
+            lock.release()
+            raise
         return run
 
     @classmethod
     def resume(cls, path: Path | str, overrides: Sequence[str] = ()) -> "Run":
         """Go on with the run in `path`, by its own recipe, from its newest complete checkpoint.
 
-        What lies beyond that checkpoint is removed: it will be made again. Raises FileNotFoundError
-        where there is no run, and ValueError where it has finished (unless `steps` extends it) or where
-        `overrides` would change what its steps are.
+        What lies beyond that checkpoint is removed: it will be made again. Raises what `find_standing` raises,
+        and BlockingIOError where another process is at work in it.
         """
         path = Path(path)
-        if not (path / "recipe.toml").is_file():
-            raise FileNotFoundError(f"there is no run in {path} to resume: without --resume one is begun")
-        old = load_recipe(path / "recipe.toml")
-        recipe = load_recipe(path / "recipe.toml", overrides)
-        _refuse_changes(old, recipe)
-        finished = (path / "summary.json").exists()
-        if finished and recipe.steps <= old.steps:
-            raise ValueError(
-                f"the run in {path} has finished its {old.steps} steps: extend it with steps={old.steps * 2}"
-            )
-        newest = checkpoints.latest_checkpoint(path / "checkpoints")
-        done = checkpoints.step_of(newest) if newest else 0
-        if recipe.steps < done:
-            raise ValueError(f"steps={recipe.steps}: the run in {path} has already done {done} steps")
-        _truncate(path, done, closing=done == recipe.steps == old.steps)
-        if recipe != old:
-            write_text(path / "recipe.toml", dump_recipe(recipe))
-        run = cls(path, recipe, done)
-        run.event("resumed", step=done, steps=recipe.steps)
+        _refuse_absent(path)
+        lock = Lock(path)
+        try:
+            standing = find_standing(path, overrides)
+            before, recipe, done = standing.before, standing.recipe, standing.done
+            _truncate(path, done, closing=done == recipe.steps == before.steps)
+            if recipe != before:
+                write_text(path / "recipe.toml", dump_recipe(recipe))
+            run = cls(path, recipe, standing.newest, lock)
+            run.event("resumed", step=done, steps=recipe.steps)
+        except BaseException:
+            lock.release()
+            raise
         return run
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another process go on from here. What was half-written is removed."""
+        if self._lock.held:
+            remove_unfinished(self.path)
+            self._lock.release()
 
     def settle(self, recipe: Recipe) -> None:
         """Write down what was measured at the first start (workers, threads): a resume takes the same."""
@@ -109,16 +140,17 @@ class Run:
         batch: Batch,
         report: Report,
         timings: Mapping[str, float],
+        figures: Mapping[str, float] = MappingProxyType({}),
     ) -> dict[str, float]:
         """Write every response of a step, and one line of its figures, which are returned.
 
-        `timings` are seconds by phase.
+        `timings` are seconds by phase, `figures` what else is to stand in the line.
         """
         table = rollout_table(groups, scores, advantages_PG, batch, report)
         directory = self.path / "rollouts"
         directory.mkdir(exist_ok=True)
         _write_table(directory / f"step-{step:06d}.parquet", table)
-        return self.record_metrics(step, step_metrics(groups, scores, report), timings)
+        return self.record_metrics(step, {**step_metrics(groups, scores, report), **figures}, timings)
 
     def record_metrics(self, step: int, metrics: Mapping[str, float], timings: Mapping[str, float]) -> dict[str, float]:
         """Write one line of the figures of a step, and return it."""
@@ -128,13 +160,13 @@ class Run:
 
     def checkpoint(self, done: int, write: Callable[[Path], None]) -> Path:
         """Keep the state after `done` steps, which `write` puts into a directory."""
-        path = checkpoints.write_checkpoint(self.path / "checkpoints", done, write)
+        self._newest = checkpoints.write_checkpoint(self.path / "checkpoints", done, write)
         self.event("checkpoint", step=done)
-        return path
+        return self._newest
 
     def latest_checkpoint(self) -> Path | None:
-        """The newest complete checkpoint, verified; a damaged one is named and passed over."""
-        return checkpoints.latest_checkpoint(self.path / "checkpoints")
+        """The newest complete checkpoint: the one that the run was resumed from (verified then), or wrote since."""
+        return self._newest
 
     def event(self, kind: str, **fields: Any) -> None:
         """Note that something happened, and when (seconds since 1970)."""
@@ -169,21 +201,58 @@ class Run:
         return path
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Say that all is done, and what came of it."""
+        """Say that all is done, and what came of it; close the run."""
         write_text(self.path / "summary.json", json.dumps(summary, indent=1))
         self.event("finished", step=self.recipe.steps)
+        self.close()
 
     def _evaluation(self, name: str) -> Path:
         return self.path / "evaluations" / f"{name}.json"
 
 
 def free_directory(name: str, below: Path = Path("runs")) -> Path:
-    """runs/NAME, or NAME-2, NAME-3, ...: the first that is not taken."""
+    """runs/NAME, or NAME-2, NAME-3, ...: the first that is not taken, made at once, so that nobody else takes it."""
+    below.mkdir(parents=True, exist_ok=True)
     path, count = below / name, 1
-    while path.exists():
-        count += 1
-        path = below / f"{name}-{count}"
-    return path
+    while True:
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            count += 1
+            path = below / f"{name}-{count}"
+
+
+def refuse_taken(path: Path) -> None:
+    """Raise FileExistsError where a run cannot be begun in `path`, since something is there."""
+    if path.exists() and not (path.is_dir() and is_empty(path, but=LOCK)):
+        raise FileExistsError(f"{path} is there already: go on with it by --resume, or name another with --run")
+
+
+def find_standing(path: Path | str, overrides: Sequence[str] = ()) -> Standing:
+    """Where the run in `path` stands, and what it will do if it is resumed with `overrides`. Changes nothing.
+
+    Raises FileNotFoundError where there is no run, and ValueError where it has finished (unless `steps`
+    extends it) or where `overrides` would change what its steps are.
+    """
+    path = Path(path)
+    _refuse_absent(path)
+    before = load_recipe(path / "recipe.toml")
+    recipe = load_recipe(path / "recipe.toml", overrides)
+    _refuse_changes(before, recipe)
+    if (path / "summary.json").exists() and recipe.steps <= before.steps:
+        raise ValueError(
+            f"the run in {path} has finished its {before.steps} steps: extend it with steps={before.steps * 2}"
+        )
+    standing = Standing(before, recipe, checkpoints.latest_checkpoint(path / "checkpoints"))
+    if recipe.steps < standing.done:
+        raise ValueError(f"steps={recipe.steps}: the run in {path} has already done {standing.done} steps")
+    return standing
+
+
+def _refuse_absent(path: Path) -> None:
+    if not (path / "recipe.toml").is_file():
+        raise FileNotFoundError(f"there is no run in {path} to resume: without --resume one is begun")
 
 
 def _refuse_changes(old: Recipe, new: Recipe) -> None:

@@ -54,9 +54,9 @@ def remove_directory(path: Path) -> None:
     shutil.rmtree(aside)
 
 
-def is_empty(directory: Path) -> bool:
-    """Whether nothing, or nothing whole, is in a directory."""
-    return all(path.name.startswith(ASIDE) for path in directory.iterdir())
+def is_empty(directory: Path, but: str) -> bool:
+    """Whether nothing, or nothing whole, is in a directory `but` the file of that name."""
+    return all(path.name.startswith(ASIDE) or path.name == but for path in directory.iterdir())
 
 
 def remove_unfinished(directory: Path) -> None:

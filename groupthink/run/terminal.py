@@ -1,15 +1,17 @@
 """What a person sees of a run: a live view on a terminal, quiet lines elsewhere. It never shapes the run."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Protocol, TextIO
 
 from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from groupthink.recipe import Recipe, describe_step
@@ -36,6 +38,9 @@ SHARES = ("reward", "right", "dead groups")
 
 PLAIN_LINES = 20
 """About as many lines do for a run whose output is no terminal."""
+
+SIGNS = "▁▂▃▄▅▆▇█"
+"""What curves are drawn with."""
 
 
 class View(Protocol):
@@ -67,10 +72,13 @@ class View(Protocol):
 
 
 def open_view(plain: bool | None = None, stream: TextIO | None = None) -> View:
-    """A live view where `stream` (standard output) is a terminal, else a plain one; `plain` overrules that."""
+    """A live view where `stream` (standard output) is a terminal that can show it, else a plain one.
+
+    `plain` overrules that.
+    """
     stream = stream or sys.stdout
     if plain is None:
-        plain = not stream.isatty()
+        plain = not (stream.isatty() and os.environ.get("TERM") != "dumb" and _encodable(SIGNS, stream) == SIGNS)
     return PlainView(stream) if plain else LiveView(stream)
 
 
@@ -105,15 +113,15 @@ class PlainView:
 
 
 class LiveView:
-    """Progress with time left, a curve for each figure, and one chain as it is written."""
+    """Progress with time left, a curve for each figure, and one chain as it is written: as much of it as fits."""
 
-    CHAIN_LINES = 12
+    WIDTH, CURVE_WIDTH, CHAIN_LINES = 100, 40, 12  # at most
 
     def __init__(self, stream: TextIO):
         self._console = Console(file=stream)
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -123,21 +131,25 @@ class LiveView:
         self._bar = self._progress.add_task("steps", start=False, total=None)
         self._curves: dict[Figure, list[float]] = {}
         self._chain = ""
+        self._tallest = 0  # lines of a chain so far
         self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=4)
 
     def started(self, recipe: Recipe, steps: range) -> None:
         self.note(describe_step(recipe))
         self._progress.update(self._bar, total=steps.stop, completed=steps.start)
         self._progress.start_task(self._bar)
-        self._live.start()
+        if steps:
+            self._live.start()
 
     def writing(self, text: str) -> None:
         self._chain = text
 
     def stepped(self, metrics: Mapping[str, float]) -> None:
-        for figure in _figures(metrics):
-            self._curves.setdefault(figure, []).append(metrics[figure[1]])
+        grown = {figure: [*self._curves.get(figure, ()), metrics[figure[1]]] for figure in _figures(metrics)}
+        self._curves = {**self._curves, **grown}  # a new one: another thread draws the old one, perhaps right now
         self._progress.update(self._bar, completed=int(metrics["step"]) + 1)
+        if self._progress.finished:
+            self.closed()  # the curves stay as they are, and what the run comes to is said below them
 
     def evaluated(self, name: str, figures: Mapping[str, Any]) -> None:
         self.note(f"{name}: {describe_evaluation(figures)}")
@@ -150,20 +162,33 @@ class LiveView:
         self._live.stop()
 
     def _render(self) -> RenderableType:
+        width = min(self.WIDTH, self._console.width - 3)  # a terminal echoes ^C behind the last line: it must not wrap
         parts: list[RenderableType] = [self._progress]
-        if self._curves:
-            parts.append(self._figures())
-        if self._chain:
-            lines = printable(self._chain).split("\n")[-self.CHAIN_LINES :]
-            parts.append(Panel(Text("\n".join(lines)), title="one chain", title_align="left", border_style="dim"))
-        return Group(*parts)
+        curves, chain = self._curves, self._chain
+        if curves:
+            parts.append(self._figures(curves, width))
+        most = min(self.CHAIN_LINES, self._console.height - len(curves) - 4)  # the bar, a frame, a line to spare
+        if chain and most > 0:
+            parts.append(self._window(chain, width, most))
+        return Constrain(Group(*parts), width)
 
-    def _figures(self) -> Table:
-        table = Table.grid(padding=(0, 2))
-        for (label, _, form), values in self._curves.items():
-            curve = sparkline(values, width=40, largest=1.0 if label in SHARES else 0.0)
-            table.add_row(label, Text(curve, style="cyan"), f"{form.format(values[0])} → {form.format(values[-1])}")
+    def _figures(self, curves: Mapping[Figure, Sequence[float]], width: int) -> Table:
+        """A line for each figure; what stands beside the curves has its place from the first step on."""
+        changes = [f"{form.format(them[0])} → {form.format(them[-1])}" for (_, _, form), them in curves.items()]
+        beside = max(len(label) for label, _, _ in curves) + max(map(len, changes)) + 4
+        cells = max(1, min(self.CURVE_WIDTH, width - beside))
+        table = Table.grid(Column(), Column(width=cells), Column(), padding=(0, 2))
+        for ((label, _, _), values), change in zip(curves.items(), changes, strict=True):
+            curve = sparkline(values, cells, largest=1.0 if label in SHARES else 0.0)
+            table.add_row(label, Text(curve, style="cyan"), change)
         return table
+
+    def _window(self, chain: str, width: int, most: int) -> Panel:
+        """The last lines of the chain, in a frame that never shrinks: nothing jumps when the next chain begins."""
+        lines = Text(printable(chain), tab_size=4).wrap(self._console, width - 4, overflow="fold")
+        self._tallest = min(most, max(self._tallest, len(lines)))
+        text = Text("\n").join(lines[-self._tallest :])
+        return Panel(text, title="one chain", title_align="left", border_style="dim", height=self._tallest + 2)
 
 
 def sparkline(values: Sequence[float], width: int, largest: float = 0.0) -> str:
@@ -174,28 +199,47 @@ def sparkline(values: Sequence[float], width: int, largest: float = 0.0) -> str:
     >>> sparkline([0.0, 0.5, 1.0], width=10)
     '▁▅█'
     """
-    signs = "▁▂▃▄▅▆▇█"
     cells = min(width, len(values))
     cuts = [round(index * len(values) / cells) for index in range(cells + 1)]
     means = [sum(values[start:end]) / (end - start) for start, end in pairwise(cuts)]
     top = max([largest, *(mean for mean in means if mean == mean)]) or 1.0
-    return "".join(_sign(mean / top, signs) for mean in means)
+    return "".join(_sign(mean / top) for mean in means)
 
 
-def _sign(height: float, signs: str) -> str:
+def _sign(height: float) -> str:
     if height != height:  # NaN
         return " "
-    return signs[min(len(signs) - 1, max(0, int(height * len(signs))))]
+    return SIGNS[min(len(SIGNS) - 1, max(0, int(height * len(SIGNS))))]
 
 
 def describe_evaluation(figures: Mapping[str, Any]) -> str:
     """The figures of an evaluation in one line."""
+    low, high = figures["pass@1_low"], figures["pass@1_high"]
+    shares = [f"{label} {share:.1%}" for label, share in _shares(figures).items()]
+    shares[0] += f" [{low:.1%}, {high:.1%}]"
+    samples = "1 sample" if figures["samples"] == 1 else f"{figures['samples']} samples"
+    return f"{', '.join(shares)} ({figures['problems']} problems x {samples})"
+
+
+def evaluation_lines(figures: Mapping[str, Any]) -> list[str]:
+    """The figures of an evaluation in lines for a terminal."""
+    notes = {
+        "pass@1": f"95 % interval {figures['pass@1_low']:.1%} to {figures['pass@1_high']:.1%}",
+        "lenient": "the last answer anywhere in the text, whatever the form",
+    }
+    lines = [f"{label:18}{share:7.1%}   {notes.get(label, '')}".rstrip() for label, share in _shares(figures).items()]
+    lines += [f"{'cut off':18}{figures['truncated']:7.1%}", f"{'tokens a response':18}{figures['length']:7.1f}"]
+    if figures["traits"]:
+        lines += ["", f"{'how it reasons':18}  share    right"]
+        lines += [f"{name:18}{it['share']:7.1%}  {it['accuracy']:7.1%}" for name, it in figures["traits"].items()]
+    return lines
+
+
+def _shares(figures: Mapping[str, Any]) -> dict[str, float]:
+    """What is right of what, by label. Of single samples, the majority and the best are that sample."""
     k = figures["samples"]
-    return (
-        f"pass@1 {figures['pass@1']:.1%} [{figures['pass@1_low']:.1%}, {figures['pass@1_high']:.1%}], "
-        f"greedy {figures['greedy']:.1%}, maj@{k} {figures['maj@k']:.1%}, pass@{k} {figures['pass@k']:.1%}, "
-        f"lenient {figures['lenient']:.1%} ({figures['problems']} problems x {k} samples)"
-    )
+    several = {f"maj@{k}": figures["maj@k"], f"pass@{k}": figures["pass@k"]} if k > 1 else {}
+    return {"pass@1": figures["pass@1"], "greedy": figures["greedy"], **several, "lenient": figures["lenient"]}
 
 
 def _figures(metrics: Mapping[str, float]) -> list[Figure]:

@@ -1,7 +1,7 @@
 """Evaluation: the loop's first two steps on held-out problems, and what they say of the model."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,27 @@ from groupthink.model.chat import opens_thinking
 from groupthink.model.loading import find_device, load_model, load_tokenizer, resolve
 from groupthink.recipe import Recipe, load_recipe
 from groupthink.records import Problem, Response
+from groupthink.reward.accuracy import accuracy, verify
+from groupthink.reward.format import adherence
 from groupthink.rollout.engine import Engine, Sampling
 from groupthink.rollout.generate import generate
 from groupthink.rollout.noise import mix
 from groupthink.rollout.open import open_engine
 from groupthink.run.directory import Run
+from groupthink.run.rollouts import prompt_text
 from groupthink.run.terminal import View
+from groupthink.stage.settings import EvaluateSettings
 from groupthink.stage.statistics import interval, majority_right, pass_at_k
 from groupthink.stage.workshop import Workshop
 from groupthink.task import Task, open_task
+from groupthink.task.settings import TaskSettings
+
+DEFAULTS = EvaluateSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """One response of an evaluation. `right` is strict: the format is kept and the answer is right."""
+    """One response of an evaluation. `right` is strict: the rewards for accuracy and for format are both earned."""
 
     problem: Problem
     response: Response
@@ -36,17 +43,17 @@ class Graded:
     traits: frozenset[str]
 
 
-def _graded(task: Task, problem: Problem, response: Response, opened: bool) -> Graded:
+def grade(task: Task, problem: Problem, response: Response, *, opened: bool = False) -> Graded:
+    """What a response is worth. `opened`: the prompt ended with `<think>`, so it begins inside the reasoning."""
     chain = read_chain(response.text, opened=opened)
-    answer = task.verify(problem, chain.answer or "")
-    traits = task.traits(chain.reasoning) if hasattr(task, "traits") else frozenset[str]()
+    verdict = verify(task, problem, chain.answer)
     return Graded(
         problem=problem,
         response=response,
-        right=answer.right and chain.well_formed and response.finish == "stop",
+        right=accuracy(verdict) == adherence(chain, response.finish) == 1,
         lenient=task.verify(problem, response.text, lenient=True).right,
-        extracted=answer.extracted,
-        traits=traits,
+        extracted=verdict.extracted,
+        traits=task.traits(chain.reasoning),
     )
 
 
@@ -100,7 +107,7 @@ def _row(kind: str, one: Graded) -> dict[str, Any]:
     return {
         "kind": kind,
         "problem": one.problem.id,
-        "prompt": str(one.problem.prompt),
+        "prompt": prompt_text(one.problem),
         "expected": one.problem.answer,
         "text": one.response.text,
         "extracted": one.extracted,
@@ -130,7 +137,9 @@ def evaluate(
     def graded(n: int, temperature: float) -> list[list[Graded]]:
         sampling = Sampling(max_tokens=max_tokens, temperature=temperature, n=n)
         groups = generate(engine, tokenizer, held_out, sampling, mix(seed, "evaluate", temperature))
-        return [[_graded(task, group.problem, response, opened) for response in group.responses] for group in groups]
+        return [
+            [grade(task, group.problem, response, opened=opened) for response in group.responses] for group in groups
+        ]
 
     sampled, greedy = graded(samples, temperature), graded(1, 0.0)
     cool = graded(cool_samples, 0.5) if cool_samples else []
@@ -161,27 +170,34 @@ def evaluate_model(
     name: str,
     *,
     task: str | None = None,
-    problems: int = 200,
-    samples: int = 4,
+    split: str | None = None,
+    problems: int = DEFAULTS.problems,
+    samples: int = DEFAULTS.samples,
     temperature: float = 1.0,
-    split: str = "held_out",
+    note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """The figures of any model on held-out problems.
+    """The figures of any model on held-out problems; `note` is told what is about to be done.
 
     `name`: "nano", a run, a checkpoint, a local folder or a hub id. A model that came from a run is asked as it
-    was trained, on its run's task (unless `task` names another) and with its `max_tokens`; any other is asked
-    quadratics with the default recipe's.
+    was trained, with its run's `max_tokens` and on its run's task and split (unless `task` or `split` name
+    another); any other is asked quadratics with the default recipe's.
     """
     if problems < 1 or samples < 1:
         raise ValueError(f"{problems} problems with {samples} samples each: take at least 1 of both")
     recipe, device = recipe_of(name), find_device()
+    asked = recipe.task if task is None else TaskSettings(task)
+    split = split or asked.split
+    family = open_task(asked.name, recipe.seed, split)
+    if note:
+        drawn = f"{samples} sampled at temperature {temperature:g} and 1 greedy for each"
+        note(f"evaluating {name} on {problems} problems of {asked.name} ({split}): {drawn}")
     tokenizer, model = load_tokenizer(name), load_model(name, device=device)
     engine = open_engine(model, tokenizer, recipe.rollout, device)
     try:
         found = evaluate(
             engine,
             tokenizer,
-            open_task(task or recipe.task.name, recipe.seed, split),
+            family,
             problems=problems,
             samples=samples,
             max_tokens=recipe.rollout.max_tokens,

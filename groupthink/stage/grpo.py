@@ -4,6 +4,7 @@ from typing import Any
 
 from groupthink.advantage import advantage
 from groupthink.policy.assemble import assemble
+from groupthink.records import Group, Score
 from groupthink.rollout.generate import generate
 from groupthink.rollout.noise import mix
 from groupthink.run.directory import Run
@@ -12,7 +13,8 @@ from groupthink.stage.chores import chores_of
 from groupthink.stage.clock import Clock
 from groupthink.stage.closing import closing_figures, closing_lines
 from groupthink.stage.evaluate import evaluate_run
-from groupthink.stage.penalties import penalise
+from groupthink.stage.fill import fill
+from groupthink.stage.penalties import penalise, weights_of
 from groupthink.stage.publish import publish
 from groupthink.stage.workshop import Workshop, open_workshop
 
@@ -34,22 +36,30 @@ def train_by_grpo(run: Run, view: View) -> dict[str, Any]:
 
 def grpo(run: Run, shop: Workshop, view: View) -> None:
     """Every remaining step of `run`. What a step draws depends on (seed, step) alone, so it can be replayed."""
-    recipe, task, engine, judge, learner = run.recipe, shop.task, shop.engine, shop.judge, shop.learner
+    recipe, supply, engine, judge, learner = run.recipe, shop.supply, shop.engine, shop.judge, shop.learner
     chores = chores_of(run, shop, view)
     engine.load(learner.weights)
     for step in run.remaining_steps():
         clock = Clock()
-        problems = task.sample(step, recipe.task.problems_per_step)
-        with clock("generate"):  # 1: several responses to each problem
-            groups = generate(engine, shop.tokenizer, problems, recipe.rollout, mix(recipe.seed, step), view.writing)
-        with clock("score"):  # 2: a reward for each response, by rules
-            scores, reference_M = penalise(groups, judge.score(groups), learner, recipe)
+
+        def attempt(turn: int, n: int, clock: Clock = clock) -> tuple[list[Group], list[list[Score]]]:
+            problems = supply.draw(turn, n)
+            with clock("generate"):  # 1: several responses to each problem
+                seed = mix(recipe.seed, turn)
+                groups = generate(engine, shop.tokenizer, problems, recipe.rollout, seed, view.writing)
+            with clock("score"):  # 2: a reward for each response, by rules
+                scores = judge.score(groups)
+            supply.observe(groups, scores)
+            return groups, scores
+
+        filled = fill(attempt, step, wanted=recipe.task.problems_per_step, rounds=recipe.task.rounds)
         with clock("learn"):  # 3-5: against the average of its own group; towards the better ones, held by KL
-            advantages_PG = advantage(scores, recipe.advantage)
+            groups, (scores, reference_M) = filled.groups, penalise(filled.groups, filled.scores, learner, recipe)
+            advantages_PG = advantage(scores, recipe.advantage, weights_of(recipe))
             batch = assemble(groups, advantages_PG, recipe.objective, recipe.rollout.max_tokens)
             report = learner.update(batch, reference_M)
         engine.load(learner.weights)
-        metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds)
+        metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, filled.figures)
         view.stepped(metrics)
         for chore in chores:
             chore(step + 1)

@@ -19,6 +19,7 @@ from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
 from groupthink.rollout.open import open_engine
 from groupthink.run.directory import Run
+from groupthink.stage.supply import Supply
 from groupthink.task import Task, open_task
 
 
@@ -27,6 +28,7 @@ class Workshop:
     """What a stage works with."""
 
     task: Task
+    supply: Supply
     tokenizer: Any  # a Hugging Face tokenizer
     engine: Engine
     judge: Judge
@@ -35,6 +37,7 @@ class Workshop:
     def save(self, folder: Path) -> None:
         """Write what a checkpoint holds: a model that anyone can load, and what the learner resumes from."""
         self.learner.save(folder)
+        self.supply.save(folder)
         self.tokenizer.save_pretrained(folder)
 
 
@@ -54,7 +57,7 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
         learner = _open_learner(run, model, device)
         try:
             judge = Judge(recipe.reward, task, opened=opens_thinking(tokenizer))
-            shop = Workshop(task, tokenizer, engine, judge, learner)
+            shop = Workshop(task, Supply(task, recipe), tokenizer, engine, judge, learner)
             stand_at_checkpoint(run, shop)
             yield shop
         finally:
@@ -114,3 +117,4 @@ def stand_at_checkpoint(run: Run, shop: Workshop) -> None:
         run.checkpoint(0, shop.save)
     else:
         shop.learner.restore(newest)
+        shop.supply.restore(newest)

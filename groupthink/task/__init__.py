@@ -31,6 +31,10 @@ class Task(Protocol):
         """Whether `text` states the answer; `lenient` takes the last one found anywhere in it."""
         ...
 
+    def traits(self, reasoning: str | None) -> frozenset[str]:
+        """What a chain's reasoning does, by name (a method, checking, going back); empty where there are no names."""
+        ...
+
 
 def _quadratics(seed: int, split: str) -> Task:
     if split == "held_out":

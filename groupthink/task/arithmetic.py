@@ -59,6 +59,10 @@ class Arithmetic:
         right = str(int(found[-1])) == problem.answer
         return Verdict(right, found[-1], "right" if right else f"the value is {problem.answer}")
 
+    def traits(self, reasoning: str | None) -> frozenset[str]:
+        """None has a name here."""
+        return frozenset()
+
     def _problem(self, split: str, index: int) -> Problem:
         draw = random.Random(f"{self.seed}/{self.name}/{split}/{index}")
         while True:

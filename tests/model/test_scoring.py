@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import distributed
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 
-from groupthink.model import logprobs
 from groupthink.model.packing import pack
 from groupthink.model.scoring import TokenScorer
 from tests.tiny import KINDS, plain_logits, tiny
@@ -44,10 +46,15 @@ def gradients(model, loss):
     return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
 
 
+def make_loss(tokens):
+    weights_M = torch.linspace(-1, 1, tokens, dtype=torch.float64)
+    return lambda logprobs_m, entropies_m, where: (weights_M[where] * logprobs_m + 0.1 * entropies_m).sum()
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("chunk", [logprobs.CHUNK_BYTES, 107 * 13 * 8])
+@pytest.mark.parametrize("chunk", [2**28, 107 * 13 * 8])
 def test_packed_equals_plain_in_values_and_gradients(kind, chunk, monkeypatch, float64_throughout):
-    monkeypatch.setattr(logprobs, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr("groupthink.model.logprobs.CHUNK_BYTES", chunk)
     model = tiny(kind).double()
     prompts, responses = ragged()
     scorer = TokenScorer(model)
@@ -57,11 +64,14 @@ def test_packed_equals_plain_in_values_and_gradients(kind, chunk, monkeypatch, f
     torch.testing.assert_close(logprobs_M, expected_logprobs_M, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(entropies_M, expected_entropies_M, rtol=1e-9, atol=1e-9)
 
-    weights_M = torch.linspace(-1, 1, len(logprobs_M), dtype=torch.float64)
-    ours = gradients(model, (weights_M * logprobs_M + 0.1 * entropies_M).sum())
-    theirs = gradients(model, (weights_M * expected_logprobs_M + 0.1 * expected_entropies_M).sum())
+    loss_of = make_loss(len(logprobs_M))
+    whole = slice(0, len(logprobs_M))
+    ours = gradients(model, loss_of(logprobs_M, entropies_M, whole))
+    in_one = gradients(model, scorer(pack(prompts, responses, GROUPS), 0.7, loss_of)[0])
+    theirs = gradients(model, loss_of(expected_logprobs_M, expected_entropies_M, whole))
     for name, expected in theirs.items():
         assert (ours[name] - expected).norm() <= 1e-6 * expected.norm(), name
+        assert (in_one[name] - expected).norm() <= 1e-6 * expected.norm(), name
 
 
 @pytest.mark.parametrize("kind", ["qwen3", "llama"])
@@ -114,3 +124,23 @@ def test_a_head_that_is_not_known_is_refused():
     model.forward = doubled
     with pytest.raises(ValueError, match="changes its logits"):
         TokenScorer(model)
+
+
+@pytest.fixture
+def one_process_mesh():
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "llama"])  # tied, untied
+def test_a_sharded_scorer_gets_the_same_gradients_from_one_call(kind, one_process_mesh):
+    packed = pack(*ragged(), GROUPS)
+    loss_of, whole = make_loss(len(packed.targets_M)), slice(0, len(packed.targets_M))
+    scorer, sharded = TokenScorer(tiny(kind)), TokenScorer(tiny(kind))
+    for module in (*sharded.model.model.layers, sharded):
+        fully_shard(module, mesh=one_process_mesh)
+    expected = gradients(scorer, scorer(packed, 0.7, loss_of)[0])
+    for loss in (sharded(packed, 0.7, loss_of)[0], loss_of(*sharded(packed, 0.7), whole)):
+        for name, gradient in gradients(sharded, loss).items():
+            torch.testing.assert_close(gradient.full_tensor(), expected[name])

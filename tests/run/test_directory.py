@@ -1,5 +1,7 @@
+import hashlib
 import json
 import logging
+import os
 
 import numpy as np
 import pyarrow.parquet as parquet
@@ -7,8 +9,9 @@ import pytest
 
 from groupthink.recipe import load_recipe
 from groupthink.records import Batch, Group, Problem, Report, Response, Score
-from groupthink.run.directory import Run, free_directory
+from groupthink.run.directory import Run, find_standing, free_directory
 from groupthink.run.lines import append_line, read_lines
+from groupthink.run.lock import Lock
 from groupthink.run.metrics import read_metrics
 
 
@@ -58,12 +61,12 @@ def write_weights(content):
 
 def a_run(path, steps=6, checkpoints=(0, 2, 4), done=5):
     """A run that stopped after `done` steps."""
-    run = Run.create(path, load_recipe(overrides=[f"steps={steps}"]))
-    for step in range(done + 1):
-        if step in checkpoints:
-            run.checkpoint(step, write_weights(bytes([step]) * 100))
-        if step < done:
-            run.record(step, *a_step())
+    with Run.create(path, load_recipe(overrides=[f"steps={steps}"])) as run:
+        for step in range(done + 1):
+            if step in checkpoints:
+                run.checkpoint(step, write_weights(bytes([step]) * 100))
+            if step < done:
+                run.record(step, *a_step())
     return run
 
 
@@ -81,7 +84,8 @@ def test_a_directory_that_holds_something_is_refused(tmp_path):
 
 def test_an_empty_directory_will_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = Run.create(".", load_recipe())
+    with Run.create(".", load_recipe()) as run:
+        assert files(tmp_path) == [".lock", "events.jsonl", "recipe.toml"]
     assert files(tmp_path) == ["events.jsonl", "recipe.toml"]
     assert run.remaining_steps() == range(load_recipe().steps)
 
@@ -139,7 +143,8 @@ def test_a_resume_begins_at_the_newest_checkpoint_and_drops_what_lies_beyond(tmp
         torn.write('{"event": "ch')
     events = read_lines(path / "events.jsonl")
 
-    run = Run.resume(path)
+    with Run.resume(path) as run:
+        pass
 
     assert run.remaining_steps() == range(4, 6)
     assert run.latest_checkpoint() == path / "checkpoints/step-000004"
@@ -159,10 +164,55 @@ def test_what_is_done_again_replaces_what_was(tmp_path):
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path):
     path = a_run(tmp_path / "r", checkpoints=(), done=2).path
-    run = Run.resume(path)
+    with Run.resume(path) as run:
+        pass
     assert run.remaining_steps() == range(6) and run.latest_checkpoint() is None
     assert files(path) == ["events.jsonl", "metrics.jsonl", "recipe.toml"]
     assert read_metrics(path / "metrics.jsonl") == []
+
+
+def test_a_run_at_work_is_not_joined_and_may_be_read(tmp_path):
+    path = a_run(tmp_path / "r").path
+    with Run.resume(path):
+        before = files(path)
+        for begin in (lambda: Run.resume(path), lambda: Run.resume(path, ["steps=9"])):
+            with pytest.raises(BlockingIOError, match=rf"process {os.getpid()} on .* is at work in {path}: wait"):
+                begin()
+        with pytest.raises(FileExistsError):
+            Run.create(path, load_recipe())
+        assert files(path) == before and find_standing(path, ["steps=9"]).done == 4
+    with Run.resume(path, ["steps=9"]) as run:
+        run.finish({})
+        with Run.resume(path, ["steps=12"]):  # what has finished is closed
+            pass
+
+
+def test_two_that_begin_in_one_directory_are_not_both_let_in(tmp_path):
+    lock = Lock(tmp_path)  # of one that has not written its recipe yet
+    with pytest.raises(BlockingIOError, match="at work"):
+        Run.create(tmp_path, load_recipe())
+    lock.release()
+    with Run.create(tmp_path, load_recipe()):
+        pass
+
+
+def test_a_resume_that_fails_holds_nothing_and_one_that_stops_leaves_nothing_half_written(tmp_path):
+    path = a_run(tmp_path / "r").path
+    with pytest.raises(ValueError, match="already done"):
+        Run.resume(path, ["steps=3"])
+    with pytest.raises(KeyboardInterrupt), Run.resume(path):
+        (path / "rollouts/.writing-step-000005.parquet").write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert not [name for name in files(path) if ".writing-" in name or ".lock" in name]
+
+
+def test_a_resume_reads_its_checkpoint_once_to_verify_it(tmp_path, monkeypatch):
+    path, read, digest = a_run(tmp_path / "r").path, [], hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: read.append(file.name) or digest(file, kind))
+    with Run.resume(path) as run:
+        newest = run.latest_checkpoint()
+        assert newest == path / "checkpoints/step-000004" and read == [str(newest / "weights.bin")]
+        assert run.checkpoint(5, write_weights(b"5")) == run.latest_checkpoint() == path / "checkpoints/step-000005"
 
 
 def test_where_there_is_no_run_nothing_is_resumed(tmp_path):
@@ -179,7 +229,8 @@ def test_a_finished_run_says_so_and_can_be_extended(tmp_path):
     run.finish({"gain": 1})
     with pytest.raises(ValueError, match="has finished its 4 steps"):
         Run.resume(run.path)
-    longer = Run.resume(run.path, ["steps=8"])
+    with Run.resume(run.path, ["steps=8"]) as longer:
+        pass
     assert longer.remaining_steps() == range(4, 8)
     assert longer.has_evaluation("before") and not longer.has_evaluation("after")
     assert load_recipe(run.path / "recipe.toml").steps == 8
@@ -260,6 +311,4 @@ def test_a_figure_that_is_no_number_is_null(tmp_path):
 
 
 def test_directories_are_numbered_where_the_name_is_taken(tmp_path):
-    assert free_directory("nano", tmp_path) == tmp_path / "nano"
-    (tmp_path / "nano").mkdir()
-    assert free_directory("nano", tmp_path) == tmp_path / "nano-2"
+    assert [free_directory("nano", tmp_path / "runs").name for _ in range(3)] == ["nano", "nano-2", "nano-3"]

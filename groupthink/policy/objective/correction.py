@@ -83,8 +83,10 @@ def stale_negatives(tokens: Tokens, *, threshold: float) -> Tensor:
     """bool: tokens of a bad response (A < 0) that the policy has left by now: mean log(pi_old / pi) > threshold.
 
     DeepSeek-V3.2 (arXiv 2512.02556, equation 9) leaves them out, and publishes no threshold; TRL suggests 0.5 nats.
+    pi_old is the law that the engine drew by, so that a difference between engine and learner counts, too.
     """
-    left_M = tokens.mean_over_response((tokens.old_logprobs_M - tokens.logprobs_M).detach())
+    drawn_M = tokens.old_logprobs_M if tokens.drawn_logprobs_M is None else tokens.drawn_logprobs_M
+    left_M = tokens.mean_over_response((drawn_M - tokens.logprobs_M).detach())
     return (tokens.advantages_M < 0) & (left_M > threshold)
 
 

@@ -47,9 +47,9 @@ def share_tokens(
 
 
 def local_weights(tokens: Tokens) -> Tensor:
-    """weights_M where a micro-batch has the share of the batch that its responses have, and its tokens share that.
+    """weights_M where a micro-batch has the share of the batch that its responses have, and its tokens weigh the same.
 
-    Tokens weigh the same, those apart that weigh nothing; responses that are masked have their share all the same.
+    Tokens that weigh nothing still do, and a masked response leaves its share to the others of its micro-batch.
     It is TRL's `bnpo`, where micro-batches are equal in responses. With one response in each it is `sequence_mean`.
     """
     counted_M = tokens.weights_M > 0

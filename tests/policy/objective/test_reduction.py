@@ -46,8 +46,8 @@ def test_a_batch_of_which_every_response_is_masked_weighs_nothing(reduction):
     assert (share_tokens(SAMPLED_M, STARTS, reduction=reduction, max_tokens=10, masked_B=masked) == 0).all()
 
 
-def micro_batch(places, starts):
-    weights = share_tokens(SAMPLED_M, STARTS, reduction="micro_batch_mean", max_tokens=10)[places]
+def micro_batch(places, starts, masked=None):
+    weights = share_tokens(SAMPLED_M, STARTS, reduction="micro_batch_mean", max_tokens=10, masked_B=masked)[places]
     values = torch.zeros(len(places), dtype=torch.float64)
     sampled = SAMPLED_M[places].tolist()
     return tokens_of(values, values, values, sampled, np.array(starts), weights_M=torch.from_numpy(weights))
@@ -67,3 +67,14 @@ def test_local_weights_are_token_mean_for_a_whole_batch_and_sequence_mean_for_si
     for first, end in pairwise(STARTS):
         single = local_weights(micro_batch(np.arange(first, end), [0, end - first])).numpy()
         np.testing.assert_allclose(single, sequence[first:end])
+
+
+def test_a_masked_response_leaves_its_share_to_the_others_of_its_micro_batch():
+    masked = np.array([False, True, False])
+    whole = local_weights(micro_batch(np.arange(8), STARTS, masked)).numpy()
+    np.testing.assert_allclose(
+        whole, share_tokens(SAMPLED_M, STARTS, reduction="token_mean", max_tokens=10, masked_B=masked)
+    )
+    first = local_weights(micro_batch(np.arange(6), [0, 2, 6], masked))
+    torch.testing.assert_close(first, 2 / 3 / 2 * column(1, 1, 0, 0, 0, 0))
+    assert (local_weights(micro_batch(np.arange(2, 6), [0, 4], masked)) == 0).all()

@@ -1,0 +1,71 @@
+"""Environments of the libraries that groupthink is compared with, each beside its own and with the same torch.
+
+    python bench/environments.py trl
+
+prints the Python of TRL's, which is made when it is not there or its constraints have changed.
+"""
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+FOLDER = REPOSITORY / "bench" / ".envs"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What an environment is made of; torch comes first, for it may come from an index of its own."""
+
+    packages: tuple[str, ...]  # beside torch
+    constraints: tuple[str, ...]  # files of constraints/ that fix the versions
+
+
+ENVIRONMENTS = {
+    "trl": Environment(("trl", "transformers", "jinja2", "pytest", "pytest-timeout"), ("bench-trl.txt", "dev.txt")),
+}
+SHARED = "train.txt"  # which the files above include
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=ENVIRONMENTS)
+    parser.add_argument("--torch-index", default=os.environ.get("TORCH_INDEX"), help="a package index for torch")
+    options = parser.parse_args()
+    print(make(options.name, options.torch_index))
+
+
+def make(name: str, torch_index: str | None) -> Path:
+    """The Python of an environment, which is made when it is not there or its constraints have changed."""
+    environment = ENVIRONMENTS[name]
+    files = [REPOSITORY / "constraints" / file for file in environment.constraints]
+    stamp, wanted = FOLDER / name / ".built", _recipe_hash(environment)
+    python = FOLDER / name / "bin" / "python"
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return python
+    print(f"making {name}'s environment in {(FOLDER / name).relative_to(REPOSITORY)}", file=sys.stderr, flush=True)
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install += [word for file in files for word in ("-c", file)]
+    commands: list[list[Any]] = [
+        [sys.executable, "-m", "venv", "--clear", FOLDER / name],
+        [*install, *(["--index-url", torch_index] if torch_index else []), "torch"],
+        [*install, *environment.packages],
+    ]
+    for command in commands:
+        subprocess.run(command, check=True, stdout=sys.stderr)
+    stamp.write_text(wanted)
+    return python
+
+
+def _recipe_hash(environment: Environment) -> str:
+    files = [REPOSITORY / "constraints" / file for file in (*environment.constraints, SHARED)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files) + repr(environment).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""One process at a time works in a run directory. The lock is the operating system's: it ends with its process."""
+
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCK = ".lock"
+"""The locked file. It says who works in the directory, and is gone when nobody does."""
+
+
+class Lock:
+    """The right to write into `directory`, from now until `release`, or until this process ends, however it does.
+
+    Child processes do not inherit it. Raises BlockingIOError where another holds it.
+    """
+
+    def __init__(self, directory: Path):
+        self._file = directory / LOCK
+        self._lock = FileLock(self._file, blocking=False, thread_local=False)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise BlockingIOError(
+                f"{_holder(self._file)} is at work in {directory}: wait for its end, or name another run with --run"
+            ) from None
+        with suppress(PermissionError):  # Windows lets nobody write to a locked file: there the holder stays unnamed
+            self._file.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+
+    @property
+    def held(self) -> bool:
+        """Whether it was not released yet."""
+        return self._lock.is_locked
+
+    def release(self) -> None:
+        """Let another take it. Nothing happens where that was done before."""
+        if self.held:
+            with suppress(PermissionError):  # Windows removes no open file; elsewhere it must go while it is locked
+                self._file.unlink(missing_ok=True)
+            self._lock.release()
+
+
+def _holder(file: Path) -> str:
+    with suppress(OSError):
+        return file.read_text(encoding="utf-8") or "another process"
+    return "another process"

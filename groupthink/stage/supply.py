@@ -1,0 +1,50 @@
+"""Where a step's problems come from: ever new ones, or a pool that the run goes round in."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from groupthink.recipe import Recipe
+from groupthink.records import Group, Problem, Score
+from groupthink.task import Task
+from groupthink.task.sampler import Sampler
+
+STATE = "sampler.json"
+"""In a checkpoint: how often each problem of a pool was solved."""
+
+
+class Supply:
+    """The training problems of a run. What a turn draws depends on (seed, turn), and on what a pool has seen."""
+
+    def __init__(self, task: Task, recipe: Recipe):
+        self.task = task
+        self.per_step = recipe.task.problems_per_step
+        self.sampler = Sampler(recipe.task.pool, recipe.seed) if recipe.task.pool else None
+        self._places: dict[str, int] = {}  # of the pool's problems that were drawn, by their ids
+
+    def draw(self, turn: int, n: int) -> list[Problem]:
+        """The `n` problems of a turn: of a step, or of a step's further round."""
+        if self.sampler is None:
+            # A turn's problems are numbered by how many a step has: with fewer, turns would share some.
+            return self.task.sample(turn, self.per_step)[:n]
+        problems = []
+        for place in self.sampler.draw(turn, n):
+            (problem,) = self.task.sample(place, 1)
+            self._places[problem.id] = place
+            problems.append(problem)
+        return problems
+
+    def observe(self, groups: Sequence[Group], scores: Sequence[Sequence[Score]]) -> None:
+        """Take in how often each problem was solved; a pool prefers those solved neither always nor never."""
+        if self.sampler is not None:
+            for group, row in zip(groups, scores, strict=True):
+                right = sum(score.parts.get("accuracy") == 1 for score in row)
+                self.sampler.observe(self._places[group.problem.id], right, len(row))
+
+    def save(self, folder: Path) -> None:
+        if self.sampler is not None:
+            (folder / STATE).write_text(json.dumps(self.sampler.state()) + "\n")
+
+    def restore(self, folder: Path) -> None:
+        if self.sampler is not None:
+            self.sampler.restore(json.loads((folder / STATE).read_text()))

@@ -1,0 +1,58 @@
+import json
+
+from groupthink.recipe import load_recipe
+from groupthink.records import Group, Score
+from groupthink.run.metrics import read_metrics
+from groupthink.stage.supply import Supply
+from groupthink.task import open_task
+from tests.stage.conftest import STEPS, resume, train, weights
+
+POOL = ("task.pool=6", "task.rounds=3", "task.problems_per_step=2")
+
+
+def supply(pool: int) -> Supply:
+    return Supply(open_task("quadratics"), load_recipe(overrides=[f"task.pool={pool}", "task.problems_per_step=4"]))
+
+
+def test_without_a_pool_problems_are_the_tasks_own():
+    assert supply(0).draw(3, 4) == open_task("quadratics").sample(3, 4)
+
+
+def test_a_pool_goes_round_in_its_problems_and_prefers_those_that_are_sometimes_solved():
+    it = supply(8)
+    every = {problem.id for place in range(8) for problem in open_task("quadratics").sample(place, 1)}
+    drawn = it.draw(0, 8)
+    assert {problem.id for problem in drawn} == every
+
+    always, sometimes = drawn[0], drawn[1]
+    for problem, right in ((always, 4), (sometimes, 2)):
+        row = [Score(float(i < right), {"accuracy": float(i < right)}) for i in range(4)]
+        it.observe([Group(problem, None, ())], [row])
+    chosen = [problem.id for turn in range(1, 200) for problem in it.draw(turn, 2)]
+    assert chosen.count(sometimes.id) > 1.2 * chosen.count(always.id) > 0
+
+
+def test_a_run_with_a_pool_and_dynamic_sampling_resumes_to_the_same_bits(place, tmp_path):
+    straight = train(tmp_path / "straight", place / "grpo.toml", *POOL)
+    run = train(tmp_path / "run", place / "grpo.toml", *POOL, "steps=2")
+    resume(run.path, f"steps={STEPS}")
+    assert weights(run.path) == weights(straight.path)
+    assert [line["problems/rounds"] >= 1 for line in read_metrics(run.path / "metrics.jsonl")] == [True] * STEPS
+    newest = run.path / f"checkpoints/step-{STEPS:06d}/sampler.json"
+    assert json.loads(newest.read_text())["size"] == 6
+
+
+def test_penalties_stand_among_the_parts_and_change_what_is_compared(place, tmp_path):
+    settings = ("objective.kl_place=reward", "objective.kl_estimator=k1", "objective.overlong_share=0.5")
+    run = train(tmp_path / "run", place / "grpo.toml", *settings, "steps=2")
+    first, second = read_metrics(run.path / "metrics.jsonl")
+    assert abs(first["rewards/kl/mean"]) < 1e-4 < abs(second["rewards/kl/mean"])
+    assert -1 <= first["rewards/overlong/mean"] < 0
+
+
+def test_every_row_of_objectives_runs(place, tmp_path):
+    from groupthink.policy.objective.rows import ROWS
+
+    for name in ROWS:
+        run = train(tmp_path / name, place / "grpo.toml", f"objective.name={name}", "steps=1", "evaluate.problems=1")
+        assert read_metrics(run.path / "metrics.jsonl")[0]["grad_norm"] > 0, name
