@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import tomli_w
 
 from groupthink.advantage import AdvantageSettings
+from groupthink.model.settings import LoraSettings
 from groupthink.nearest import nearest
 from groupthink.policy.objective.rows import ROWS
 from groupthink.policy.objective.settings import ObjectiveSettings
@@ -43,6 +44,7 @@ class Recipe:
     advantage: AdvantageSettings = field(default_factory=AdvantageSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    lora: LoraSettings = field(default_factory=LoraSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     sft: SftSettings = field(default_factory=SftSettings)
 
@@ -62,6 +64,13 @@ class Recipe:
                 f"policy.minibatches={self.policy.minibatches} does not divide the {responses} responses of a step: "
                 "choose a divisor of task.problems_per_step * rollout.group_size"
             )
+        if self.lora.rank and self.objective.reference_every:
+            raise ValueError(
+                "objective.reference_every moves the reference, and with lora.rank the reference is the model without "
+                "its adapter, which stays: set one of the two to 0"
+            )
+        if self.lora.rank and self.stage == "sft" and self.sft.from_scratch:
+            raise ValueError("sft.from_scratch begins with new weights, all of which must learn: set lora.rank=0")
         if self.advantage.estimator == "pass_at_k" and self.advantage.k >= self.rollout.group_size:
             raise ValueError(
                 f"advantage.k is {self.advantage.k} and rollout.group_size {self.rollout.group_size}: any k of a group "

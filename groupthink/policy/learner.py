@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from groupthink.model.loading import load_model
+from groupthink.model.lora import has_lora, merged_tensors
+from groupthink.model.saving import restore_policy, save_policy
 from groupthink.model.threads import physical_cores, using_threads
 from groupthink.policy.columns import find_columns, only_live_groups_teach
 from groupthink.policy.cut import cut, live_groups, responses_of, share, split, take, tokens_of
@@ -38,7 +39,8 @@ Pass = TypeVar("Pass", Forward, Backward)
 class Learner:
     """Updates a policy by an objective. It has no random state: the same batches give the same weights.
 
-    `reference` is needed where the objective has a KL term; it follows the policy where the objective says so, and
+    `reference` is needed where the objective has a KL term, unless the model learns by LoRA: then it is the model
+    without its adapter. It follows the policy where the objective says so, and
     is held fixed otherwise. `total_steps` is the length of
     the learning rate's schedule, in calls of `update`. `temperature` is the one that responses were
     sampled at: logits are divided by it, as they were then.
@@ -55,7 +57,7 @@ class Learner:
         temperature: float,
         device: torch.device | str = "cpu",
     ):
-        if objective.kl > 0 and reference is None:
+        if objective.kl > 0 and reference is None and not has_lora(model):
             raise ValueError(f"objective.kl={objective.kl} needs a reference policy: give one, or set objective.kl=0")
         self.model = model.to(device)
         self.settings = settings
@@ -67,7 +69,8 @@ class Learner:
         self.guard = Guard()
         self.bonus = objective.entropy_bonus  # on entropy; steered where the objective says so
         self.entropy = 0.0  # nats, mean over tokens, when last seen
-        self.parameters = dict(self.model.named_parameters())  # tied ones once
+        named = self.model.named_parameters()  # tied ones once
+        self.parameters = {name: parameter for name, parameter in named if parameter.requires_grad}
         self.optimizer = make_optimizer(settings.optimizer, self.parameters, settings)
         self.threads = settings.threads or physical_cores()
         self.micro_batch_tokens = settings.micro_batch_tokens  # less, once that did not fit into memory
@@ -77,8 +80,11 @@ class Learner:
 
     @property
     def weights(self) -> Weights:
-        """The policy as it is: these tensors are the model's own, and change with the next update."""
-        return Weights(version=self.steps, tensors=self.model.state_dict())
+        """The policy as it is. These tensors are the model's own, and change with the next update.
+
+        (With LoRA, those that the adapter is merged into are copies.)
+        """
+        return Weights(version=self.steps, tensors=merged_tensors(self.model))
 
     def reference_logprobs(self, batch: Batch) -> np.ndarray:
         """The log-probabilities [M] (float32, nats) of a batch's tokens under the reference."""
@@ -138,7 +144,7 @@ class Learner:
 
     def save(self, folder: Path) -> None:
         """Write the policy in Hugging Face format into `folder`, and what `restore` needs beside it."""
-        self.model.save_pretrained(folder)
+        save_policy(self.model, folder)
         save_optimizer(folder / "optimizer.safetensors", self.optimizer, self.parameters)
         if self._reference_moves:
             save_file(dict(self._reference_parameters()), folder / REFERENCE)
@@ -159,11 +165,7 @@ class Learner:
 
         Raises ValueError where another model was saved there.
         """
-        saved = dict(load_model(folder, dtype=self.model.dtype).named_parameters())
-        if _shapes(saved) != _shapes(self.parameters):
-            raise ValueError(f"{folder} holds another model than the one that is learning: restore into its own")
-        for name, parameter in self.parameters.items():
-            parameter.copy_(saved[name])
+        restore_policy(self.model, folder)
         self.team.changed()
         if self._reference_moves:
             held = load_file(folder / REFERENCE)
@@ -289,7 +291,3 @@ class Learner:
                 place = int((batch.group_B[:response] == group).sum())
                 return f"The first to blame is response {place + 1} to problem {group + 1} of this step."
         return "No single response is to blame: their sum is not finite."
-
-
-def _shapes(parameters: dict[str, nn.Parameter]) -> dict[str, torch.Size]:
-    return {name: parameter.shape for name, parameter in parameters.items()}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from groupthink.model.lora import adapter_off, has_lora
 from groupthink.model.packing import Packed, pack
 from groupthink.model.scoring import TokenScorer
 from groupthink.policy.objective.loss import Losses, token_local, token_losses
@@ -60,6 +61,7 @@ class Passes:
         self.scorers = {"policy": TokenScorer(policy)}
         if reference is not None:
             self.scorers["reference"] = TokenScorer(reference)
+        self.policy = policy
         self.objective = objective
         self.temperature = temperature
         self.device = policy.device
@@ -67,6 +69,9 @@ class Passes:
     @torch.no_grad()
     def forward(self, batch: Batch, whose: str) -> Forward:
         """The log-probabilities of a batch's tokens, and the entropies, under the "policy" or the "reference"."""
+        if whose == "reference" and has_lora(self.policy):
+            with adapter_off(self.policy):
+                return self.forward(batch, "policy")
         logprobs_M, entropies_M = self.scorers[whose](self._pack(batch), self.temperature)
         return Forward(_numpy(logprobs_M), _numpy(entropies_M))
 

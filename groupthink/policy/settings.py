@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from groupthink.policy.schedule import SCHEDULES
 
 OPTIMIZERS = ("adamw", "adamw8bit")
+DTYPES = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class PolicySettings:
     epochs: int = 1  # passes over a batch
     micro_batch_tokens: int = 16384  # tokens computed at a time; bounds memory, does not change the gradient
     processes: int = 0  # that learn side by side; 0: found at the first start and written into the run
+    dtype: str = "float32"  # of the weights while they are computed with; or "bfloat16": its masters stay in float32
+    recompute_layers: bool = False  # in the backward pass, in place of keeping what is inside them: memory for time
     threads: int = 0  # of each of them; 0: likewise
     traced_groups: int = 1  # groups of a step whose change in log-probability is measured
 
@@ -38,6 +41,7 @@ class PolicySettings:
         for name in ("minibatches", "epochs", "micro_batch_tokens"):
             self._require(name, getattr(self, name) >= 1, "set it to at least 1")
         self._require("optimizer", self.optimizer in OPTIMIZERS, f"choose one of {', '.join(OPTIMIZERS)}")
+        self._require("dtype", self.dtype in DTYPES, f"choose one of {', '.join(DTYPES)}")
         self._require("schedule", self.schedule in SCHEDULES, f"choose one of {', '.join(SCHEDULES)}")
 
     def _require(self, name: str, holds: bool, cure: str) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from groupthink.model.saving import save_policy
 from groupthink.policy.learner import Learner
 from groupthink.run.card import write_card
 from groupthink.run.directory import Run
@@ -12,7 +13,7 @@ def publish(run: Run, learner: Learner, tokenizer: Any, figures: dict[str, Any])
     """Write `model/`, whole or not at all, and the run's closing event."""
 
     def write(folder: Path) -> None:
-        learner.model.save_pretrained(folder)
+        save_policy(learner.model, folder)
         tokenizer.save_pretrained(folder)
         write_card(folder, run.path.name, run.recipe, figures)
 

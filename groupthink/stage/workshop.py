@@ -11,7 +11,10 @@ from transformers import PreTrainedModel
 
 from groupthink.model.allocator import keep_freed_memory
 from groupthink.model.chat import opens_thinking
+from groupthink.model.gradient_checkpointing import checkpoint_layers
 from groupthink.model.loading import find_device, load_model, load_tokenizer, new_model
+from groupthink.model.lora import add_lora
+from groupthink.model.quantised import load_quantised
 from groupthink.model.threads import find_processes, is_small, physical_cores
 from groupthink.policy.learner import Learner
 from groupthink.recipe import Recipe
@@ -49,10 +52,12 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
     """
     keep_freed_memory()
     recipe, device = run.recipe, find_device()
-    tokenizer, model = load_tokenizer(recipe.model), _first_policy(recipe, device)
+    tokenizer, model = load_tokenizer(recipe.model), _first_policy(run, device)
     recipe = _settle(run, model)
     task = open_task(recipe.task.name, recipe.seed, recipe.task.split)
-    engine = open_engine(model, tokenizer, recipe.rollout, device)
+    # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
+    drawn = load_model(reference_of(run), device=device, dtype=model.dtype) if recipe.lora.rank else model
+    engine = open_engine(drawn, tokenizer, recipe.rollout, device)
     try:
         learner = _open_learner(run, model, device)
         try:
@@ -73,7 +78,9 @@ def _open_learner(run: Run, model: PreTrainedModel, device: torch.device) -> Lea
         objective = replace(objective, surrogate="imitation", ratio="token", kl=0.0)
     return Learner(
         model,
-        load_model(reference_of(run), device=device) if objective.kl else None,
+        load_model(reference_of(run), device=device, dtype=model.dtype)
+        if objective.kl and not recipe.lora.rank
+        else None,
         recipe.policy,
         objective,
         total_steps=recipe.steps,
@@ -82,17 +89,31 @@ def _open_learner(run: Run, model: PreTrainedModel, device: torch.device) -> Lea
     )
 
 
-def _first_policy(recipe: Recipe, device: torch.device) -> PreTrainedModel:
+def _first_policy(run: Run, device: torch.device) -> PreTrainedModel:
+    """The policy before any update, as it is to learn."""
+    recipe = run.recipe
+    dtype = getattr(torch, recipe.policy.dtype)
     if recipe.stage == "sft" and recipe.sft.from_scratch:
-        return new_model(recipe.model, recipe.seed, device=device)
-    return load_model(recipe.model, device=device)
+        model = new_model(recipe.model, recipe.seed, device=device).to(dtype)
+    elif recipe.lora.quantised:
+        model = load_quantised(recipe.model, device=device, dtype=dtype)
+    else:
+        # An adapter lies on the weights that the run began with, whatever has become of `model`.
+        model = load_model(reference_of(run) if recipe.lora.rank else recipe.model, device=device, dtype=dtype)
+    if recipe.lora.rank:
+        add_lora(model, recipe.lora, recipe.seed)
+    if recipe.policy.recompute_layers:
+        checkpoint_layers(model)
+    return model
 
 
 def _settle(run: Run, model: PreTrainedModel) -> Recipe:
     """Write what this machine offers into the run: a resume takes the same, and so arrives at the same bits."""
     recipe = run.recipe
     found = find_processes(model)
-    processes = recipe.policy.processes or found
+    # Learning workers share one type of weights and of gradients, and know no adapters.
+    alone = bool(recipe.lora.rank) or model.dtype != torch.float32
+    processes = 1 if alone else recipe.policy.processes or found
     threads = recipe.policy.threads or (1 if is_small(model) else max(1, physical_cores() // processes))
     run.settle(
         replace(

@@ -1,0 +1,43 @@
+"""A policy in a folder, in Hugging Face format, and back."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from groupthink.model.loading import load_model
+from groupthink.model.lora import has_lora, load_adapter, save_adapter, save_merged
+
+ADAPTER = "adapter"
+"""The folder of a LoRA adapter, within that of the model that it is merged into."""
+
+
+def save_policy(model: PreTrainedModel, folder: Path) -> None:
+    """Write a model that anyone can load; where it learns by LoRA, the adapter is merged, and kept beside it."""
+    if has_lora(model):
+        save_merged(model, folder)
+        save_adapter(model, folder / ADAPTER)
+    else:
+        model.save_pretrained(folder)
+
+
+@torch.no_grad()
+def restore_policy(model: PreTrainedModel, folder: Path) -> None:
+    """Put back what `save_policy` wrote, bit for bit, in the model's own tensors.
+
+    Raises ValueError where another model was saved there.
+    """
+    if has_lora(model):
+        return load_adapter(model, folder / ADAPTER)
+    saved, own = (dict(one.named_parameters()) for one in (load_model(folder, dtype=model.dtype), model))
+    if _shapes(saved) != _shapes(own):
+        raise ValueError(f"{folder} holds another model than the one that is learning: restore into its own")
+    for name, parameter in own.items():
+        parameter.copy_(saved[name])
+    return None
+
+
+def _shapes(parameters: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: parameter.shape for name, parameter in parameters.items()}

@@ -1,0 +1,53 @@
+"""LoRA, bf16 and recomputed layers, reached by a recipe."""
+
+import json
+
+import pytest
+from safetensors.torch import load_file
+
+from groupthink.recipe import load_recipe
+from groupthink.run.metrics import read_metrics
+from tests.stage.conftest import STEPS, resume, train, weights
+
+LORA = ("lora.rank=4", "lora.alpha=8", "policy.learning_rate=1e-2")
+
+
+def test_an_adapter_learns_on_the_model_it_began_with_and_resumes_to_the_same_bits(place, tmp_path):
+    straight = train(tmp_path / "straight", place / "grpo.toml", *LORA)
+    run = train(tmp_path / "run", place / "grpo.toml", *LORA, "steps=2")
+    resume(run.path, f"steps={STEPS}")
+    assert weights(run.path) == weights(straight.path)
+
+    first, *_, last = read_metrics(run.path / "metrics.jsonl")
+    assert first["kl"] < 1e-6 < last["kl"]  # the reference is the model without the adapter
+    begun, merged = (load_file(folder / "model.safetensors") for folder in (place / "model", run.path / "model"))
+    changed = {name for name in begun if not begun[name].equal(merged[name])}
+    assert changed and all("_proj" in name for name in changed)
+    assert json.loads((run.path / "model/adapter/adapter_config.json").read_text())["r"] == 4
+
+
+def test_an_engine_draws_from_what_the_adapter_is_merged_into(place, tmp_path):
+    run = train(tmp_path / "run", place / "grpo.toml", *LORA)
+    for line in read_metrics(run.path / "metrics.jsonl"):
+        assert line["sampling/sampling_logp_difference/max"] < 1e-4
+
+
+@pytest.mark.parametrize("setting", ["policy.dtype=bfloat16", "policy.recompute_layers=true"])
+def test_memory_is_saved_and_a_resume_is_exact(place, tmp_path, setting):
+    straight = train(tmp_path / "straight", place / "grpo.toml", setting)
+    run = train(tmp_path / "run", place / "grpo.toml", setting, "steps=2")
+    resume(run.path, f"steps={STEPS}")
+    assert weights(run.path) == weights(straight.path)
+
+
+def test_recomputed_layers_change_nothing(finished, place, tmp_path):
+    assert weights(train(tmp_path / "run", place / "grpo.toml", "policy.recompute_layers=true").path) == weights(
+        finished.path
+    )
+
+
+def test_what_cannot_go_together_is_refused():
+    with pytest.raises(ValueError, match=r"reference_every moves the reference"):
+        load_recipe(overrides=["lora.rank=4", "objective.reference_every=10"])
+    with pytest.raises(ValueError, match=r"below the group size"):
+        load_recipe(overrides=["advantage.estimator=pass_at_k", "advantage.k=8"])
