@@ -23,8 +23,8 @@ CHUNK_BYTES = 2**28
 matrix's gradient. These bytes hold 441 tokens of a vocabulary of 151,936 in float32: their products take a processor
 about twenty times as long as that traffic."""
 
-BLOCK_BYTES = 2**22
-"""Of these, as many as a processor works on at a time between two products, so that they stay in its cache."""
+BLOCK_BYTES = 2**25
+"""Of these, as many as are worked on at a time where a second array is needed beside them."""
 
 LossOf = Callable[[Tensor, Tensor, slice], Tensor]
 """(logprobs_m, entropies_m, where) -> the losses of the tokens `where`, summed; each depends on that token alone."""
@@ -190,11 +190,10 @@ def _derive(loss_of: LossOf, laws: "_Laws", where: slice) -> tuple[Tensor, Tenso
 
 
 class _Laws(NamedTuple):
-    """Columns over tokens. A token's law is exp(logits - top - log_sum), where the greatest of its logits is `top`."""
+    """Columns over tokens. A token's law is exp(logits - log_sum)."""
 
     logprobs_M: Tensor
     entropies_M: Tensor
-    tops_M: Tensor
     log_sums_M: Tensor
 
     @classmethod
@@ -205,7 +204,7 @@ class _Laws(NamedTuple):
 def _each_chunk(
     hidden_MH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_M: Tensor, finish: Finish
 ) -> Iterable[tuple[slice, Tensor, _Laws]]:
-    """The logits of each chunk, less each token's top, in one buffer that the next chunk overwrites; and their laws."""
+    """The logarithms of the laws of each chunk, in one buffer that the next chunk overwrites, and columns of them."""
     chunks = _chunks(hidden_MH, len(weight_VH))
     buffer_CV = hidden_MH.new_empty(chunks[0].stop, len(weight_VH), dtype=_wide(hidden_MH))
     scale = finish.scale if finish.cap is None else 1 / finish.cap
@@ -221,47 +220,37 @@ def _each_chunk(
 
 
 def _find_laws(logits_CV: Tensor, targets_C: Tensor, finish: Finish) -> _Laws:
-    """Put on the cap, where there is one, and take each token's top away from its logits, in place; and find the laws.
-
-    With x what is left, and Z the sum of exp(x): log p = x - log Z, and H = log Z - sum(exp(x) * x) / Z.
-    """
-    found, blocks = [], _blocks(logits_CV)
-    # One for all blocks: what is kept of each would settle where the last one's was freed, and the heap would grow.
-    spare = torch.empty_like(logits_CV[blocks[0]])
-    for rows in blocks:
-        x, targets = logits_CV[rows], targets_C[rows]
-        if finish.cap is not None:
-            x.tanh_().mul_(finish.cap * finish.scale)
-        tops = x.amax(1)
-        x.sub_(tops[:, None])
-        powers = torch.exp(x, out=spare[: len(x)])
-        sums = powers.sum(1)
-        log_sums = sums.log()
-        entropies = log_sums - torch.linalg.vecdot(powers, x) / sums
-        found.append(_Laws(x.gather(1, targets[:, None])[:, 0] - log_sums, entropies, tops, log_sums))
-    return _Laws.join(found)
+    """Put on the cap, where there is one, and turn the logits into the logarithms of the laws, in place."""
+    if finish.cap is not None:
+        logits_CV.tanh_().mul_(finish.cap * finish.scale)
+    chosen_C = logits_CV.gather(1, targets_C[:, None])[:, 0]
+    torch.log_softmax(logits_CV, dim=1, out=logits_CV)
+    logprobs_C = logits_CV.gather(1, targets_C[:, None])[:, 0]
+    entropies_C = torch.empty_like(logprobs_C)
+    for rows in _blocks(logits_CV):
+        entropies_C[rows] = -logits_CV[rows].exp().mul_(logits_CV[rows]).sum(1)
+    return _Laws(logprobs_C, entropies_C, chosen_C - logprobs_C)
 
 
 def _differentiate(
-    logits_CV: Tensor,
+    log_laws_CV: Tensor,
     targets_C: Tensor,
     laws: _Laws,
     by_logprob_C: Tensor | None,
     by_entropy_C: Tensor | None,
     finish: Finish,
 ) -> None:
-    """Turn logits less their tops, in place, into the derivatives of a loss with respect to the head's own output.
+    """Turn the logarithms of laws, in place, into the derivatives of a loss with respect to the head's own output.
 
     With y the finished logits and t the target, d log p_t / d y_v = [v = t] - p_v and d H / d y_v = -p_v (log p_v + H);
     with k = scale * cap and y = k tanh(z / cap), d y / d z = scale (1 - (y / k)^2).
     """
     by_logprob_C = torch.zeros_like(laws.logprobs_M) if by_logprob_C is None else by_logprob_C * finish.scale
     by_entropy_C = None if by_entropy_C is None else by_entropy_C * finish.scale
-    for rows in _blocks(logits_CV):
-        x, by_logprob, slope = logits_CV[rows], by_logprob_C[rows, None], None
+    for rows in _blocks(log_laws_CV):
+        x, by_logprob, slope = log_laws_CV[rows], by_logprob_C[rows, None], None
         if finish.cap is not None:
-            slope = (x + laws.tops_M[rows, None]).div_(finish.scale * finish.cap).square_().neg_().add_(1)
-        x.sub_(laws.log_sums_M[rows, None])
+            slope = (x + laws.log_sums_M[rows, None]).div_(finish.scale * finish.cap).square_().neg_().add_(1)
         if by_entropy_C is None:
             x.exp_().mul_(-by_logprob)
         else:
@@ -310,9 +299,8 @@ def _chunks(hidden_MH: Tensor, vocabulary: int) -> list[slice]:
 
 
 def _blocks(logits_CV: Tensor) -> list[slice]:
-    """Rows to work on at a time: on a processor few, so that its cache holds them; elsewhere all."""
     rows, vocabulary = logits_CV.shape
-    size = max(1, BLOCK_BYTES // (vocabulary * logits_CV.itemsize)) if logits_CV.device.type == "cpu" else rows
+    size = max(1, BLOCK_BYTES // (vocabulary * logits_CV.itemsize))
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
