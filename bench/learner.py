@@ -175,7 +175,7 @@ def try_choice(trainer: Trainer, spec: Spec, workload: Path, choice: Choice) -> 
             took = median([side.step()["cpu"] for _ in range(spec.steps)][1:])
     except ChildProcessError:
         took = math.inf
-    tell(f"{trainer.name}, {choice}: {took:.2f} s an update")
+    tell(f"{trainer.name}, {choice}: " + (f"{took:.2f} s an update" if took < math.inf else "cannot be run"))
     return took
 
 

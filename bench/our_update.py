@@ -1,6 +1,7 @@
 """groupthink's side of `learner.py`: `Learner.update` on given responses."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def batch_of(workload: Workload) -> Batch:
     return assemble(groups, np.array(workload.advantages))
 
 
-def response_of(token_ids: list[int], logprobs: list[float]) -> Response:
+def response_of(token_ids: Sequence[int], logprobs: Sequence[float]) -> Response:
     logprobs_T = np.array(logprobs, np.float32)
     return Response(
         token_ids_T=np.array(token_ids),

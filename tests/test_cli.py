@@ -13,7 +13,7 @@ from groupthink.run.directory import Run
 from groupthink.stage.settings import EvaluateSettings
 
 WAITING = """\
-import sys, time
+import signal, sys, time
 from groupthink import cli
 
 def wait(args):
@@ -24,6 +24,7 @@ def wait(args):
         print("closing", flush=True)
         time.sleep(float(sys.argv[1]))
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
 cli.explain = wait
 sys.exit(cli.main(["explain"]))
 """

@@ -100,11 +100,12 @@ def _score_through_module(
         laws_CV = torch.log_softmax(finish(logits_CV.to(_wide(logits_CV))), dim=-1)
         return laws_CV.gather(1, targets_C[:, None])[:, 0], -(laws_CV.exp() * laws_CV).sum(-1)
 
+    def again(hidden_CH: Tensor, targets_C: Tensor) -> tuple[Tensor, Tensor]:
+        return checkpoint(through, hidden_CH, targets_C, use_reentrant=False)
+
     chunks = _chunks(hidden_MH, head.vocabulary)
-    if len(chunks) == 1:
-        return through(hidden_MH, targets_M)
-    parts = [checkpoint(through, hidden_MH[where], targets_M[where], use_reentrant=False) for where in chunks]
-    logprobs, entropies = zip(*parts, strict=True)
+    way = through if len(chunks) == 1 else again
+    logprobs, entropies = zip(*(way(hidden_MH[where], targets_M[where]) for where in chunks), strict=True)
     return torch.cat(logprobs), torch.cat(entropies)
 
 
@@ -198,7 +199,7 @@ class _Laws(NamedTuple):
 
     @classmethod
     def join(cls, parts: "Sequence[_Laws]") -> "_Laws":
-        return parts[0] if len(parts) == 1 else cls(*map(torch.cat, zip(*parts, strict=True)))
+        return cls(*map(torch.cat, zip(*parts, strict=True)))
 
 
 def _each_chunk(

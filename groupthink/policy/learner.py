@@ -40,10 +40,9 @@ class Learner:
     """Updates a policy by an objective. It has no random state: the same batches give the same weights.
 
     `reference` is needed where the objective has a KL term, unless the model learns by LoRA: then it is the model
-    without its adapter. It follows the policy where the objective says so, and
-    is held fixed otherwise. `total_steps` is the length of
-    the learning rate's schedule, in calls of `update`. `temperature` is the one that responses were
-    sampled at: logits are divided by it, as they were then.
+    without its adapter. It follows the policy where the objective says so, and is held fixed otherwise.
+    `total_steps` is the length of the learning rate's schedule, in calls of `update`. `temperature` is the one that
+    responses were sampled at: logits are divided by it, as they were then.
     """
 
     def __init__(
@@ -277,7 +276,10 @@ class Learner:
                 return parts, do(shares)
             except OutOfMemory:
                 if all(len(part) == 1 for part in parts):
-                    raise
+                    raise OutOfMemory(
+                        "one response at a time does not fit into memory: set policy.recompute_layers=true, "
+                        "lora.rank, or a smaller rollout.max_tokens"
+                    ) from None
             give_back()
             self.micro_batch_tokens //= 2
 
