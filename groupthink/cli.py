@@ -127,22 +127,24 @@ def train(args: argparse.Namespace) -> None:
 
 
 def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> "Run":
+    from groupthink.model.loading import require_model
     from groupthink.run.directory import Run, free_directory
 
     if args.resume:
         return Run.resume(args.run, overrides)
     recipe = _load(recipe_path, overrides)
-    _require_model(recipe.model)
+    require_model(recipe.model, _tell)
     return Run.create(args.run or free_directory(Path(recipe_path or "nano").stem), recipe)
 
 
 def evaluate(args: argparse.Namespace) -> None:
     """groupthink eval MODEL [--task T] [--problems N] [--samples K] [--temperature T] [--split S] [--json]"""
+    from groupthink.model.loading import require_model
     from groupthink.run.terminal import evaluation_lines
     from groupthink.stage.evaluate import evaluate_model
 
     _quieten()
-    _require_model(args.model)
+    require_model(args.model, _tell)
     figures = evaluate_model(
         args.model,
         task=args.task,
@@ -213,32 +215,6 @@ def _load(recipe_path: str | None, overrides: Sequence[str]) -> "Recipe":
             "or none for the bundled one; a setting is written key=value"
         )
     return load_recipe(recipe_path, overrides)
-
-
-def _require_model(name: str) -> None:
-    """Raise ValueError for a model that cannot be had, before anything is begun."""
-    from safetensors import SafetensorError, safe_open
-    from transformers import AutoConfig
-
-    from groupthink.model.loading import resolve
-
-    place = resolve(name)
-    if isinstance(place, Path):
-        for file in place.glob("*.safetensors"):
-            try:
-                with safe_open(file, framework="numpy"):
-                    pass
-            except SafetensorError as error:
-                raise ValueError(f"{file} is damaged ({error}): make the model anew, or take another") from None
-        return
-    _tell(f"{name} is no folder here: asking the Hugging Face hub for it")
-    try:
-        AutoConfig.from_pretrained(place, trust_remote_code=False)
-    except OSError as error:
-        raise ValueError(
-            f"there is no model {name!r}: it is no folder here, and the hub did not give it "
-            f"({str(error).partition(chr(10))[0]}); take nano, a run, a checkpoint, a model's folder or a hub id"
-        ) from error
 
 
 def _quieten() -> None:

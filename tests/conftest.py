@@ -1,7 +1,28 @@
-"""One thread for every test, so that sums are made in one order; and no progress bars in what tests print."""
+"""One thread for every test, so that sums are made in one order; no progress bars; in CI, no test that skips itself."""
 
 import os
+from collections.abc import Iterator
+
+import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported, which comes later
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Under CI=true everything that tests need is installed: a skip is a failure, lest nobody notice."""
+    return _no_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    """A file that skips itself as a whole, likewise."""
+    return _no_skip((yield))
+
+
+def _no_skip(report):
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        report.outcome, report.longrepr = "failed", f"a skip under CI=true: {report.longrepr}"
+    return report

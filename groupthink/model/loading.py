@@ -1,8 +1,10 @@
 """Where a model lies, and how it is read: safetensors and JSON only, never code or pickles."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -33,6 +35,30 @@ def resolve(name: str | Path) -> Path | str:
         if (candidate / "config.json").is_file():
             return candidate
     raise ValueError(f"{str(name)!r} holds no model: neither config.json, model/, nor a complete checkpoint")
+
+
+def require_model(name: str, tell: Callable[[str], None]) -> None:
+    """Raise ValueError for a model that cannot be had or is damaged, before anything is begun.
+
+    `tell` hears that the hub is asked, which may take its time.
+    """
+    place = resolve(name)
+    if isinstance(place, Path):
+        for file in place.glob("*.safetensors"):
+            try:
+                with safe_open(file, framework="numpy"):
+                    pass
+            except SafetensorError as error:
+                raise ValueError(f"{file} is damaged ({error}): make the model anew, or take another") from None
+        return
+    tell(f"{name} is no folder here: asking the Hugging Face hub for it")
+    try:
+        AutoConfig.from_pretrained(place, trust_remote_code=False)
+    except OSError as error:
+        raise ValueError(
+            f"there is no model {name!r}: it is no folder here, and the hub did not give it "
+            f"({str(error).partition(chr(10))[0]}); take nano, a run, a checkpoint, a model's folder or a hub id"
+        ) from error
 
 
 def load_model(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from groupthink.model.attention import Segments, make_segments
+from groupthink.model.spans import Span
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -15,7 +16,8 @@ class Packed:
     """Prompts, each held once, and then responses; a response's last token is a target but never an input.
 
     The responses [7, 8] and [9] to the prompt [4, 5]:
-    Packed(token_ids_N=[4, 5, 7], position_ids_N=[0, 1, 2], segments=..., before_M=[1, 2, 1], targets_M=[7, 8, 9])
+    Packed(token_ids_N=[4, 5, 7], position_ids_N=[0, 1, 2], segments=..., before_M=[1, 2, 1], targets_M=[7, 8, 9],
+        spans=[Span([], [0, 1]), Span([0, 1], [2]), Span([0, 1], [])])
     """
 
     token_ids_N: Tensor  # int64
@@ -23,6 +25,12 @@ class Packed:
     segments: Segments
     before_M: Tensor  # int64; the place in the pack of the token before each target
     targets_M: Tensor  # int64; the tokens of the responses, one response after another
+    spans: tuple[Span, ...]  # what attends to what: each prompt, then each response; places of this process's memory
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest sequence, prompt included."""
+        return max(len(span.prompt) + len(span.own) for span in self.spans)
 
     def to(self, device: str | torch.device) -> "Packed":
         return Packed(
@@ -31,6 +39,7 @@ class Packed:
             self.segments.to(device),
             self.before_M.to(device),
             self.targets_M.to(device),
+            self.spans,
         )
 
 
@@ -59,15 +68,23 @@ def pack(
             raise ValueError(f"prompt {group} has no tokens: a response must follow at least one")
         prompt_places[group] = append(prompts[group], 0)
     sequences, before = [], []
+    spans = [Span(torch.arange(0), torch.from_numpy(places)) for places in prompt_places.values()]
     for response, group in zip(responses, group_of_response, strict=True):
         assert len(response), "a response has at least one token"
         prompt = prompt_places[int(group)]
-        places = np.concatenate([prompt, append(response[:-1], len(prompt))])
+        own = append(response[:-1], len(prompt))
+        places = np.concatenate([prompt, own])
+        spans.append(Span(torch.from_numpy(prompt), torch.from_numpy(own)))
         sequences.append(torch.from_numpy(places))
         before.append(places[len(prompt) - 1 :])
     assert sequences, "there is nothing to pack"
     return Packed(
-        _tensor(tokens), _tensor(positions), make_segments(sequences, end), _tensor(before), _tensor(responses)
+        token_ids_N=_tensor(tokens),
+        position_ids_N=_tensor(positions),
+        segments=make_segments(sequences, end),
+        before_M=_tensor(before),
+        targets_M=_tensor(responses),
+        spans=tuple(spans),
     )
 
 

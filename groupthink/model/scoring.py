@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from groupthink.model.fast_body import FastBody, agrees
 from groupthink.model.logprobs import Finish, Head, LossOf, score, score_loss
 from groupthink.model.packing import Packed
 
@@ -13,9 +14,11 @@ class TokenScorer(nn.Module):
 
     Body and head are called inside this one `forward`, which is what a sharding wrapper must see. Logits are made
     for learned positions only, and never all held (see `logprobs`).
+
+    `fast`: the hand-written body does the work wherever it can. False: the model's own does.
     """
 
-    def __init__(self, model: PreTrainedModel):
+    def __init__(self, model: PreTrainedModel, *, fast: bool = True):
         super().__init__()
         self.model = model
         for module in model.modules():
@@ -24,6 +27,8 @@ class TokenScorer(nn.Module):
                 # may draw the pad token as any other (and some use it as their end), so its row must learn.
                 module.padding_idx = None
         self.finish = finish_of(model)
+        by_hand = FastBody(model) if fast and FastBody.knows(model) else None
+        self.fast = by_hand if by_hand is not None and agrees(by_hand, model, run_body) else None
 
     def forward(self, packed: Packed, temperature: float, loss_of: LossOf | None = None) -> tuple[Tensor, ...]:
         """`logprobs_M` of the targets and `entropies_M` of the laws that they are drawn from, in nats, float32.
@@ -34,7 +39,9 @@ class TokenScorer(nn.Module):
         which the loss alone carries the gradient. It costs a quarter less than to differentiate the columns does,
         where the tokens are many and the vocabulary is large.
         """
-        hidden_MH = run_body(self.model, packed)[packed.before_M]
+        fast = self.fast if self.fast is not None and self.fast.takes(packed) else None
+        hidden_NH = run_body(self.model, packed) if fast is None else fast(packed)
+        hidden_MH = hidden_NH[packed.before_M]
         vocabulary = self.model.config.get_text_config().vocab_size
         head = Head(self.model.get_output_embeddings(), vocabulary, self.finish)
         if loss_of is None:

@@ -74,8 +74,9 @@ class Workers:
     def close(self) -> None:
         for connection in self.connections:
             connection.close()  # a worker ends when its pipe does
+        patience = time.monotonic() + 2
         for process in self.processes:
-            process.join(2)
+            process.join(max(0.0, patience - time.monotonic()))
             if process.is_alive():
                 process.kill()
                 process.join()

@@ -34,11 +34,12 @@ class Decoder(Protocol):
 
 def open_decoder(model: PreTrainedModel) -> Decoder:
     """The hand-written decoder where it agrees with this model's own forward pass, else transformers' own."""
+    from groupthink.model.llama import knows
     from groupthink.rollout.fast import FastDecoder
     from groupthink.rollout.plain import PlainDecoder
     from groupthink.rollout.verify import agrees
 
-    if FastDecoder.knows(model):
+    if knows(model):
         decoder = FastDecoder(model)
         if agrees(decoder, model):
             return decoder

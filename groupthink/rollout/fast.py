@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention
 from transformers import PreTrainedModel
 
-ARCHITECTURES = ("LlamaForCausalLM", "Qwen3ForCausalLM")
-ROPES = ("default", "linear", "llama3", "yarn")  # those whose angles do not depend on a sequence's length
+from groupthink.model.llama import knows, qk_norms, shape_of
+
 GROWTH = 8  # room grows by an eighth, and ...
 GRAIN = 32  # ... by whole multiples of so many tokens
 
@@ -43,28 +43,14 @@ class FastDecoder:
     """Keys and values lie in one block for each layer, [2, rows, Hkv, room, D]; row b has `lengths[b]` tokens."""
 
     def __init__(self, model: PreTrainedModel):
-        assert self.knows(model)
-        config = model.config
+        assert knows(model)
         self.model = model
-        self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
-        self.head_dim = getattr(config, "head_dim", None) or config.hidden_size // self.heads
+        self.heads, self.kv_heads, self.head_dim, self.epsilon = shape_of(model)
         self.scaling = self.head_dim**-0.5
-        self.epsilon = config.rms_norm_eps
         self.activation: Callable[[Tensor], Tensor] = model.base_model.layers[0].mlp.act_fn
         self.live, self.lengths = 0, np.zeros(0, np.int64)
         self.refresh()
         self.release()
-
-    @staticmethod
-    def knows(model: PreTrainedModel) -> bool:
-        """Whether the architecture is one of those that this file writes out."""
-        config = model.config
-        return (
-            type(model).__name__ in ARCHITECTURES
-            and config.rope_parameters["rope_type"] in ROPES
-            and not any(getattr(config, name, False) for name in ("attention_bias", "mlp_bias"))
-            and all(kind == "full_attention" for kind in getattr(config, "layer_types", None) or ())
-        )
 
     @torch.inference_mode()
     def refresh(self) -> None:
@@ -164,9 +150,8 @@ class FastDecoder:
     def _fuse(self, layer: Any) -> Layer:
         attention, mlp = layer.self_attn, layer.mlp
         qk_norm = None
-        if hasattr(attention, "q_norm"):
-            parts = [attention.q_norm.weight.expand(self.heads, -1), attention.k_norm.weight.expand(self.kv_heads, -1)]
-            qk_norm = torch.cat(parts)
+        if (norms := qk_norms(attention)) is not None:
+            qk_norm = torch.cat([norms[0].expand(self.heads, -1), norms[1].expand(self.kv_heads, -1)])
         return Layer(
             norm=layer.input_layernorm.weight,
             qkv=torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]),

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from groupthink.model.llama import knows
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.records import Weights
 from groupthink.rollout.engine import Sampling
@@ -54,12 +55,10 @@ def test_a_fast_decoder_that_disagrees_is_not_used(monkeypatch):
 
 def test_sliding_windows_and_biases_are_not_known():
     windows = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1}
-    assert FastDecoder.knows(tiny("qwen3"))
-    assert not FastDecoder.knows(tiny("qwen3", **windows))
-    assert not FastDecoder.knows(tiny("llama", attention_bias=True))
-    assert not FastDecoder.knows(
-        tiny("llama", rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0})
-    )
+    assert knows(tiny("qwen3"))
+    assert not knows(tiny("qwen3", **windows))
+    assert not knows(tiny("llama", attention_bias=True))
+    assert not knows(tiny("llama", rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}))
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.3])
