@@ -18,7 +18,7 @@ from torch.nn.functional import embedding, rms_norm, silu
 from transformers import PreTrainedModel
 
 from groupthink.model.blocks import Blocks, attend, attend_backward, make_blocks
-from groupthink.model.llama import Shape, knows, qk_norms, shape_of
+from groupthink.model.llama import Shape, inverse_rms, knows, qk_norms, shape_of
 from groupthink.model.logprobs import is_plain
 from groupthink.model.packing import Packed, pack
 
@@ -206,11 +206,6 @@ class MlpHalf(Function):
 
 def chunks(rows: int) -> list[slice]:
     return [slice(start, start + ROWS) for start in range(0, rows, ROWS)]
-
-
-def inverse_rms(x: Tensor, epsilon: float) -> Tensor:
-    """1 / sqrt(mean(x^2) + epsilon) over the last dimension, which is kept."""
-    return torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
 
 
 def rms_backward(by_normed: Tensor, normed: Tensor, scale: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ the model's own forward pass.
 
 from typing import Any, NamedTuple
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 ARCHITECTURES = ("LlamaForCausalLM", "Qwen3ForCausalLM")
@@ -48,3 +49,8 @@ def shape_of(model: PreTrainedModel) -> Shape:
 def qk_norms(attention: Any) -> tuple[nn.Parameter, nn.Parameter] | None:
     """The weights [D] of the norms of queries and of keys, which Qwen3 has and Llama has not."""
     return (attention.q_norm.weight, attention.k_norm.weight) if hasattr(attention, "q_norm") else None
+
+
+def inverse_rms(x: Tensor, epsilon: float) -> Tensor:
+    """1 / sqrt(mean(x^2) + epsilon) over the last dimension, which is kept."""
+    return torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()

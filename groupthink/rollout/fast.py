@@ -10,23 +10,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention
+from torch.nn.functional import linear, scaled_dot_product_attention
 from transformers import PreTrainedModel
 
-from groupthink.model.llama import knows, qk_norms, shape_of
+from groupthink.model.llama import inverse_rms, knows, qk_norms, shape_of
 
 GROWTH = 8  # room grows by an eighth, and ...
 GRAIN = 32  # ... by whole multiples of so many tokens
 
 
 class Layer(NamedTuple):
-    """The weights of a layer, what is applied together laid side by side."""
+    """The weights of a layer: what is applied together laid side by side, norms multiplied into what follows them."""
 
-    norm: Tensor
     qkv: Tensor  # [(H + 2 Hkv) * D, hidden]
     qk_norm: Tensor | None  # [H + Hkv, D]
     out: Tensor
-    mlp_norm: Tensor
     gate_up: Tensor  # [2 * intermediate, hidden]
     down: Tensor
 
@@ -132,20 +130,19 @@ class FastDecoder:
         cos, sin = self.rotation.cos[positions_N], self.rotation.sin[positions_N]
         rotated, D = self.heads + self.kv_heads, self.head_dim
         x = self.embedding[token_ids_N]
-        width = (x.shape[-1],)
         for layer, cache in zip(self.layers, self.caches, strict=True):
-            qkv = linear(rms_norm(x, width, layer.norm, self.epsilon), layer.qkv).view(len(x), -1, D)
+            qkv = linear(x * inverse_rms(x, self.epsilon), layer.qkv).view(len(x), -1, D)
             qk = qkv[:, :rotated]
             if layer.qk_norm is not None:
-                qk = rms_norm(qk, (D,), None, self.epsilon) * layer.qk_norm
+                qk = (qk * inverse_rms(qk, self.epsilon)).mul_(layer.qk_norm)
             torch.addcmul(qk * cos, qk.roll(D // 2, -1), sin, out=qkv[:, :rotated])
             x = torch.addmm(x, attend(cache, qkv), layer.out.T)
-            gate, up = linear(rms_norm(x, width, layer.mlp_norm, self.epsilon), layer.gate_up).chunk(2, -1)
+            gate, up = linear(x * inverse_rms(x, self.epsilon), layer.gate_up).chunk(2, -1)
             x = torch.addmm(x, self.activation(gate).mul_(up), layer.down.T)
         return x
 
     def _logits(self, hidden: Tensor) -> Tensor:
-        return linear(rms_norm(hidden, hidden.shape[-1:], self.norm, self.epsilon), self.head)
+        return linear((hidden * inverse_rms(hidden, self.epsilon)).mul_(self.norm), self.head)
 
     def _fuse(self, layer: Any) -> Layer:
         attention, mlp = layer.self_attn, layer.mlp
@@ -153,12 +150,11 @@ class FastDecoder:
         if (norms := qk_norms(attention)) is not None:
             qk_norm = torch.cat([norms[0].expand(self.heads, -1), norms[1].expand(self.kv_heads, -1)])
         return Layer(
-            norm=layer.input_layernorm.weight,
-            qkv=torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]),
+            qkv=torch.cat([part.weight for part in (attention.q_proj, attention.k_proj, attention.v_proj)])
+            * layer.input_layernorm.weight,
             qk_norm=qk_norm,
             out=attention.o_proj.weight,
-            mlp_norm=layer.post_attention_layernorm.weight,
-            gate_up=torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
+            gate_up=torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * layer.post_attention_layernorm.weight,
             down=mlp.down_proj.weight,
         )
 
