@@ -76,6 +76,11 @@ class Recipe:
                 f"advantage.k is {self.advantage.k} and rollout.group_size {self.rollout.group_size}: any k of a group "
                 "must be able to miss a right response; take k below the group size"
             )
+        if self.advantage.estimator == "gdpo" and self.objective.kl > 0 and self.objective.kl_place == "reward":
+            raise ValueError(
+                'advantage.estimator="gdpo" gives each part of a reward the same spread, and would blow KL up: '
+                'set objective.kl_place="loss"'
+            )
         if self.stage == "grpo" and self.rollout.group_size < 2:
             raise ValueError(
                 f"rollout.group_size is {self.rollout.group_size}: a group of one has no average to differ from; "

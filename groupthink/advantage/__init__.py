@@ -30,7 +30,6 @@ __all__ = [
     "advantage",
     "batch_std",
     "center",
-    "count_dead",
     "gdpo",
     "leave_one_out",
     "maxrl",
@@ -38,6 +37,7 @@ __all__ = [
     "rank",
     "reinforce_pp",
     "standardize",
+    "telling",
     "whiten",
 ]
 
@@ -62,9 +62,17 @@ def advantage(
     return estimate(values_PG[:, :, None], np.ones(1))
 
 
-def count_dead(advantages_PG: np.ndarray) -> int:
-    """How many groups teach nothing: every advantage is 0."""
-    return int((advantages_PG == 0).all(axis=1).sum())
+def telling(
+    scores: Sequence[Sequence[Score]], settings: AdvantageSettings, weights: Mapping[str, float] | None = None
+) -> list[bool]:
+    """Of each group, whether it teaches something: whether responses of it differ in what the estimator looks at.
+
+    That is so where an advantage is not 0. (`whiten` gives one to groups of equal rewards as well; of those it is said
+    that they teach nothing, as DAPO has it, arXiv 2503.14476.) Errors as of `advantage`.
+    """
+    if ESTIMATORS[settings.estimator] is whiten:
+        settings = AdvantageSettings("center")
+    return (advantage(scores, settings, weights) != 0).any(axis=1).tolist()
 
 
 def _parts(scores: Sequence[Sequence[Score]], weights: Mapping[str, float]) -> np.ndarray:

@@ -51,7 +51,7 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
     lines = [
         f"{after['problems']} held-out problems, which training never saw",
         "",
-        f"{'':24}{'before':>20}{'after':>20}",
+        f"{'':18}{'before':>18}{'after':>18}",
         _line(
             "pass@1",
             *(f"{it['pass@1']:.1%} [{it['pass@1_low']:.0%}, {it['pass@1_high']:.0%}]" for it in (before, after)),
@@ -64,14 +64,15 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
         _line("lenient", f"{before['lenient']:.1%}", f"{after['lenient']:.1%}"),
         _line("tokens a response", f"{before['length']:.0f}", f"{after['length']:.0f}"),
         "",
-        f"Against the base at its best ({best['decoding']}, {best['accuracy']:.1%}), paired by problem: "
-        f"{gain['mean']:+.1%} [{gain['low']:+.1%}, {gain['high']:+.1%}]",
+        f"Gain over the base at its best ({best['decoding']}: {best['accuracy']:.1%}),",
+        f"paired by problem: {gain['mean']:+.1%} [{gain['low']:+.1%}, {gain['high']:+.1%}]",
     ]
     names = list(dict.fromkeys([*after["traits"], *before["traits"]]))
     if names:
         lines += [
             "",
-            f"{'how it reasons':24}{'before':>20}{'after':>20}   (share of responses, and how many are right)",
+            "How it reasons: share of responses, and how many of them are right",
+            f"{'':18}{'before':>18}{'after':>18}",
         ]
         lines += [_line(name, _trait(before, name), _trait(after, name)) for name in names]
     for when, chain in zip(("before", "after"), figures["chains"], strict=True):
@@ -81,7 +82,7 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
 
 
 def _line(name: str, before: str, after: str) -> str:
-    return f"{name:24}{before:>20}{after:>20}"
+    return f"{name:18}{before:>18}{after:>18}"
 
 
 def _trait(figures: dict[str, Any], name: str) -> str:

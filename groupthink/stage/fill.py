@@ -37,7 +37,7 @@ def fill(
     *,
     wanted: int,
     rounds: int,
-    telling: Callable[[Scores], Sequence[bool]] | None = None,
+    telling: Callable[[Scores], Sequence[bool]],
 ) -> Filled:
     """`wanted` groups that teach something, from at most `rounds` draws, or topped up with groups that do not.
 
@@ -46,13 +46,11 @@ def fill(
     is a step without dynamic sampling. The first draws `wanted` problems; a later one as many as are likely to make
     up what is missing, by the share that taught something so far, and never more than `wanted`.
 
-    `telling` says of each group whether it teaches something. Without it: its rewards are not all equal. An
-    estimator may see it otherwise (`pass_at_k`, `gdpo`): give `advantage(...) != 0`, for any response of the group.
-    Rewards are to be as judged: with a penalty that differs by response, such as KL, every group would seem to.
+    `telling` says of each group whether it teaches something. Rewards are to be as judged: with a penalty that differs
+    by response, such as KL, every group would seem to.
     """
     if wanted < 1 or rounds < 1:
         raise ValueError(f"{wanted} groups from {rounds} rounds: ask for at least 1 of each")
-    telling = telling or rewards_differ
     alive: list[tuple[Group, list[Score]]] = []
     dead: list[tuple[Group, list[Score]]] = []
     done = 0
@@ -70,11 +68,6 @@ def fill(
         dead=max(wanted - len(alive), 0),
         thrown_away=len(alive) + len(dead) - wanted,
     )
-
-
-def rewards_differ(scores: Scores) -> list[bool]:
-    """Of each group, whether some reward differs from another."""
-    return [any(score.value != group[0].value for score in group) for group in scores]
 
 
 def _likely_enough(wanted: int, alive: int, dead: int) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from groupthink.advantage import advantage
+from groupthink.advantage import advantage, telling
 from groupthink.policy.assemble import assemble
 from groupthink.records import Group, Score
 from groupthink.rollout.generate import generate
@@ -35,10 +35,13 @@ def train_by_grpo(run: Run, view: View) -> dict[str, Any]:
 
 
 def grpo(run: Run, shop: Workshop, view: View) -> None:
-    """Every remaining step of `run`. What a step draws depends on (seed, step) alone, so it can be replayed."""
+    """Every remaining step of `run`; the engine holds the learner's weights.
+
+    What a step draws depends on (seed, step) alone, so it can be replayed.
+    """
     recipe, supply, engine, judge, learner = run.recipe, shop.supply, shop.engine, shop.judge, shop.learner
     chores = chores_of(run, shop, view)
-    engine.load(learner.weights)
+    weights = weights_of(recipe)
     for step in run.remaining_steps():
         clock = Clock()
 
@@ -52,10 +55,16 @@ def grpo(run: Run, shop: Workshop, view: View) -> None:
             supply.observe(groups, scores)
             return groups, scores
 
-        filled = fill(attempt, step, wanted=recipe.task.problems_per_step, rounds=recipe.task.rounds)
+        filled = fill(
+            attempt,
+            step,
+            wanted=recipe.task.problems_per_step,
+            rounds=recipe.task.rounds,
+            telling=lambda scores: telling(scores, recipe.advantage, weights),
+        )
         with clock("learn"):  # 3-5: against the average of its own group; towards the better ones, held by KL
             groups, (scores, reference_M) = filled.groups, penalise(filled.groups, filled.scores, learner, recipe)
-            advantages_PG = advantage(scores, recipe.advantage, weights_of(recipe))
+            advantages_PG = advantage(scores, recipe.advantage, weights)
             batch = assemble(groups, advantages_PG, recipe.objective, recipe.rollout.max_tokens)
             report = learner.update(batch, reference_M)
         engine.load(learner.weights)

@@ -51,3 +51,5 @@ def test_what_cannot_go_together_is_refused():
         load_recipe(overrides=["lora.rank=4", "objective.reference_every=10"])
     with pytest.raises(ValueError, match=r"below the group size"):
         load_recipe(overrides=["advantage.estimator=pass_at_k", "advantage.k=8"])
+    with pytest.raises(ValueError, match="would blow KL up"):
+        load_recipe(overrides=["advantage.estimator=gdpo", "objective.kl_place=reward"])
