@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groupthink.model.attention import Segments, make_segments
 from groupthink.model.spans import Span
 
 
@@ -16,13 +15,12 @@ class Packed:
     """Prompts, each held once, and then responses; a response's last token is a target but never an input.
 
     The responses [7, 8] and [9] to the prompt [4, 5]:
-    Packed(token_ids_N=[4, 5, 7], position_ids_N=[0, 1, 2], segments=..., before_M=[1, 2, 1], targets_M=[7, 8, 9],
-        spans=[Span([], [0, 1]), Span([0, 1], [2]), Span([0, 1], [])])
+    Packed(token_ids_N=[4, 5, 7], position_ids_N=[0, 1, 2], before_M=[1, 2, 1], targets_M=[7, 8, 9],
+        spans=(Span([], [0, 1]), Span([0, 1], [2]), Span([0, 1], [])))
     """
 
     token_ids_N: Tensor  # int64
     position_ids_N: Tensor  # int64; from 0 at the start of each prompt
-    segments: Segments
     before_M: Tensor  # int64; the place in the pack of the token before each target
     targets_M: Tensor  # int64; the tokens of the responses, one response after another
     spans: tuple[Span, ...]  # what attends to what: each prompt, then each response; places of this process's memory
@@ -36,7 +34,6 @@ class Packed:
         return Packed(
             self.token_ids_N.to(device),
             self.position_ids_N.to(device),
-            self.segments.to(device),
             self.before_M.to(device),
             self.targets_M.to(device),
             self.spans,
@@ -67,21 +64,18 @@ def pack(
         if not len(prompts[group]):
             raise ValueError(f"prompt {group} has no tokens: a response must follow at least one")
         prompt_places[group] = append(prompts[group], 0)
-    sequences, before = [], []
+    before = []
     spans = [Span(torch.arange(0), torch.from_numpy(places)) for places in prompt_places.values()]
     for response, group in zip(responses, group_of_response, strict=True):
         assert len(response), "a response has at least one token"
         prompt = prompt_places[int(group)]
         own = append(response[:-1], len(prompt))
-        places = np.concatenate([prompt, own])
         spans.append(Span(torch.from_numpy(prompt), torch.from_numpy(own)))
-        sequences.append(torch.from_numpy(places))
-        before.append(places[len(prompt) - 1 :])
-    assert sequences, "there is nothing to pack"
+        before.append(np.concatenate([prompt[-1:], own]))
+    assert before, "there is nothing to pack"
     return Packed(
         token_ids_N=_tensor(tokens),
         position_ids_N=_tensor(positions),
-        segments=make_segments(sequences, end),
         before_M=_tensor(before),
         targets_M=_tensor(responses),
         spans=tuple(spans),

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from groupthink.model.attention import make_segments
 from groupthink.model.fast_body import FastBody, agrees
 from groupthink.model.logprobs import Finish, Head, LossOf, score, score_loss
 from groupthink.model.packing import Packed
@@ -56,13 +57,15 @@ def run_body(model: PreTrainedModel, packed: Packed) -> Tensor:
             f"packed tokens need groupthink's attention, and the model has {model.config._attn_implementation!r}: "
             "load it with load_model"
         )
+    sequences = [torch.cat(span) for span in packed.spans if len(span.prompt)]
+    segments = make_segments(sequences, len(packed.token_ids_N))
     # Four dimensions: transformers then builds no mask of its own. `attend` goes by the segments.
     no_mask = torch.empty(1, 1, 0, 0, dtype=torch.bool, device=packed.token_ids_N.device)
     return model.base_model(
         input_ids=packed.token_ids_N[None],
         position_ids=packed.position_ids_N[None],
         attention_mask=no_mask,
-        segments=packed.segments,
+        segments=segments.to(packed.token_ids_N.device),
         use_cache=False,
     ).last_hidden_state[0]
 
