@@ -58,6 +58,12 @@ class Recipe:
         for name in (self.task.name, *self.sft.tasks):
             if name not in TASKS:
                 raise ValueError(f"no task is called {name!r}: did you mean {nearest(name, TASKS)}?")
+        examples, minibatches = self.sft.examples_per_step, self.policy.minibatches
+        if self.stage == "sft" and examples % minibatches:
+            raise ValueError(
+                f"policy.minibatches={minibatches} does not divide the {examples} demonstrations of a step: "
+                "choose a divisor of sft.examples_per_step"
+            )
         responses = self.task.problems_per_step * self.rollout.group_size
         if self.stage == "grpo" and responses % self.policy.minibatches:
             raise ValueError(
@@ -71,6 +77,11 @@ class Recipe:
             )
         if self.lora.rank and self.stage == "sft" and self.sft.from_scratch:
             raise ValueError("sft.from_scratch begins with new weights, all of which must learn: set lora.rank=0")
+        if self.objective.focus == "kl_cov" and minibatches * self.policy.epochs == 1:
+            raise ValueError(
+                'objective.focus="kl_cov" holds tokens to where they were before the first update, and there is one '
+                "update to a batch: raise policy.minibatches or policy.epochs, or take clip_cov"
+            )
         if self.advantage.estimator == "pass_at_k" and self.advantage.k >= self.rollout.group_size:
             raise ValueError(
                 f"advantage.k is {self.advantage.k} and rollout.group_size {self.rollout.group_size}: any k of a group "
@@ -91,6 +102,9 @@ class Recipe:
 def load_recipe(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe in the TOML file `path` (None: the packaged `nano.toml`), with `key=value` words on top.
 
+    `objective.name` stands for a row of settings. Where the file names it, the row fills what the file leaves open;
+    where a word names it, the row goes before what the file says, too. Other words go before the row.
+
     Raises FileNotFoundError where there is no such file, and ValueError for anything in it that is not a
     setting, or not of its type, or not sensible.
     """
@@ -104,9 +118,14 @@ def load_recipe(path: str | Path | None = None, overrides: Sequence[str] = ()) -
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path or 'nano.toml'} is not TOML: {error}") from None
+    said: Table = {}
     for word in overrides:
-        _override(given, word)
-    return _build(_with_row(given))
+        _override(said, word)
+    name = _row_name(said) or _row_name(given) or "grpo"
+    if name not in ROWS:
+        raise ValueError(f"objective.name is {name!r}: did you mean {nearest(str(name), ROWS)}?")
+    row = _row(name)
+    return _build(_over(said, _over(row, given) if _row_name(said) else _over(given, row)))
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -150,18 +169,33 @@ FUNCTIONS = "functions"
 TABLES: dict[str, Any] = {name: kind for name, kind in get_type_hints(Recipe).items() if is_dataclass(kind)}
 
 
-def _with_row(given: Mapping[str, Any]) -> dict[str, Any]:
-    """`given`, with what the row of its objective says where it says nothing itself."""
-    filled = {key: dict(value) if isinstance(value, dict) else value for key, value in given.items()}
-    objective = filled.get("objective", {})
-    name = objective.get("name", "grpo") if isinstance(objective, dict) else "grpo"
-    if name not in ROWS:
-        raise ValueError(f"objective.name is {name!r}: did you mean {nearest(str(name), ROWS)}?")
+Table = dict[str, Any]
+"""What TOML holds, one level of tables deep."""
+
+
+def _row_name(given: Table) -> Any:
+    """The objective that is named, or None."""
+    objective = given.get("objective")
+    return objective.get("name") if isinstance(objective, dict) else None
+
+
+def _row(name: str) -> Table:
+    """What the row of an objective settles, by table."""
+    row: Table = {}
     for full_name, value in ROWS[name].items():
         table, _, key = full_name.partition(".")
-        if isinstance(filled.setdefault(table, {}), dict):
-            filled[table].setdefault(key, value)
-    return filled
+        row.setdefault(table, {})[key] = value
+    return row
+
+
+def _over(high: Table, low: Table) -> Table:
+    """All that both say; what `high` says goes before."""
+    merged = dict(low)
+    for key, value in high.items():
+        below = low.get(key, {})
+        # A table that is no table is left for `_build` to refuse.
+        merged[key] = {**below, **value} if isinstance(value, dict) and isinstance(below, dict) else value
+    return merged
 
 
 def _build(given: Mapping[str, Any]) -> Recipe:
@@ -216,15 +250,15 @@ def _in_words(kind: Any) -> str:
     return words[kind]
 
 
-def _override(given: dict[str, Any], word: str) -> None:
-    """Set one `key=value` word in `given`."""
+def _override(given: Table, word: str) -> None:
+    """Set one `key=value` word in `given`, which holds such words alone."""
     name, sign, text = (part.strip() for part in word.partition("="))
     if not name or not sign:
         raise ValueError(f"{word!r} is not a setting: write key=value, such as steps=400")
     table, dot, key = name.partition(".")
     if not dot:
         given[name] = _value(text)
-    elif isinstance(given.setdefault(table, {}), dict):
+    elif isinstance(given.setdefault(table, {}), dict) and (table in TABLES or table not in get_type_hints(Recipe)):
         given[table][key.strip("\"'")] = _value(text)
     else:
         raise _unknown(name)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from groupthink.policy.objective.rows import ROWS
 from groupthink.recipe import Recipe, describe_step, dump_recipe, load_recipe, settings_of
 
 TOP = Path(__file__).parent.parent
@@ -120,3 +121,18 @@ def test_a_step_is_described_in_plain_words():
 def test_settings_have_full_names():
     assert settings_of(Recipe())["policy.learning_rate"] == Recipe().policy.learning_rate
     assert settings_of(Recipe())["steps"] == Recipe().steps
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_an_objective_named_by_a_word_is_its_whole_row_whatever_the_file_says(name):
+    settings = settings_of(load_recipe(overrides=[f"objective.name={name}"]))
+    assert {full_name: settings[full_name] for full_name in ROWS[name]} == ROWS[name]
+
+
+def test_an_objective_named_in_a_file_fills_what_the_file_leaves_open_and_words_go_before_all(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('[objective]\nname = "rloo"\nkl = 0.5\n')
+    assert load_recipe(file).objective.kl == 0.5
+    assert load_recipe(file).advantage.estimator == "leave_one_out"
+    by_word = load_recipe(file, ["objective.kl=0.25", "objective.name=rloo"])
+    assert by_word.objective.kl == 0.25 and load_recipe(file, ["objective.name=rloo"]).objective.kl == 0.03

@@ -24,14 +24,9 @@ def step_metrics(groups: Sequence[Group], scores: Sequence[Sequence[Score]], rep
 def reward_metrics(scores: Sequence[Sequence[Score]]) -> Metrics:
     """`reward_std` is the mean over groups of the sample standard deviation, as in TRL."""
     rewards_PG = np.array([[score.value for score in group] for group in scores])
-    best_PG = np.array([[score.parts.get("accuracy") == 1 for score in group] for group in scores])
-    dead_P = (rewards_PG == rewards_PG[:, :1]).all(axis=1)
     metrics: Metrics = {
         "reward": float(rewards_PG.mean()),
         "reward_std": float(rewards_PG.std(axis=1, ddof=1).mean()) if rewards_PG.shape[1] > 1 else 0.0,
-        "frac_reward_zero_std": float(dead_P.mean()),
-        "frac_all_right": float((dead_P & best_PG.all(axis=1)).mean()),
-        "frac_all_wrong": float((dead_P & ~best_PG.any(axis=1)).mean()),
     }
     for name in dict.fromkeys(name for group in scores for score in group for name in score.parts):
         given = [score.parts.get(name) for group in scores for score in group]
@@ -40,6 +35,21 @@ def reward_metrics(scores: Sequence[Sequence[Score]]) -> Metrics:
             metrics[f"rewards/{name}/mean"] = float(values.mean())
             metrics[f"rewards/{name}/std"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     return metrics
+
+
+def dead_metrics(scores: Sequence[Sequence[Score]]) -> Metrics:
+    """The share of groups whose rewards are all equal, and of those with every response right, or none.
+
+    Of scores as judged: what an objective takes off them, such as KL, differs by response in every group.
+    """
+    rewards_PG = np.array([[score.value for score in group] for group in scores])
+    right_PG = np.array([[score.parts.get("accuracy") == 1 for score in group] for group in scores])
+    dead_P = (rewards_PG == rewards_PG[:, :1]).all(axis=1)
+    return {
+        "frac_reward_zero_std": float(dead_P.mean()),
+        "frac_all_right": float((dead_P & right_PG.all(axis=1)).mean()),
+        "frac_all_wrong": float((dead_P & ~right_PG.any(axis=1)).mean()),
+    }
 
 
 def length_metrics(groups: Sequence[Group]) -> Metrics:

@@ -4,16 +4,16 @@ from typing import Any
 
 from groupthink.advantage import advantage, telling
 from groupthink.policy.assemble import assemble
-from groupthink.records import Group, Score
 from groupthink.rollout.generate import generate
 from groupthink.rollout.noise import mix
 from groupthink.run.directory import Run
+from groupthink.run.metrics import dead_metrics
 from groupthink.run.terminal import View
 from groupthink.stage.chores import chores_of
 from groupthink.stage.clock import Clock
 from groupthink.stage.closing import closing_figures, closing_lines
 from groupthink.stage.evaluate import evaluate_run
-from groupthink.stage.fill import fill
+from groupthink.stage.fill import Filling, Scores
 from groupthink.stage.penalties import penalise, weights_of
 from groupthink.stage.publish import publish
 from groupthink.stage.workshop import Workshop, open_workshop
@@ -40,35 +40,32 @@ def grpo(run: Run, shop: Workshop, view: View) -> None:
     What a step draws depends on (seed, step) alone, so it can be replayed.
     """
     recipe, supply, engine, judge, learner = run.recipe, shop.supply, shop.engine, shop.judge, shop.learner
+    task, weights = recipe.task, weights_of(recipe)
     chores = chores_of(run, shop, view)
-    weights = weights_of(recipe)
+
+    def teaches(scores: Scores) -> list[bool]:
+        return telling(scores, recipe.advantage, weights)
+
     for step in run.remaining_steps():
         clock = Clock()
-
-        def attempt(turn: int, n: int, clock: Clock = clock) -> tuple[list[Group], list[list[Score]]]:
-            problems = supply.draw(turn, n)
+        filling = Filling(step, wanted=task.problems_per_step, rounds=task.rounds, telling=teaches)
+        while filling.missing:
+            problems, seed = supply.draw(filling.turn, filling.missing), mix(recipe.seed, filling.turn)
             with clock("generate"):  # 1: several responses to each problem
-                seed = mix(recipe.seed, turn)
                 groups = generate(engine, shop.tokenizer, problems, recipe.rollout, seed, view.writing)
             with clock("score"):  # 2: a reward for each response, by rules
                 scores = judge.score(groups)
             supply.observe(groups, scores)
-            return groups, scores
-
-        filled = fill(
-            attempt,
-            step,
-            wanted=recipe.task.problems_per_step,
-            rounds=recipe.task.rounds,
-            telling=lambda scores: telling(scores, recipe.advantage, weights),
-        )
-        with clock("learn"):  # 3-5: against the average of its own group; towards the better ones, held by KL
-            groups, (scores, reference_M) = filled.groups, penalise(filled.groups, filled.scores, learner, recipe)
-            advantages_PG = advantage(scores, recipe.advantage, weights)
+            filling.add(groups, scores)
+        groups, judged = filling.kept()
+        with clock("learn"):
+            scores, reference_M = penalise(groups, judged, learner, recipe)
+            advantages_PG = advantage(scores, recipe.advantage, weights)  # 3-4: against the average of its own group
             batch = assemble(groups, advantages_PG, recipe.objective, recipe.rollout.max_tokens)
-            report = learner.update(batch, reference_M)
+            report = learner.update(batch, reference_M)  # 5: towards the better ones, held by KL
         engine.load(learner.weights)
-        metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, filled.figures)
+        figures = {**filling.figures(), **dead_metrics(judged)}
+        metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)
         view.stepped(metrics)
         for chore in chores:
             chore(step + 1)

@@ -17,6 +17,7 @@ from groupthink.model.lora import add_lora
 from groupthink.model.quantised import load_quantised
 from groupthink.model.threads import find_processes, is_small, physical_cores
 from groupthink.policy.learner import Learner
+from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.recipe import Recipe
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
@@ -73,9 +74,9 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
 
 def _open_learner(run: Run, model: PreTrainedModel, device: torch.device) -> Learner:
     recipe = run.recipe
-    objective = recipe.objective
-    if recipe.stage == "sft":  # demonstrations are imitated, and not held to a reference
-        objective = replace(objective, surrogate="imitation", ratio="token", kl=0.0)
+    objective, temperature = recipe.objective, recipe.rollout.temperature
+    if recipe.stage == "sft":  # demonstrations are imitated: nothing was sampled, and there is no reference
+        objective, temperature = ObjectiveSettings(surrogate="imitation", kl=0.0), 1.0
     return Learner(
         model,
         load_model(reference_of(run), device=device, dtype=model.dtype)
@@ -84,7 +85,7 @@ def _open_learner(run: Run, model: PreTrainedModel, device: torch.device) -> Lea
         recipe.policy,
         objective,
         total_steps=recipe.steps,
-        temperature=recipe.rollout.temperature,
+        temperature=temperature,
         device=device,
     )
 
@@ -113,6 +114,11 @@ def _settle(run: Run, model: PreTrainedModel) -> Recipe:
     found = find_processes(model)
     # Learning workers share one type of weights and of gradients, and know no adapters.
     alone = bool(recipe.lora.rank) or model.dtype != torch.float32
+    if alone and recipe.policy.processes > 1:
+        raise ValueError(
+            f"policy.processes is {recipe.policy.processes}: an adapter (lora.rank) and a model in {model.dtype} learn "
+            "in one process; leave it at 0, and set policy.threads"
+        )
     processes = 1 if alone else recipe.policy.processes or found
     threads = recipe.policy.threads or (1 if is_small(model) else max(1, physical_cores() // processes))
     run.settle(

@@ -111,8 +111,6 @@ def test_a_step_leaves_its_figures(tmp_path):
     assert line["reward"] == pytest.approx(0.4)
     assert line["reward_std"] == pytest.approx(0.8 / 2**0.5 / 2)  # sample std of (1, 0.2), and 0; their mean
     assert line["rewards/accuracy/mean"] == 0.25 and "rewards/own/mean" not in line
-    assert line["frac_reward_zero_std"] == 0.5
-    assert line["frac_all_wrong"] == 0.5 and line["frac_all_right"] == 0.0
     assert line["completions/mean_length"] == 3.0 and line["completions/clipped_ratio"] == 0.0
 
 
