@@ -109,6 +109,7 @@ class Batch:
     token_ids_M: np.ndarray  # int64
     sampled_M: np.ndarray  # bool; False for tokens that the policy did not draw (a tool's output)
     old_logprobs_M: np.ndarray  # float32, nats; as sampled, under the learner's law
+    drawn_logprobs_M: np.ndarray  # float32, nats, under the law that drew, which top-p and top-k narrow; 0 likewise
     advantages_M: np.ndarray  # float32
     weights_M: np.ndarray  # float32; 0 for tokens that the policy did not sample
 

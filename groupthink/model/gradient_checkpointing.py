@@ -30,6 +30,11 @@ def checkpoint_layers(model: PreTrainedModel) -> None:
             layer.forward = Recomputed(layer.forward)
 
 
+def is_checkpointed(model: PreTrainedModel) -> bool:
+    """Whether `checkpoint_layers` was asked for."""
+    return any(isinstance(module.__dict__.get("forward"), Recomputed) for module in model.modules())
+
+
 class Recomputed:
     """A layer's forward pass, computed anew in the backward pass where there will be one."""
 

@@ -42,6 +42,7 @@ def assemble(
         masked_B=cut_B if objective.overlong == "masked" else None,
     )
     old_logprobs_M = np.concatenate([response.logprobs_T for response in responses])
+    drawn_logprobs_M = np.concatenate([response.drawn_logprobs_T for response in responses])
     return Batch(
         prompts=tuple(group.prompt_ids for group in groups),
         group_B=np.repeat(np.arange(len(groups)), sizes_P),
@@ -50,6 +51,7 @@ def assemble(
         sampled_M=sampled_M,
         # A tool's token has no log-probability; NaN times a weight of 0 would still be NaN.
         old_logprobs_M=np.where(sampled_M, old_logprobs_M, 0).astype(np.float32),
+        drawn_logprobs_M=np.where(sampled_M, drawn_logprobs_M, 0).astype(np.float32),
         advantages_M=np.repeat(advantages_PG.ravel(), lengths_B).astype(np.float32),
         weights_M=weights_M.astype(np.float32),
     )

@@ -20,9 +20,14 @@ Look = Callable[[str], Forward]
 
 
 def only_live_groups_teach(objective: ObjectiveSettings) -> bool:
-    """Whether a group without advantages has no gradient at all, so that it need not be computed."""
+    """Whether a group without advantages has no gradient and no say in that of others, so that it need not be computed.
+
+    It has a say where tokens are picked among all those of a batch, and where a loss is a mean over a micro-batch.
+    """
+    if objective.focus != "all" or objective.reduction == "micro_batch_mean":
+        return False
     in_loss = objective.kl > 0 and objective.kl_place == "loss"
-    others = objective.entropy_bonus or objective.entropy_step or objective.focus == "kl_cov"
+    others = objective.entropy_bonus or objective.entropy_step
     return not in_loss and not others and ".py:" not in objective.surrogate
 
 
@@ -56,14 +61,14 @@ def find_columns(
     if objective.correction != "none":
         columns["correction_M"] = correction_weights(
             now.logprobs_M,
-            batch.old_logprobs_M,
+            batch.drawn_logprobs_M,
             batch.sampled_M,
             batch.starts,
             correction=objective.correction,
             low=objective.correction_low,
             high=objective.correction_high,
         )
-        columns["drawn_logprobs_M"] = batch.old_logprobs_M
+        columns["engine_logprobs_M"] = batch.old_logprobs_M
         columns["old_logprobs_M"] = old_M = np.where(batch.sampled_M, now.logprobs_M, 0)
     columns |= _focus(batch, old_M, now.entropies_M, objective, parts, seed)
     return Found(columns, now.logprobs_M)

@@ -71,6 +71,7 @@ def take(batch: Batch, responses: np.ndarray) -> Batch:
         token_ids_M=batch.token_ids_M[tokens],
         sampled_M=batch.sampled_M[tokens],
         old_logprobs_M=batch.old_logprobs_M[tokens],
+        drawn_logprobs_M=batch.drawn_logprobs_M[tokens],
         advantages_M=batch.advantages_M[tokens],
         weights_M=batch.weights_M[tokens],
     )

@@ -27,6 +27,7 @@ class Guard:
         if self.in_a_row >= MOST_IN_A_ROW:
             raise FloatingPointError(
                 f"{self.in_a_row} updates in a row had a loss of {loss} and a gradient of norm {grad_norm}, and were "
-                f"not made. {whence()} Go back to the last checkpoint with a lower policy.learning_rate."
+                f"not made. {whence()} Begin another run from its last checkpoint (model=RUN), with a lower "
+                "policy.learning_rate."
             )
         return False

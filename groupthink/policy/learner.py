@@ -21,6 +21,7 @@ from groupthink.policy.cut import cut, live_groups, responses_of, share, split, 
 from groupthink.policy.guard import Guard
 from groupthink.policy.memory import OutOfMemory, give_back
 from groupthink.policy.objective.entropy import applied_bonus, next_bonus
+from groupthink.policy.objective.functions import find_surrogate
 from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.optimizer import load_optimizer, make_optimizer, save_optimizer, zero_gradients
 from groupthink.policy.passes import Backward, Forward, MicroBatch, Passes
@@ -58,6 +59,12 @@ class Learner:
     ):
         if objective.kl > 0 and reference is None and not has_lora(model):
             raise ValueError(f"objective.kl={objective.kl} needs a reference policy: give one, or set objective.kl=0")
+        if objective.reference_every and objective.reference_mixing < 1 and model.dtype.itemsize < 4:
+            raise ValueError(
+                f"objective.reference_mixing={objective.reference_mixing} moves a reference in {model.dtype} by less "
+                'than it can hold: set policy.dtype="float32", or reference_mixing=1'
+            )
+        find_surrogate(objective.surrogate)  # a user's own may not load: better now than after the first rollouts
         self.model = model.to(device)
         self.settings = settings
         self.objective = objective
@@ -67,7 +74,7 @@ class Learner:
         self.tokens = 0  # response tokens learned from so far
         self.guard = Guard()
         self.bonus = objective.entropy_bonus  # on entropy; steered where the objective says so
-        self.entropy = 0.0  # nats, mean over tokens, when last seen
+        self.entropy: float | None = None  # nats, mean over the tokens of the last update
         named = self.model.named_parameters()  # tied ones once
         self.parameters = {name: parameter for name, parameter in named if parameter.requires_grad}
         self.optimizer = make_optimizer(settings.optimizer, self.parameters, settings)
@@ -102,7 +109,7 @@ class Learner:
         computed = responses_of(batch, groups)
         traced = responses_of(batch, live[: settings.traced_groups])
         parts = [np.intersect1d(part, computed) for part in split(batch, settings.minibatches)]
-        rate = self._set_learning_rate()
+        rate, bonus = self._set_learning_rate(), self._applied_bonus
         with using_threads(self.threads):
             found = find_columns(
                 batch,
@@ -126,16 +133,23 @@ class Learner:
             "num_tokens": float(self.tokens),
             "skipped_updates": float(self.guard.skipped),
             "micro_batch_tokens": float(self.micro_batch_tokens),
+            "entropy_coef": bonus,
         }
-        report = trace.report(change_M, figures)
-        self._steer_entropy(report.metrics["entropy"])
-        return report
+        return trace.report(change_M, figures)
 
-    def _steer_entropy(self, entropy: float) -> None:
+    def _steer_entropy(self, entropies: np.ndarray) -> None:
+        """Take in the entropies of an update's tokens; of no tokens there is nothing to learn."""
         objective = self.objective
-        if objective.entropy_step:
-            self.bonus = next_bonus(self.bonus, entropy, target=objective.entropy_target, step=objective.entropy_step)
-        self.entropy = entropy
+        if len(entropies):
+            self.entropy = float(entropies.mean(dtype=np.float64))
+            if objective.entropy_step:
+                target, step = objective.entropy_target, objective.entropy_step
+                self.bonus = next_bonus(self.bonus, self.entropy, target=target, step=step)
+
+    @property
+    def _applied_bonus(self) -> float:
+        objective = self.objective
+        return applied_bonus(self.bonus, self.entropy, target=objective.entropy_target, step=objective.entropy_step)
 
     def close(self) -> None:
         """End the processes that learn beside this one."""
@@ -206,8 +220,12 @@ class Learner:
         # The weights share out one mean over the whole batch; of its equal minibatches each has its part.
         scale = float(self.settings.minibatches)
         parts, found = self._gradient(batch, responses, columns, scale)
+        entropies = [np.zeros(0, np.float32)]
         for part, seen in zip(parts, found, strict=True):
-            trace.note_tokens(tokens_of(batch, part), seen)
+            tokens = tokens_of(batch, part)
+            trace.note_tokens(tokens, seen)
+            entropies.append(seen.entropies_M[batch.weights_M[tokens] > 0])
+        self._steer_entropy(np.concatenate(entropies))
         loss = sum(seen.loss for seen in found)
         norm = float(nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.max_grad_norm))
         trace.note_update(loss, norm)
@@ -244,13 +262,9 @@ class Learner:
     def _micro_batch(
         self, batch: Batch, responses: np.ndarray, columns: Mapping[str, np.ndarray], scale: float
     ) -> MicroBatch:
-        objective, tokens = self.objective, tokens_of(batch, responses)
-        return MicroBatch(
-            take(batch, responses),
-            {name: column[tokens] for name, column in columns.items()},
-            scale,
-            applied_bonus(self.bonus, self.entropy, target=objective.entropy_target, step=objective.entropy_step),
-        )
+        tokens = tokens_of(batch, responses)
+        its = {name: column[tokens] for name, column in columns.items()}
+        return MicroBatch(take(batch, responses), its, scale, self._applied_bonus)
 
     def _forward(self, whose: str, batch: Batch, responses: np.ndarray) -> Forward:
         """Columns over the whole batch (float32, nats) of the tokens of `responses`; NaN for the others."""
@@ -277,8 +291,8 @@ class Learner:
             except OutOfMemory:
                 if all(len(part) == 1 for part in parts):
                     raise OutOfMemory(
-                        "one response at a time does not fit into memory: set policy.recompute_layers=true, "
-                        "lora.rank, or a smaller rollout.max_tokens"
+                        "one response at a time does not fit into memory: begin another run with "
+                        "policy.recompute_layers=true, lora.rank, or a smaller rollout.max_tokens"
                     ) from None
             give_back()
             self.micro_batch_tokens //= 2

@@ -21,3 +21,5 @@ def give_back() -> None:
     """Return what torch's allocator keeps to the device, so that smaller pieces can be cut from it."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()

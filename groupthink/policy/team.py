@@ -12,6 +12,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from groupthink.model.gradient_checkpointing import is_checkpointed
 from groupthink.model.shared_tensors import SharedTensors
 from groupthink.model.workers import Workers
 from groupthink.policy.memory import OutOfMemory, is_out_of_memory
@@ -60,6 +61,7 @@ class Team:
                 objective=local.objective,
                 temperature=local.temperature,
                 threads=threads,
+                recompute_layers=is_checkpointed(policy),
             )
             self._workers.send(i, it)
 

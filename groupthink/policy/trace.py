@@ -86,9 +86,10 @@ class Trace:
         before_M, counted_M = self.logprobs_M, unmoved_M
         if self.before_M is not None:
             before_M, counted_M = self.before_M, self.batch.sampled_M & np.isfinite(self.before_M)
+        corrected = self.objective.correction != "none"  # of all that lies between the law that drew and the learner's
         return correction_figures(
             before_M,
-            self.batch.old_logprobs_M,
+            self.batch.drawn_logprobs_M if corrected else self.batch.old_logprobs_M,
             counted_M,
             self.batch.starts,
             correction=self.objective.correction,

@@ -27,6 +27,7 @@ class Description:
     objective: Any  # ObjectiveSettings
     temperature: float
     threads: int
+    recompute_layers: bool  # in the backward pass of the policy
 
 
 def learn(connection: Connection) -> None:
@@ -36,6 +37,7 @@ def learn(connection: Connection) -> None:
 
     from groupthink.model.allocator import keep_freed_memory
     from groupthink.model.attention import register_attention
+    from groupthink.model.gradient_checkpointing import checkpoint_layers
     from groupthink.model.shared_tensors import SharedTensors
     from groupthink.policy.memory import is_out_of_memory
     from groupthink.policy.passes import Passes
@@ -52,6 +54,8 @@ def learn(connection: Connection) -> None:
         for name, parameter in model.named_parameters():
             parameter.data = files[whose].tensors[name]
         models[whose] = model
+    if it.recompute_layers:
+        checkpoint_layers(models["policy"])
     gradient = SharedTensors(it.gradient, dict(models["policy"].named_parameters()))
     for name, parameter in models["policy"].named_parameters():
         parameter.grad = gradient.tensors[name]  # autograd adds to it in place

@@ -66,6 +66,7 @@ def imitation_batch(prompts: Sequence[np.ndarray], responses: Sequence[np.ndarra
         token_ids_M=np.concatenate(responses),
         sampled_M=np.ones(tokens, bool),
         old_logprobs_M=np.zeros(tokens, np.float32),
+        drawn_logprobs_M=np.zeros(tokens, np.float32),
         advantages_M=np.ones(tokens, np.float32),
         weights_M=np.full(tokens, 1 / tokens, np.float32),
     )

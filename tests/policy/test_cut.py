@@ -9,7 +9,7 @@ def ragged(prompts: list[int], group_B: list[int], lengths_B: list[int]) -> Batc
     tokens = np.ones(sum(lengths_B), np.float32)
     starts = np.concatenate([[0], np.cumsum(lengths_B)])
     some = tuple(np.zeros(length, np.int64) for length in prompts)
-    return Batch(some, np.array(group_B), starts, tokens.astype(np.int64), tokens > 0, tokens, tokens, tokens)
+    return Batch(some, np.array(group_B), starts, tokens.astype(np.int64), tokens > 0, *[tokens] * 4)
 
 
 BATCH = ragged([10, 20], [0, 0, 1, 1], [5, 5, 7, 100])

@@ -53,7 +53,7 @@ def test_the_gradient_does_not_depend_on_the_cut_or_the_order(make_model, make_g
     advantages_PG = draw.normal(size=(3, 4))
     groups = make_groups()
     batch = assemble(groups, advantages_PG, objective, MAX_TOKENS)
-    batch = dataclasses.replace(batch, old_logprobs_M=near(make_model, batch, draw))
+    batch = drawn_by(batch, near(make_model, batch, draw))
     whole = gradient(make_model, batch, objective)
     assert any(part.norm() > 1e-6 for part in whole.values())
     for micro_batch_tokens in (1, 40):
@@ -64,8 +64,27 @@ def test_the_gradient_does_not_depend_on_the_cut_or_the_order(make_model, make_g
     order = [2, 0, 1]
     other = assemble([groups[i] for i in order], advantages_PG[order], objective, MAX_TOKENS)
     old = np.split(batch.old_logprobs_M, batch.starts[4:-1:4])
-    other = dataclasses.replace(other, old_logprobs_M=np.concatenate([old[i] for i in order]))
+    other = drawn_by(other, np.concatenate([old[i] for i in order]))
     assert_close(gradient(make_model, other, objective), whole, 1e-6)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda it: f"{it.name}-{it.correction}-{it.focus}")
+def test_a_dead_group_counts_though_it_is_not_computed(
+    make_model, make_groups, objective, float64_throughout, monkeypatch
+):
+    """Its responses are longer and of other entropies than the rest, so that it shows in any mean that it is in."""
+    objective = dataclasses.replace(objective, kl=0.0, entropy_bonus=0.0, reference_every=0)
+    draw = np.random.default_rng(3)
+    advantages_PG = draw.normal(size=(3, 4)) * [[1], [0], [1]]
+    batch = assemble(make_groups(), advantages_PG, objective, MAX_TOKENS)
+    batch = drawn_by(batch, near(make_model, batch, draw))
+    found = gradient(make_model, batch, objective)
+    monkeypatch.setattr("groupthink.policy.learner.only_live_groups_teach", lambda objective: False)
+    assert_close(found, gradient(make_model, batch, objective), 1e-6)
+
+
+def drawn_by(batch, logprobs_M):
+    return dataclasses.replace(batch, old_logprobs_M=logprobs_M, drawn_logprobs_M=logprobs_M)
 
 
 def near(make_model, batch, draw) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from groupthink.model.gradient_checkpointing import checkpoint_layers
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
 from groupthink.policy.objective.settings import ObjectiveSettings
@@ -114,7 +115,7 @@ def test_the_mean_of_the_minibatches_gradients_is_the_batchs(make_model, batch, 
 
 
 def on_policy(batch, logprobs_M):
-    return dataclasses.replace(batch, old_logprobs_M=logprobs_M)
+    return dataclasses.replace(batch, old_logprobs_M=logprobs_M, drawn_logprobs_M=logprobs_M)
 
 
 def test_ratio_is_one_at_the_first_update_and_the_learners_column_is_the_forward_pass(make_model, batch):
@@ -294,6 +295,7 @@ draw = np.random.default_rng(0)
 batch = Batch(
     prompts=(np.arange(4),), group_B=np.zeros(24, int), starts=np.concatenate([[0], np.cumsum(lengths_B)]),
     token_ids_M=draw.integers(0, 100, M), sampled_M=np.ones(M, bool), old_logprobs_M=np.full(M, -4.0, np.float32),
+    drawn_logprobs_M=np.full(M, -4.0, np.float32),
     advantages_M=np.ones(M, np.float32), weights_M=np.full(M, 1 / M, np.float32),
 )
 for limited in (False, True):
@@ -315,3 +317,87 @@ def test_micro_batches_that_do_not_fit_are_halved_and_the_gradient_is_the_same()
     (norm, whole), (same_norm, halved) = (line.split() for line in done.stdout.splitlines())
     assert int(whole) == 1024 and 256 <= int(halved) < 2**14
     assert float(same_norm) == pytest.approx(float(norm), rel=1e-5)
+
+
+def test_the_reference_takes_on_a_share_of_the_policy_every_so_many_updates(make_model, batch, tmp_path):
+    moving = {"reference_every": 2, "reference_mixing": 0.25, "learning_rate": 1e-2, "warmup_steps": 0}
+    learner = make_learner(make_model(), make_model(), **moving)
+    held = {name: parameter.clone() for name, parameter in learner.reference.named_parameters()}
+    learner.update(batch)
+    assert all(torch.equal(parameter, held[name]) for name, parameter in learner.reference.named_parameters())
+    learner.update(batch)
+    policy = dict(learner.model.named_parameters())
+    for name, parameter in learner.reference.named_parameters():
+        torch.testing.assert_close(parameter, 0.75 * held[name] + 0.25 * policy[name])
+        assert not torch.equal(parameter, held[name])
+
+    learner.save(tmp_path)
+    other = make_learner(make_model(), make_model(5), **moving)
+    other.restore(tmp_path)
+    first, second = learner.update(batch), other.update(batch)
+    np.testing.assert_array_equal(first.reference_logprobs_M, second.reference_logprobs_M)
+
+
+def test_processes_see_the_reference_move(make_model, batch):
+    moving = {"reference_every": 1, "learning_rate": 1e-4, "warmup_steps": 0}
+    kls = []
+    for processes in (1, 2):
+        learner = make_learner(make_model(), make_model(1), processes=processes, **moving)
+        kls.append([learner.update(batch).metrics["kl"] for _ in range(2)])
+        learner.close()
+    assert kls[0][0] == pytest.approx(kls[1][0], rel=1e-4) and kls[0][0] > 1e-3
+    assert kls[0][1] == kls[1][1] == 0  # by then the reference is the policy
+
+
+def test_a_reference_too_coarse_to_follow_is_refused(make_model):
+    models = (make_model(dtype=torch.bfloat16) for _ in range(2))
+    with pytest.raises(ValueError, match=r"reference_mixing=0\.01 moves a reference in torch\.bfloat16"):
+        make_learner(*models, reference_every=1, reference_mixing=0.01)
+
+
+def test_a_steered_entropy_bonus_begins_after_an_update_and_moves_at_each(make_model, batch, tmp_path):
+    steered = {"kl": 0.0, "entropy_step": 0.25, "entropy_target": 100.0, "minibatches": 3}
+    learner = make_learner(make_model(), **steered)
+    applied = [learner.update(batch).metrics["entropy_coef"] for _ in range(2)]
+    assert applied == [0.0, 0.75] and learner.bonus == 1.0  # three updates a batch, and never above 1
+    learner.save(tmp_path)
+    other = make_learner(make_model(), **steered)
+    other.restore(tmp_path)
+    assert (other.bonus, other.entropy) == (learner.bonus, learner.entropy)
+    too_much = make_learner(make_model(), **steered | {"entropy_target": 0.0, "entropy_bonus": 0.5})
+    assert [too_much.update(batch).metrics["entropy_coef"] for _ in range(2)] == [0.0, 0.0] and too_much.bonus == 0.0
+
+
+def test_a_surrogate_that_does_not_load_is_refused_before_anything_is_learned(make_model):
+    with pytest.raises(ValueError, match="there is no file"):
+        make_learner(make_model(), kl=0.0, surrogate="nowhere.py:loss")
+
+
+def test_a_correction_weighs_by_the_law_that_drew(make_model, batch):
+    """Narrowed by top-p, that law is not the learner's, though engine and learner agree."""
+    learner = make_learner(make_model(), kl=0.0, correction="truncate_token", learning_rate=1e-300)
+    agreed = on_policy(batch, learner.update(batch).learner_logprobs_M)
+    narrowed = dataclasses.replace(agreed, drawn_logprobs_M=agreed.drawn_logprobs_M + np.float32(0.5))
+    sampling = [learner.update(it).metrics["sampling/sampling_logp_difference/mean"] for it in (agreed, narrowed)]
+    assert sampling == pytest.approx([0.0, 0.5], abs=1e-5)
+
+
+def test_layers_are_recomputed_in_every_process(make_model, monkeypatch):
+    told = []
+
+    class Deaf:
+        def __init__(self, n, serve, role):
+            self.n = n
+
+        def __len__(self):
+            return self.n
+
+        def send(self, i, message):
+            told.append(message)
+
+    monkeypatch.setattr("groupthink.policy.team.Workers", Deaf)
+    model = make_model()
+    make_learner(model, kl=0.0, processes=2)
+    checkpoint_layers(model)
+    make_learner(model, kl=0.0, processes=2)
+    assert [description.recompute_layers for description in told] == [False, True]

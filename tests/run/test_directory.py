@@ -43,6 +43,7 @@ def a_step(rewards=((1.0, 0.2), (0.2, 0.2)), **response):
         token_ids_M=np.zeros(M, np.int64),
         sampled_M=np.ones(M, bool),
         old_logprobs_M=np.zeros(M, np.float32),
+        drawn_logprobs_M=np.zeros(M, np.float32),
         advantages_M=np.zeros(M, np.float32),
         weights_M=np.ones(M, np.float32),
     )

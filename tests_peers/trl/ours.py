@@ -83,6 +83,7 @@ def our_batch(rollouts: Rollouts, settings: ObjectiveSettings, estimator: str) -
         token_ids_M=rollouts.token_ids_M.numpy(),
         sampled_M=sampled_M,
         old_logprobs_M=np.where(sampled_M, drawn_M.numpy(), 0),
+        drawn_logprobs_M=np.where(sampled_M, drawn_M.numpy(), 0),
         advantages_M=np.repeat(our_advantages(rollouts, estimator), LENGTHS_B),
         weights_M=weights_M,
     )

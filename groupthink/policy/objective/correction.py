@@ -61,14 +61,16 @@ def correction_figures(
 
     mean and max: of |log w|. k3: the mean of w - log w - 1, an estimate of KL(engine || learner). masked: the share
     of tokens whose correction is 0. effective_sample_size: (sum w)^2 / (N sum w^2) of weights neither truncated nor
-    masked: of the N tokens, or, where the correction is of a sequence, of the N responses; 1 where all are equal.
+    masked: of the N tokens, or, where the correction is of a sequence, of the N responses with a sampled token; 1 where
+    all are equal.
     """
     log_M = _log_weights(learner_logprobs_M, engine_logprobs_M, sampled_M)
     of_tokens = log_M[sampled_M]
     corrected_M = correction_weights(
         learner_logprobs_M, engine_logprobs_M, sampled_M, starts, correction=correction, low=low, high=high
     )
-    w = _exp(sum_by_response(log_M, starts) if correction.endswith("_sequence") else of_tokens)
+    of_responses = sum_by_response(log_M, starts)[sum_by_response(sampled_M.astype(np.float64), starts) > 0]
+    w = _exp(of_responses if correction.endswith("_sequence") else of_tokens)
     tokens = max(len(of_tokens), 1)
     return {
         "sampling/sampling_logp_difference/mean": float(np.abs(of_tokens).sum() / tokens),
@@ -83,10 +85,11 @@ def stale_negatives(tokens: Tokens, *, threshold: float) -> Tensor:
     """bool: tokens of a bad response (A < 0) that the policy has left by now: mean log(pi_old / pi) > threshold.
 
     DeepSeek-V3.2 (arXiv 2512.02556, equation 9) leaves them out, and publishes no threshold; TRL suggests 0.5 nats.
-    pi_old is the law that the engine drew by, so that a difference between engine and learner counts, too.
+    pi_old is the policy as the engine saw it, so that a difference between engine and learner counts, too; that top-p
+    and top-k narrowed what it drew from does not.
     """
-    drawn_M = tokens.old_logprobs_M if tokens.drawn_logprobs_M is None else tokens.drawn_logprobs_M
-    left_M = tokens.mean_over_response((drawn_M - tokens.logprobs_M).detach())
+    engine_M = tokens.old_logprobs_M if tokens.engine_logprobs_M is None else tokens.engine_logprobs_M
+    left_M = tokens.mean_over_response((engine_M - tokens.logprobs_M).detach())
     return (tokens.advantages_M < 0) & (left_M > threshold)
 
 

@@ -13,6 +13,9 @@ def next_bonus(bonus: float, entropy: float, *, target: float, step: float) -> f
     return min(max(bonus + (step if entropy <= target else -step), 0.0), 1.0)
 
 
-def applied_bonus(bonus: float, entropy: float, *, target: float, step: float) -> float:
-    """What of a steered bonus counts: all at the target or below, nothing above it. A fixed one (step 0) always."""
-    return bonus if step == 0 or entropy <= target else 0.0
+def applied_bonus(bonus: float, entropy: float | None, *, target: float, step: float) -> float:
+    """What of a steered bonus counts: all at the target or below, nothing above it. A fixed one (step 0) always.
+
+    `entropy`: the mean of the update before, in nats; None before the first, when a steered one does not count.
+    """
+    return bonus if step == 0 or (entropy is not None and entropy <= target) else 0.0

@@ -84,6 +84,13 @@ class ObjectiveSettings:
 
     def _require_sense(self) -> None:
         """Choices that are each fine alone, and not together."""
+        for name in ("ceiling", "dual_clip"):
+            own = getattr(self, name) == 0 or self.surrogate == "clip" or ".py:" in self.surrogate
+            self._require(name, own, f"{self.surrogate} does not look at it; set it to 0")
+        self._require("reference_every", self.kl > 0 or not self.reference_every, "there is no reference where kl is 0")
+        if self.reference_mixing < 1:
+            cure = "how often the reference moves is said by reference_every, which is 0; set that, or this to 1"
+            self._require("reference_mixing", self.reference_every > 0, cure)
         if self.surrogate in ("gmpo", "vespo"):
             cure = f'{self.surrogate} makes the ratio of a response itself; set it to "token"'
             self._require("ratio", self.ratio == "token", cure)

@@ -21,7 +21,7 @@ class Tokens:
     sampled_M: Tensor  # bool; False for a tool's tokens
     response_M: Tensor  # int64, 0..B-1, rising; which response of this micro-batch a token belongs to
     reference_logprobs_M: Tensor | None = None  # nats
-    drawn_logprobs_M: Tensor | None = None  # nats, as the engine drew; None: `old_logprobs_M` are those
+    engine_logprobs_M: Tensor | None = None  # nats, the learner's law as the engine saw it; None: `old_logprobs_M`
     correction_M: Tensor | None = None  # detached importance weight of engine mismatch and staleness; None: 1
     focus_M: Tensor | None = None  # detached; 1.0 where the policy term of a token counts, else 0.0; None: all count
     kl_focus_M: Tensor | None = None  # detached; weight of a token's distance from the old policy; None: 0
