@@ -27,6 +27,12 @@ from groupthink.task import TASKS
 from groupthink.task.settings import TaskSettings
 
 STAGES = ("grpo", "sft")
+AT_ODDS_WITH_PENALTIES = {
+    "gdpo": "gives each part of a reward the same spread",
+    "pass_at_k": "counts a response as right by its reward",
+    "maxrl": "divides by the mean of the rewards",
+}
+"""Estimators that cannot have KL or length taken off a reward, and why."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +93,24 @@ class Recipe:
                 f"advantage.k is {self.advantage.k} and rollout.group_size {self.rollout.group_size}: any k of a group "
                 "must be able to miss a right response; take k below the group size"
             )
-        if self.advantage.estimator == "gdpo" and self.objective.kl > 0 and self.objective.kl_place == "reward":
-            raise ValueError(
-                'advantage.estimator="gdpo" gives each part of a reward the same spread, and would blow KL up: '
-                'set objective.kl_place="loss"'
-            )
+        if penalties := self._penalties():
+            why = AT_ODDS_WITH_PENALTIES.get(self.advantage.estimator)
+            if why:
+                raise ValueError(
+                    f'advantage.estimator="{self.advantage.estimator}" {why}, and {" and ".join(penalties)} '
+                    "would change it: leave that out, or take another estimator"
+                )
         if self.stage == "grpo" and self.rollout.group_size < 2:
             raise ValueError(
                 f"rollout.group_size is {self.rollout.group_size}: a group of one has no average to differ from; "
                 "take at least 2"
             )
+
+    def _penalties(self) -> list[str]:
+        """The settings by which something is taken off the rewards."""
+        in_reward = self.objective.kl > 0 and self.objective.kl_place == "reward"
+        overlong = self.objective.overlong_share > 0
+        return ['objective.kl_place="reward"'] * in_reward + ["objective.overlong_share"] * overlong
 
 
 def load_recipe(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Recipe:

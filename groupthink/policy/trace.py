@@ -27,6 +27,9 @@ class Trace:
         self.logprobs_M = np.full(tokens, np.nan, np.float32)
         self.entropies_M = np.full(tokens, np.nan, np.float32)
         self.clipped_M = np.zeros(tokens, bool)  # in any pass: in the first one hardly a token can be
+        self._counted_M = batch.weights_M > 0
+        if objective.ratio == "sequence":  # of which a response has one
+            self._counted_M = _first_of_each(self._counted_M, batch.starts)
         self._seen_M = np.zeros(tokens, bool)
         self._unmoved_M = np.zeros(tokens, bool)  # seen before the first update
         self._passed = self._low = self._high = 0
@@ -46,9 +49,10 @@ class Trace:
         sampled = self.batch.weights_M[tokens] > 0
         low, high = found.low_M & sampled, found.high_M & sampled
         self.clipped_M[tokens] |= low | high
-        self._passed += int(sampled.sum())
-        self._low += int(low.sum())
-        self._high += int(high.sum())
+        counted = self._counted_M[tokens]
+        self._passed += int(counted.sum())
+        self._low += int((low & counted).sum())
+        self._high += int((high & counted).sum())
         self._largest_ratio = max(self._largest_ratio, float(found.ratio_M[sampled].max(initial=0)))
 
     def note_update(self, loss: float, grad_norm: float) -> None:
@@ -100,6 +104,12 @@ class Trace:
     def _k3(self) -> np.ndarray:
         assert self.reference_logprobs_M is not None
         return k3(from_numpy(self.logprobs_M), from_numpy(self.reference_logprobs_M)).numpy()
+
+
+def _first_of_each(there_M: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Of the tokens that are there, the first of each response."""
+    before_M = np.cumsum(there_M) - there_M
+    return there_M & (before_M == np.repeat(before_M[starts[:-1]], np.diff(starts)))
 
 
 def _mean(values: np.ndarray) -> float:

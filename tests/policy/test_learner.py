@@ -401,3 +401,19 @@ def test_layers_are_recomputed_in_every_process(make_model, monkeypatch):
     checkpoint_layers(model)
     make_learner(model, kl=0.0, processes=2)
     assert [description.recompute_layers for description in told] == [False, True]
+
+
+def test_clipped_ratios_of_responses_are_counted_by_response(make_model, batch):
+    """Old log-probabilities put one good response above the clip, and one bad one below."""
+    learner = make_learner(make_model(), kl=0.0, learning_rate=1e-300, ratio="sequence")
+    old_M = learner.update(dataclasses.replace(batch, advantages_M=batch.advantages_M + 1)).learner_logprobs_M.copy()
+    shifted, moved = [0, 1], [-0.5, 0.5]
+    for response, by in zip(shifted, moved, strict=True):
+        old_M[batch.starts[response] : batch.starts[response + 1]] += by
+    metrics = (
+        make_learner(make_model(), kl=0.0, learning_rate=1e-300, ratio="sequence")
+        .update(on_policy(batch, old_M))
+        .metrics
+    )
+    live = 8  # of twelve: the second group's rewards are equal
+    assert metrics["clip_ratio/high_mean"] == metrics["clip_ratio/low_mean"] == 1 / live

@@ -54,5 +54,11 @@ def test_what_cannot_go_together_is_refused():
         load_recipe(overrides=["lora.rank=4", "objective.reference_every=10"])
     with pytest.raises(ValueError, match=r"below the group size"):
         load_recipe(overrides=["advantage.estimator=pass_at_k", "advantage.k=8"])
-    with pytest.raises(ValueError, match="would blow KL up"):
+    with pytest.raises(ValueError, match=r'kl_place="reward" would change it'):
         load_recipe(overrides=["advantage.estimator=gdpo", "objective.kl_place=reward"])
+    with pytest.raises(ValueError, match=r"the mean of the rewards, and objective.overlong_share would change it"):
+        load_recipe(overrides=["advantage.estimator=maxrl", "objective.name=dapo"])
+    with pytest.raises(ValueError, match=r"one update\D+raise policy.minibatches"):
+        load_recipe(overrides=["objective.focus=kl_cov", "objective.focus_share=2e-4"])
+    with pytest.raises(ValueError, match=r"does not divide the 48 demonstrations"):
+        load_recipe(overrides=["stage=sft", "sft.examples_per_step=48", "policy.minibatches=5"])
