@@ -18,8 +18,9 @@ class Supply:
 
     def __init__(self, task: Task, recipe: Recipe):
         self.task = task
-        self.per_step = recipe.task.problems_per_step
+        self.per_step, self.rounds = recipe.task.problems_per_step, recipe.task.rounds
         self.sampler = Sampler(recipe.task.pool, recipe.seed) if recipe.task.pool else None
+        self._taken: set[int] = set()  # places of the pool that this step has drawn
         self._places: dict[str, int] = {}  # of the pool's problems that were drawn, by their ids
 
     def draw(self, turn: int, n: int) -> list[Problem]:
@@ -27,8 +28,11 @@ class Supply:
         if self.sampler is None:
             # A turn's problems are numbered by how many a step has: with fewer, turns would share some.
             return self.task.sample(turn, self.per_step)[:n]
+        if turn % self.rounds == 0:  # a step's first round
+            self._taken = set()
         problems = []
-        for place in self.sampler.draw(turn, n):
+        for place in self.sampler.draw(turn, n, self._taken):
+            self._taken.add(place)
             (problem,) = self.task.sample(place, 1)
             self._places[problem.id] = place
             problems.append(problem)

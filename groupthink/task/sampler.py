@@ -6,7 +6,7 @@ p (1 - p). That is "sampling for learnability" (arXiv 2502.12272).
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 PRIOR = 1.0  # right, and as many wrong, in every count: a problem never seen is at 1/2, and among the likeliest
@@ -34,8 +34,10 @@ class Sampler:
         self.memory = memory
         self._counts: dict[int, tuple[float, float]] = {}  # index -> responses that were right, and all of them
 
-    def draw(self, step: int, n: int) -> list[int]:
+    def draw(self, step: int, n: int, taken: Collection[int] = ()) -> list[int]:
         """The indices of the `n` problems of a step, all different. Raises ValueError where there are fewer.
+
+        Those `taken` come again only when there are no others left.
 
         Without replacement, by weight: each problem draws u from (0, 1], and those with the smallest -log(u) / weight
         are taken (Efraimidis and Spirakis 2006). The first is problem i with probability weight_i / sum of weights.
@@ -46,7 +48,7 @@ class Sampler:
             )
         uniform = random.Random(f"{self.seed}/sampler/{step}").random
         waits = [-math.log(1.0 - uniform()) / self.weight(index) for index in range(self.size)]
-        return sorted(range(self.size), key=waits.__getitem__)[:n]
+        return sorted(range(self.size), key=lambda index: (index in taken, waits[index]))[:n]
 
     def observe(self, index: int, right: int, responses: int) -> None:
         """Take in that `right` of the `responses` of a group solved problem `index`."""

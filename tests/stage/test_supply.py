@@ -32,6 +32,14 @@ def test_a_pool_goes_round_in_its_problems_and_prefers_those_that_are_sometimes_
     assert chosen.count(sometimes.id) > 1.2 * chosen.count(always.id) > 0
 
 
+def test_further_rounds_of_a_step_draw_what_the_step_does_not_have_yet():
+    settings = ["task.pool=6", "task.problems_per_step=2", "task.rounds=3"]
+    it = Supply(open_task("quadratics"), load_recipe(overrides=settings))
+    for step in range(5):
+        drawn = [problem.id for turn in range(3) for problem in it.draw(3 * step + turn, 2)]
+        assert len(set(drawn)) == 6
+
+
 def test_a_run_with_a_pool_and_dynamic_sampling_resumes_to_the_same_bits(place, tmp_path):
     straight = train(tmp_path / "straight", place / "grpo.toml", *POOL)
     run = train(tmp_path / "run", place / "grpo.toml", *POOL, "steps=2")
