@@ -52,18 +52,18 @@ def make_blocks(spans: Sequence[Span], tokens: int, shape: Shape, dtype: torch.d
     owners_NH, blocks, start = torch.full((tokens, H), -1), [], 0
     for bucket in buckets:
         n, Q, P = len(bucket), len(bucket[0].own), max(len(span.prompt) for span in bucket)
-        own_nQ = pad_sequence([span.own for span in bucket], batch_first=True)
+        own_nQ = pad_sequence([span.own for span in bucket], batch_first=True, padding_value=-1)
         # Prompts end where what is their own begins; what stands before a shorter one is hidden.
-        prompt_nP = torch.zeros(n, P, dtype=torch.int64)
-        bias_nQK = torch.zeros(n, 1, 1, P + Q, dtype=dtype).repeat(1, 1, Q, 1)
-        for i, span in enumerate(bucket):
-            prompt_nP[i, P - len(span.prompt) :] = span.prompt
-            bias_nQK[i, :, :, : P - len(span.prompt)] = -torch.inf
-        bias_nQK[..., P:].masked_fill_(torch.ones(Q, Q, dtype=torch.bool).triu(1), -torch.inf)
-        keys_nK = torch.cat([prompt_nP, own_nQ], 1)
-        heads_HQ = torch.arange(n * H * Q).view(n, H, Q) + start
-        for i, span in enumerate(bucket):
-            owners_NH[span.own] = heads_HQ[i, :, : len(span.own)].T
+        prompt_nP = pad_sequence(
+            [span.prompt for span in bucket], batch_first=True, padding_value=-1, padding_side="left"
+        )
+        there_nP, there_nQ = prompt_nP >= 0, own_nQ >= 0
+        before_QK = torch.ones(Q, P + Q, dtype=torch.bool).tril(P)
+        seen_nQK = before_QK & torch.cat([there_nP, torch.ones_like(there_nQ)], 1)[:, None]
+        bias_nQK = torch.zeros(n, 1, Q, P + Q, dtype=dtype).masked_fill_(~seen_nQK[:, None], -torch.inf)
+        heads_nQH = start + (torch.arange(n)[:, None, None] * H + torch.arange(H)) * Q + torch.arange(Q)[:, None]
+        owners_NH[own_nQ[there_nQ]] = heads_nQH[there_nQ]
+        own_nQ, keys_nK = own_nQ.clamp(min=0), torch.cat([prompt_nP, own_nQ], 1).clamp(min=0)
         blocks.append(
             Block(
                 queries=(own_nQ[:, None] * width + torch.arange(H)[:, None]).flatten(),

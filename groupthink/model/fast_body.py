@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import embedding, rms_norm, silu
+from torch.nn.functional import embedding, rms_norm
 from transformers import PreTrainedModel
 
 from groupthink.model.blocks import Blocks, attend, attend_backward, make_blocks
@@ -175,26 +175,30 @@ class MlpHalf(Function):
     def forward(ctx: Any, x: Tensor, norm: Tensor, gate: Tensor, up: Tensor, down: Tensor, epsilon: float) -> Tensor:
         by_gate, by_up = gate * norm, up * norm
         scale, normed, output = inverse_rms(x, epsilon), torch.empty_like(x), torch.empty_like(x)
-        gates, ups = (x.new_empty(len(x), len(gate)) for _ in range(2))
+        gates, ups, open_ = (x.new_empty(len(x), len(gate)) for _ in range(3))
         for rows in chunks(len(x)):
             torch.mul(x[rows], scale[rows], out=normed[rows])
             torch.mm(normed[rows], by_gate.T, out=gates[rows])
             torch.mm(normed[rows], by_up.T, out=ups[rows])
-            torch.addmm(x[rows], silu(gates[rows]).mul_(ups[rows]), down.T, out=output[rows])
-        ctx.save_for_backward(norm, gate, up, down, scale, normed, gates, ups)
+            torch.sigmoid(gates[rows], out=open_[rows])
+            hidden = (gates[rows] * open_[rows]).mul_(ups[rows])
+            torch.addmm(x[rows], hidden, down.T, out=output[rows])
+        ctx.save_for_backward(norm, gate, up, down, scale, normed, gates, ups, open_)
         return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_output: Tensor) -> tuple[Tensor | None, ...]:
-        norm, gate, up, down, scale, normed, gates, ups = ctx.saved_tensors
+        norm, gate, up, down, scale, normed, gates, ups, open_ = ctx.saved_tensors
         matrices = (gate * norm, up * norm)
         by_x, by_down, by_gate, by_up = map(torch.zeros_like, (normed, down, gate, up))
         for rows in chunks(len(normed)):
             by_hidden = by_output[rows] @ down
-            activated = silu(gates[rows])
+            activated = gates[rows] * open_[rows]
             by_ups = by_hidden * activated
-            by_gates = torch.ops.aten.silu_backward(by_hidden.mul_(ups[rows]), gates[rows])
+            # With s the sigmoid of g: (g s)' = s + g s (1 - s).
+            slope = torch.addcmul(open_[rows], activated, 1 - open_[rows])
+            by_gates = by_hidden.mul_(ups[rows]).mul_(slope)
             by_down.addmm_(by_output[rows].T, activated.mul_(ups[rows]))
             by_gate.addmm_(by_gates.T, normed[rows])
             by_up.addmm_(by_ups.T, normed[rows])

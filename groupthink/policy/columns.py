@@ -1,5 +1,6 @@
 """What an objective needs to know of a batch beside the batch itself, found before its first update."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -54,11 +55,10 @@ def find_columns(
         columns["reference_logprobs_M"] = reference_logprobs_M
     elif objective.kl > 0:
         columns["reference_logprobs_M"] = look("reference").logprobs_M
-    if objective.correction == "none" and objective.focus != "top_entropy":
-        return Found(columns | _focus(batch, batch.old_logprobs_M, None, objective, parts, seed))
-    now = look("policy")
+    looks = objective.correction != "none" or objective.focus == "top_entropy"
+    now = look("policy") if looks else None
     old_M = batch.old_logprobs_M
-    if objective.correction != "none":
+    if now is not None and objective.correction != "none":
         columns["correction_M"] = correction_weights(
             now.logprobs_M,
             batch.drawn_logprobs_M,
@@ -68,34 +68,48 @@ def find_columns(
             low=objective.correction_low,
             high=objective.correction_high,
         )
-        columns["engine_logprobs_M"] = batch.old_logprobs_M
+        columns["engine_logprobs_M"] = old_M
         columns["old_logprobs_M"] = old_M = np.where(batch.sampled_M, now.logprobs_M, 0)
-    columns |= _focus(batch, old_M, now.entropies_M, objective, parts, seed)
-    return Found(columns, now.logprobs_M)
+    if objective.focus != "all":
+        entropies_M = None if now is None else now.entropies_M
+        columns |= _focus(batch, objective, parts, old_M, entropies_M, seed)
+    return Found(columns, None if now is None else now.logprobs_M)
 
 
 def _focus(
     batch: Batch,
-    old_logprobs_M: np.ndarray,
-    entropies_M: np.ndarray | None,
     objective: ObjectiveSettings,
     parts: Sequence[np.ndarray],
+    old_logprobs_M: np.ndarray,
+    entropies_M: np.ndarray | None,
     seed: int,
 ) -> Columns:
     """The columns that pick tokens, picked within each mini-batch."""
     columns: Columns = {}
-    if objective.focus == "all":
-        return columns
-    for place, responses in enumerate(parts):
+    draws_M = _draws(batch, seed)
+    for responses in parts:
         tokens = tokens_of(batch, responses)
         picked = focus_columns(
             objective,
             old_logprobs_M=old_logprobs_M[tokens],
             advantages_M=batch.advantages_M[tokens],
-            entropies_M=(old_logprobs_M if entropies_M is None else entropies_M)[tokens],
+            entropies_M=None if entropies_M is None else entropies_M[tokens],
             sampled_M=batch.weights_M[tokens] > 0,  # so masked responses are not chosen among
-            seed=seed * len(parts) + place,
+            draws_M=draws_M[tokens],
         )
         for name, column in picked.items():
             columns.setdefault(name, np.zeros(len(batch.token_ids_M), np.float32))[tokens] = column
     return columns
+
+
+def _draws(batch: Batch, seed: int) -> np.ndarray:
+    """[M]: a number from 0 to 1 for each token, a function of `seed`, the prompt, the response and the place in it.
+
+    Nothing else, so that it moves with a response where groups come in another order.
+    """
+    responses = np.split(batch.token_ids_M, batch.starts[1:-1])
+    draws = []
+    for group, token_ids in zip(batch.group_B, responses, strict=True):
+        digest = hashlib.sha256(batch.prompts[group].tobytes() + token_ids.tobytes()).digest()
+        draws.append(np.random.default_rng([seed, int.from_bytes(digest)]).random(len(token_ids)))
+    return np.concatenate(draws)

@@ -46,6 +46,7 @@ class Backward:
     ratio_M: np.ndarray
     low_M: np.ndarray  # bool; clipped because the ratio is low
     high_M: np.ndarray  # bool; clipped because the ratio is high
+    stale_M: np.ndarray  # bool; left out as stale negatives
 
 
 class Passes:
@@ -101,6 +102,7 @@ class Passes:
             ratio_M=_numpy(torch.cat([part.ratio_M for part in seen])),
             low_M=_numpy(torch.cat([part.low_M for part in seen])),
             high_M=_numpy(torch.cat([part.high_M for part in seen])),
+            stale_M=_numpy(torch.cat([part.stale_M for part in seen])),
         )
 
     def _columns(self, micro: MicroBatch) -> dict[str, Tensor]:

@@ -1,5 +1,7 @@
 """What is seen of an update while it is made."""
 
+from collections import Counter
+
 import numpy as np
 from torch import from_numpy
 
@@ -28,11 +30,11 @@ class Trace:
         self.entropies_M = np.full(tokens, np.nan, np.float32)
         self.clipped_M = np.zeros(tokens, bool)  # in any pass: in the first one hardly a token can be
         self._counted_M = batch.weights_M > 0
-        if objective.ratio == "sequence":  # of which a response has one
+        if objective.ratio != "token":  # a response has one
             self._counted_M = _first_of_each(self._counted_M, batch.starts)
         self._seen_M = np.zeros(tokens, bool)
         self._unmoved_M = np.zeros(tokens, bool)  # seen before the first update
-        self._passed = self._low = self._high = 0
+        self._passes = Counter[str]()  # of tokens, or of responses where they have one ratio: all, and some
         self._largest_ratio = 0.0
         self._losses: list[float] = []
         self._grad_norms: list[float] = []
@@ -49,10 +51,10 @@ class Trace:
         sampled = self.batch.weights_M[tokens] > 0
         low, high = found.low_M & sampled, found.high_M & sampled
         self.clipped_M[tokens] |= low | high
+        capped = (found.ratio_M > 1 + self.objective.clip_high) & (self.batch.advantages_M[tokens] > 0)
         counted = self._counted_M[tokens]
-        self._passed += int(counted.sum())
-        self._low += int((low & counted).sum())
-        self._high += int((high & counted).sum())
+        for name, some in {"all": sampled, "low": low, "high": high, "capped": capped, "stale": found.stale_M}.items():
+            self._passes[name] += int((some & counted).sum())
         self._largest_ratio = max(self._largest_ratio, float(found.ratio_M[sampled].max(initial=0)))
 
     def note_update(self, loss: float, grad_norm: float) -> None:
@@ -63,16 +65,20 @@ class Trace:
     def report(self, change_M: np.ndarray, others: dict[str, float]) -> Report:
         """The report, with `others` among its metrics."""
         sampled_M = self._seen_M & (self.batch.weights_M > 0)
-        passed = max(self._passed, 1)
+        passes, every = self._passes, max(self._passes["all"], 1)
         metrics = {
             "loss": float(np.mean(self._losses)),
             "grad_norm": float(np.mean(self._grad_norms)),
             "entropy": _mean(self.entropies_M[sampled_M]),
-            "clip_ratio/low_mean": self._low / passed,
-            "clip_ratio/high_mean": self._high / passed,
-            "clip_ratio/region_mean": (self._low + self._high) / passed,
+            "clip_ratio/low_mean": passes["low"] / every,
+            "clip_ratio/high_mean": passes["high"] / every,
+            "clip_ratio/region_mean": (passes["low"] + passes["high"]) / every,
             "ratio/max": self._largest_ratio,
         }
+        if self.objective.surrogate == "cispo":
+            metrics["cispo_clip_ratio"] = passes["capped"] / every
+        if self.objective.stale_negatives:
+            metrics["stale_negatives"] = passes["stale"] / every
         if self.reference_logprobs_M is not None:
             metrics["kl"] = _mean(self._k3()[sampled_M])
         metrics |= self._sampling(sampled_M & self._unmoved_M)

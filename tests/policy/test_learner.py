@@ -269,9 +269,11 @@ def test_kl_without_a_reference_is_refused(make_model):
 
 
 def test_two_processes_make_the_gradient_of_one(make_model, batch, float64_throughout):
-    """In float64, for shares that cut a group in two."""
+    """In float64, for shares that cut a group in two; the pair recomputes its layers."""
     [alone] = gradients_of(make_learner(make_model(0, dtype=torch.float64), make_model(1, dtype=torch.float64)), batch)
-    pair = make_learner(make_model(0, dtype=torch.float64), make_model(1, dtype=torch.float64), processes=2)
+    recomputed = make_model(0, dtype=torch.float64)
+    checkpoint_layers(recomputed)
+    pair = make_learner(recomputed, make_model(1, dtype=torch.float64), processes=2)
     try:
         [together] = gradients_of(pair, batch)
     finally:
@@ -403,17 +405,26 @@ def test_layers_are_recomputed_in_every_process(make_model, monkeypatch):
     assert [description.recompute_layers for description in told] == [False, True]
 
 
-def test_clipped_ratios_of_responses_are_counted_by_response(make_model, batch):
-    """Old log-probabilities put one good response above the clip, and one bad one below."""
-    learner = make_learner(make_model(), kl=0.0, learning_rate=1e-300, ratio="sequence")
-    old_M = learner.update(dataclasses.replace(batch, advantages_M=batch.advantages_M + 1)).learner_logprobs_M.copy()
-    shifted, moved = [0, 1], [-0.5, 0.5]
-    for response, by in zip(shifted, moved, strict=True):
+def metrics_of(make_model, batch, **objective):
+    """Of an update from old log-probabilities that put one good response above the clip, and one bad one below."""
+    still = {"kl": 0.0, "learning_rate": 1e-300, **objective}
+    whole = dataclasses.replace(batch, advantages_M=batch.advantages_M + 1)  # so that each token is computed
+    old_M = make_learner(make_model(), **still).update(whole).learner_logprobs_M.copy()
+    for response, by in ((0, -0.5), (1, 0.5)):
         old_M[batch.starts[response] : batch.starts[response + 1]] += by
-    metrics = (
-        make_learner(make_model(), kl=0.0, learning_rate=1e-300, ratio="sequence")
-        .update(on_policy(batch, old_M))
-        .metrics
-    )
+    return make_learner(make_model(), **still).update(on_policy(batch, old_M)).metrics
+
+
+@pytest.mark.parametrize("ratio", ["sequence", "sequence_token"])
+def test_clipped_ratios_of_responses_are_counted_by_response(make_model, batch, ratio):
+    metrics = metrics_of(make_model, batch, ratio=ratio)
     live = 8  # of twelve: the second group's rewards are equal
     assert metrics["clip_ratio/high_mean"] == metrics["clip_ratio/low_mean"] == 1 / live
+
+
+def test_capped_weights_and_stale_negatives_are_counted_by_token(make_model, batch):
+    above, below = (int(batch.sampled_M[batch.starts[b] : batch.starts[b + 1]].sum()) for b in (0, 1))
+    live = int(batch.sampled_M[batch.group_B.repeat(np.diff(batch.starts)) != 1].sum())
+    metrics = metrics_of(make_model, batch, surrogate="cispo", stale_negatives=0.25)
+    assert metrics["cispo_clip_ratio"] == above / live and metrics["stale_negatives"] == below / live
+    assert not {"cispo_clip_ratio", "stale_negatives"} & set(metrics_of(make_model, batch))

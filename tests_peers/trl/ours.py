@@ -1,11 +1,13 @@
 """groupthink's objective of the rollouts, by the functions that the learner composes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from groupthink.advantage import ESTIMATORS
+from groupthink.policy.columns import Found as Columns
 from groupthink.policy.columns import find_columns
 from groupthink.policy.cut import split, take, tokens_of
 from groupthink.policy.objective.loss import Losses, token_losses
@@ -13,7 +15,8 @@ from groupthink.policy.objective.reduction import local_weights, share_tokens
 from groupthink.policy.objective.rows import ROWS
 from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.objective.tokens import Tokens
-from groupthink.policy.passes import Forward
+from groupthink.policy.passes import Backward, Forward
+from groupthink.policy.trace import Trace
 from groupthink.records import Batch
 from tests_peers.trl.rollouts import CUT_OFF, GROUP, LENGTHS_B, MAX_TOKENS, WHOLE, Cut, Rollouts
 from tests_peers.trl.theirs import Found
@@ -23,10 +26,8 @@ STARTS = np.concatenate([[0], np.cumsum(LENGTHS_B)])
 
 def settings_of(row: str, **more: Any) -> tuple[ObjectiveSettings, str]:
     """A row's objective and its advantage's estimator, with `more` on top; no KL term where none is asked for."""
-    filled = {**{"objective.kl": 0.0, "advantage.estimator": "center"}, **ROWS[row]}
-    objective = {name.removeprefix("objective."): value for name, value in filled.items() if "objective." in name}
-    estimator = more.pop("estimator", filled["advantage.estimator"])
-    return ObjectiveSettings(**{"name": row, **objective, **more}), estimator
+    estimator = more.pop("estimator", ROWS[row].get("advantage.estimator", "center"))
+    return ObjectiveSettings.of_row(row, **{"kl": ROWS[row].get("objective.kl", 0.0), **more}), estimator
 
 
 def found_by_us(
@@ -61,6 +62,18 @@ def found_by_us(
     (gradient_MV,) = torch.autograd.grad(loss, logits_MV)
     joined = {name: torch.cat([getattr(losses, name) for losses in seen]).detach() for name in Losses.__slots__}
     return Found(loss.item(), gradient_MV, {}), Losses(**joined)
+
+
+def our_figures(rollouts: Rollouts, settings: ObjectiveSettings, estimator: str, losses: Losses) -> Mapping[str, float]:
+    """What the learner logs of an update whose tokens came to `losses`."""
+    batch = our_batch(rollouts, settings, estimator)
+    logprobs_M, entropies_M = rollouts.logprobs(rollouts.logits_MV)
+    seen = {name: getattr(losses, name).numpy() for name in ("ratio_M", "low_M", "high_M", "stale_M")}
+    everything = np.arange(len(batch.token_ids_M))
+    trace = Trace(batch, Columns({}), settings)
+    trace.note_tokens(everything, Backward(0.0, logprobs_M.numpy(), entropies_M.numpy(), **seen))
+    trace.note_update(0.0, 0.0)
+    return trace.report(np.full(len(everything), np.nan), {}).metrics
 
 
 def our_batch(rollouts: Rollouts, settings: ObjectiveSettings, estimator: str) -> Batch:

@@ -1,6 +1,5 @@
 """The entropy bonus that is steered to a target, over several updates."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -33,7 +32,7 @@ def test_a_steered_bonus_rises_falls_and_counts_as_trl_s_does(compared: Callable
         },
     )
     batch = their_batch(theirs)
-    bonus, entropy, applied = 0.02, math.inf, []  # nothing is known of the entropy before the first update
+    bonus, entropy, applied = 0.02, None, []  # nothing is known of the entropy before the first update
     for sharpness in SHARPNESS:
         applied.append(applied_bonus(bonus, entropy, target=TARGET, step=STEP))
         now = replace(rollouts, logits_MV=sharpness * rollouts.logits_MV)

@@ -9,8 +9,8 @@ from trl.rewards import get_soft_overlong_punishment
 from groupthink.policy.objective.correction import correction_figures
 from groupthink.policy.objective.overlong import overlong_punishment
 from tests_peers.trl.cases import CASES, MISMATCH
-from tests_peers.trl.ours import STARTS, found_by_us, settings_of
-from tests_peers.trl.rollouts import CUT_OFF, make_rollouts
+from tests_peers.trl.ours import STARTS, found_by_us, our_figures, settings_of
+from tests_peers.trl.rollouts import make_rollouts
 from tests_peers.trl.theirs import found_by_trl
 
 CLIPPED = [
@@ -21,20 +21,25 @@ CLIPPED = [
 
 
 @pytest.mark.parametrize("name", CLIPPED)
-def test_the_shares_of_clipped_tokens_are_trl_s(name: str, compared: Callable[[], None]):
+def test_the_shares_of_what_is_clipped_are_trl_s(name: str, compared: Callable[[], None]):
     case, rollouts = CASES[name], make_rollouts()
     settings, estimator = settings_of(case.row, **case.ours)
     theirs = found_by_trl(rollouts, case.theirs, kind=case.trainer).figures
     _, losses = found_by_us(rollouts, settings, estimator)
-    if settings.ratio == "token":
-        masked = settings.overlong == "masked"
-        counted_M = rollouts.sampled_M & ~(masked & (rollouts.response_M == CUT_OFF))
-    else:
-        counted_M = rollouts.response_M.diff(prepend=-rollouts.response_M.new_ones(1)) > 0  # one for each response
-    for side, clipped_M in (("low", losses.low_M), ("high", losses.high_M)):
-        share = clipped_M[counted_M].double().mean().item()
-        assert share == pytest.approx(theirs[f"clip_ratio/{side}_mean"], abs=1e-6)  # TRL's is float32
+    ours = our_figures(rollouts, settings, estimator, losses)
+    for side in ("low", "high", "region"):
+        assert ours[f"clip_ratio/{side}_mean"] == pytest.approx(theirs[f"clip_ratio/{side}_mean"], abs=1e-6)  # float32
     assert losses.low_M.any() and losses.high_M.any()
+    compared()
+
+
+def test_the_share_of_weights_that_cispo_caps_is_trl_s(compared: Callable[[], None]):
+    case, rollouts = CASES["cispo"], make_rollouts()
+    settings, estimator = settings_of(case.row, **case.ours)
+    theirs = found_by_trl(rollouts, case.theirs).figures
+    _, losses = found_by_us(rollouts, settings, estimator)
+    ours = our_figures(rollouts, settings, estimator, losses)
+    assert ours["cispo_clip_ratio"] == pytest.approx(theirs["cispo_clip_ratio"], abs=1e-6) and ours["cispo_clip_ratio"]
     compared()
 
 

@@ -1,6 +1,7 @@
 """The objective: what the learner makes smaller, put together from choices that do not depend on each other.
 
-    loss = sum over tokens of weight * (keep * surrogate + kl * KL - entropy_bonus * entropy)
+    loss = sum over tokens of
+        weight * (keep * surrogate + kl * KL + kl_focus * |log(pi / pi_old)| - entropy_bonus * entropy)
 
 | choice | file |
 |---|---|
@@ -9,7 +10,7 @@
 | how far from the reference, and where that counts | `kl` |
 | each token's share of the loss (weight) | `reduction`, `overlong` |
 | what sampling differences and staleness are worth (keep) | `correction` |
-| which tokens teach (keep) | `focus` |
+| which tokens teach (keep), and which are held back (kl_focus) | `focus` |
 | how much uncertainty is worth | `entropy` |
 
 A row of `rows` names such a choice as a paper made it; `settings` holds them all. Maths is pure functions of

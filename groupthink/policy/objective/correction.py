@@ -1,8 +1,9 @@
 """What a difference between the law that drew a token and the learner's is worth.
 
-An engine that is not the learner computes slightly other probabilities, and an asynchronous one holds older
-weights. What it drew is weighed by w = pi_learner / pi_engine, both at the moment when learning from the batch
-begins: the learner's, recomputed then, are the proximal log-probabilities. With those as `old_logprobs_M` and w as
+An engine that is not the learner computes slightly other probabilities, an asynchronous one holds older weights, and
+top-p and top-k narrow what is drawn from. What was drawn is weighed by w = pi_learner / pi_engine: the learner's law at
+the moment when learning from the batch begins, by the one that drew. The learner's, recomputed then, are the proximal
+log-probabilities. With those as `old_logprobs_M` and w as
 `correction_M`, a loss w * min(u A, clip(u) A), u = pi / pi_proximal, is AReaL's decoupled objective (arXiv
 2505.24298); with the engine's as `old_logprobs_M` there is nothing left to correct.
 

@@ -14,19 +14,22 @@ def focus_columns(
     *,
     old_logprobs_M: np.ndarray,
     advantages_M: np.ndarray,
-    entropies_M: np.ndarray,
+    entropies_M: np.ndarray | None,
     sampled_M: np.ndarray,
-    seed: int,
+    draws_M: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """The fields of `Tokens` that `settings.focus` fills: `focus_M`, or `kl_focus_M`, or none."""
+    """The fields of `Tokens` that `settings.focus` fills: `focus_M`, or `kl_focus_M`, or none.
+
+    Entropies are needed by "top_entropy" alone, draws by "clip_cov".
+    """
     share = settings.focus_share
     if settings.focus == "top_entropy":
+        assert entropies_M is not None, "top_entropy picks by entropies"
         return {"focus_M": top_entropy(entropies_M, sampled_M, share=share)}
     if settings.focus == "clip_cov":
         low, high = settings.focus_low, settings.focus_high
-        return {
-            "focus_M": clip_cov(old_logprobs_M, advantages_M, sampled_M, share=share, low=low, high=high, seed=seed)
-        }
+        columns = old_logprobs_M, advantages_M, sampled_M, draws_M
+        return {"focus_M": clip_cov(*columns, share=share, low=low, high=high)}
     if settings.focus == "kl_cov":
         return {"kl_focus_M": kl_cov(old_logprobs_M, advantages_M, sampled_M, share=share, kl=settings.focus_kl)}
     return {}
@@ -35,7 +38,7 @@ def focus_columns(
 def top_entropy(entropies_M: np.ndarray, sampled_M: np.ndarray, *, share: float) -> np.ndarray:
     """focus_M: 1 for the `share` of sampled tokens with the highest entropy, where the policy is at a fork.
 
-    arXiv 2506.01939, equation 6, with a share of 0.2; there the chosen alone are counted in the denominator. The
+    arXiv 2506.01939, equation 6, with a share of 0.2; there, too, every token counts in the denominator. The
     threshold is the (1 - share) quantile, and a token that reaches it is in.
     """
     if not sampled_M.any():
@@ -60,21 +63,22 @@ def clip_cov(
     logprobs_M: np.ndarray,
     advantages_M: np.ndarray,
     sampled_M: np.ndarray,
+    draws_M: np.ndarray,
     *,
     share: float,
     low: float,
     high: float,
-    seed: int,
 ) -> np.ndarray:
     """focus_M: 0 for N * share tokens (at least one) drawn among those whose covariance lies in `low` to `high`.
 
-    Clip-Cov (arXiv 2505.22617, equations 11 and 12); 2e-4, 1 and 5 in its code. The draw depends on `seed` alone.
+    Clip-Cov (arXiv 2505.22617, equations 11 and 12); 2e-4, 1 and 5 in its code. Those with the lowest `draws_M` are
+    drawn: random numbers that belong to the tokens, wherever these stand.
     """
     focus_M = np.ones_like(logprobs_M)
     found_M = covariances(logprobs_M, advantages_M, sampled_M)
     among = np.flatnonzero((found_M >= low) & (found_M <= high))
-    chosen = np.random.default_rng(seed).permutation(among)[: _count(sampled_M, share)]
-    focus_M[chosen] = 0
+    order = np.argsort(draws_M[among], kind="stable")
+    focus_M[among[order[: _count(sampled_M, share)]]] = 0
     return focus_M
 
 

@@ -64,14 +64,12 @@ def kl_in_reward(
     starts: np.ndarray,
     *,
     estimator: str,
-    mean: bool = False,
 ) -> np.ndarray:
     """[B], float64, nats: what is subtracted, times `kl`, from each response's reward before advantages are made.
 
     The sum over the response's sampled tokens; with k1 that is log(pi(response) / pi_ref(response)), as in RLOO
-    (arXiv 2402.14740, equation 3). `mean`: per token, so that a long response does not pay for its length.
-    REINFORCE++ (arXiv 2501.03262, equation 4) charges a token for what comes after it; here all bear the sum.
+    (arXiv 2402.14740, equation 3). REINFORCE++ (arXiv 2501.03262, equation 4) charges a token for what comes after
+    it; here all bear the sum.
     """
     kl_M = ESTIMATORS[estimator](from_numpy(logprobs_M), from_numpy(reference_logprobs_M)).numpy()
-    sums_B = sum_by_response(np.where(sampled_M, kl_M, 0), starts)
-    return sums_B / np.maximum(sum_by_response(sampled_M, starts), 1) if mean else sums_B
+    return sum_by_response(np.where(sampled_M, kl_M, 0), starts)

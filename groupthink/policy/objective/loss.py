@@ -25,6 +25,7 @@ class Losses:
     ratio_M: Tensor  # detached importance ratio, as `settings.ratio` takes it
     low_M: Tensor  # bool, detached: clipped because the ratio is low (no gradient of the policy term)
     high_M: Tensor  # bool, detached: clipped because the ratio is high
+    stale_M: Tensor  # bool, detached: left out as a stale negative
 
 
 def token_losses(tokens: Tokens, settings: ObjectiveSettings) -> Losses:
@@ -35,7 +36,10 @@ def token_losses(tokens: Tokens, settings: ObjectiveSettings) -> Losses:
 
     Raises ValueError where a surrogate of the user's does not give a loss for each token.
     """
-    losses_M = _policy_term(tokens, settings)
+    stale_M = torch.zeros_like(tokens.sampled_M)
+    if settings.stale_negatives > 0:
+        stale_M = stale_negatives(tokens, threshold=settings.stale_negatives)
+    losses_M = _policy_term(tokens, settings) * ~stale_M
     if settings.kl > 0 and settings.kl_place == "loss":
         losses_M = losses_M + settings.kl * divergence(tokens, settings.kl_estimator)
     if tokens.kl_focus_M is not None:
@@ -45,7 +49,7 @@ def token_losses(tokens: Tokens, settings: ObjectiveSettings) -> Losses:
     with torch.no_grad():
         ratio_M = RATIOS[settings.ratio](tokens)
         low_M, high_M = _clipped(ratio_M, tokens, settings)
-    return Losses(losses_M, ratio_M, low_M, high_M)
+    return Losses(losses_M, ratio_M, low_M, high_M, stale_M)
 
 
 def token_local(settings: ObjectiveSettings) -> bool:
@@ -66,8 +70,6 @@ def _policy_term(tokens: Tokens, settings: ObjectiveSettings) -> Tensor:
         losses_M = losses_M * tokens.correction_M
     if tokens.focus_M is not None:
         losses_M = losses_M * tokens.focus_M
-    if settings.stale_negatives > 0:
-        losses_M = losses_M * ~stale_negatives(tokens, threshold=settings.stale_negatives)
     return losses_M
 
 

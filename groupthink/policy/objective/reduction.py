@@ -10,6 +10,9 @@ Counts are those of the whole batch, so that the loss does not depend on how it 
 | constant | 1 / (B * max_tokens) | Dr. GRPO (arXiv 2503.20783): no length in any denominator |
 | sequence_sum | 1 / B | LUSPO (arXiv 2602.05261, equation 7); REINFORCE, RLOO |
 | micro_batch_mean | by `local_weights` | BNPO, as TRL names it |
+
+DAPO's paper, and CISPO's, take the mean over the tokens of one question's group, and then over questions; token_mean
+is over the batch, as in TRL and verl.
 """
 
 import numpy as np

@@ -14,7 +14,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "objective.reduction": "constant",
         "objective.kl": 0.0,
     },
-    "dapo": {  # arXiv 2503.14476, sections 3 and 4.1
+    "dapo": {  # arXiv 2503.14476, sections 3 and 4.1; dynamic sampling (3.2) is left to task.rounds
         "advantage.estimator": "standardize",
         "objective.reduction": "token_mean",
         "objective.clip_high": 0.28,

@@ -1,6 +1,7 @@
 """The table [objective] of a recipe."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from groupthink.nearest import nearest
 from groupthink.policy.objective.rows import ROWS
@@ -23,38 +24,60 @@ class ObjectiveSettings:
     """What the learner makes smaller."""
 
     name: str = "grpo"  # the row of `rows` that fills whatever a recipe leaves open
+
+    # What is made of ratio and advantage, and which ratio that is
     surrogate: str = "clip"  # "unclipped", "cispo", "sapo", "gmpo", "vespo", "imitation"; or "FILE.py:FUNCTION"
     ratio: str = "token"  # of new to old probability; "sequence": of a response (GSPO); "sequence_token" (GSPO-token)
-    reduction: str = "sequence_mean"  # "token_mean" (DAPO), "constant" (Dr. GRPO), "sequence_sum", "micro_batch_mean"
     clip_low: float = 0.2  # the ratio earns nothing below 1 - clip_low (R1's 10: no bound) ...
-    clip_high: float = 0.2  # ... and nothing above 1 + clip_high; in gmpo both bound its logarithm
-    ceiling: float = 0.0  # the ratio is never taken to be above it, whatever the advantage; 0: off
-    dual_clip: float = 0.0  # where A < 0 the loss is at most dual_clip * |A|; 0: off
+    clip_high: float = 0.2  # ... and nothing above 1 + clip_high; cispo's weight is held within them, gmpo's log ratio
+    ceiling: float = 0.0  # clip: the ratio is never taken to be above it, whatever the advantage; 0: off
+    dual_clip: float = 0.0  # clip: where A < 0 the loss is at most dual_clip * |A|; 0: off
     sapo_positive: float = 1.0  # tau: how fast sapo's gate closes, where A > 0 ...
     sapo_negative: float = 1.05  # ... and elsewhere
     vespo_k_positive: float = 2.0  # how fast vespo's weight falls below a ratio of 1, where A > 0 ...
     vespo_k_negative: float = 3.0  # ... and elsewhere
     vespo_lambda_positive: float = 3.0  # how fast it falls above 1, where A > 0 ...
     vespo_lambda_negative: float = 2.0  # ... and elsewhere
+
+    # Each token's share of the loss, and what becomes of responses that were cut
+    reduction: str = "sequence_mean"  # "token_mean" (DAPO), "constant" (Dr. GRPO), "sequence_sum", "micro_batch_mean"
+    overlong: str = "kept"  # truncated responses: learned from, or "masked"
+    overlong_share: float = 0.0  # of max_tokens, at its end, over which a reward falls by 1 (DAPO 0.2); 0: off
+
+    # How far from the reference
     kl: float = 0.001  # weight of the KL divergence to the reference; 0: no reference is loaded
     kl_estimator: str = "k3"  # "k1", "k2", or "k3_unbiased" (ratio * k3)
     kl_place: str = "loss"  # or "reward": subtracted from it before advantages are made
     reference_every: int = 0  # updates after which the reference takes on ... (R1: 400); 0: it is held fixed
     reference_mixing: float = 1.0  # ... this share of the policy; 1: all of it. Every 1 and 0.01: a moving average
+
+    # What sampling differences and staleness are worth
     correction: str = "none"  # of sampling differences: "truncate_" or "mask_", then "token" or "sequence"
     correction_low: float = 0.5  # weights below it are masked
     correction_high: float = 5.0  # weights above it are truncated to it, or masked (TIS 2; TRL 3 for sequences)
     stale_negatives: float = 0.0  # nats per token: leave out responses with A < 0 whose log(old / new) is more; 0: off
+
+    # Which tokens teach
     focus: str = "all"  # tokens that teach: "top_entropy", "clip_cov" (all but a few), "kl_cov" (a few are held back)
     focus_share: float = 0.2  # of the tokens: those that top_entropy keeps, or that a cov picks (2e-4, say)
     focus_low: float = 1.0  # clip_cov picks among covariances from here ...
     focus_high: float = 5.0  # ... to here
     focus_kl: float = 0.1  # weight of |log(new / old)| on the tokens that kl_cov picks
+
+    # How much uncertainty is worth
     entropy_bonus: float = 0.0  # weight of the entropy that is wanted
     entropy_target: float = 0.2  # nats; a steered bonus counts at this entropy and below
     entropy_step: float = 0.0  # by which the bonus rises or falls after an update; 0: it is fixed
-    overlong: str = "kept"  # truncated responses: learned from, or "masked"
-    overlong_share: float = 0.0  # of max_tokens, at its end, over which a reward falls by 1 (DAPO 0.2); 0: off
+
+    @classmethod
+    def of_row(cls, name: str, **changes: Any) -> "ObjectiveSettings":
+        """What the row called `name` says of the objective, with `changes` by field.
+
+        Its estimator of advantages is not in it: that is the recipe's to set. `ObjectiveSettings(name=...)` names a
+        row and takes nothing from it.
+        """
+        given = {key.partition(".")[2]: value for key, value in ROWS.get(name, {}).items() if "objective." in key}
+        return cls(**{"name": name, **given, **changes})
 
     def __post_init__(self) -> None:
         self._require("name", self.name in ROWS, f"did you mean {nearest(self.name, ROWS)}?")

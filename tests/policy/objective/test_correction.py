@@ -61,6 +61,12 @@ def test_the_effective_sample_size_of_a_sequence_correction_counts_responses():
     assert figures["sampling/effective_sample_size"] == pytest.approx(4.5**2 / (3 * (4 + 2.25 + 1)))
 
 
+def test_a_response_of_which_nothing_counts_is_no_part_of_the_effective_sample_size():
+    counted = np.array(SAMPLED) & (np.arange(8) >= 2)  # the first was not computed
+    figures = correction_figures(LEARNER, ENGINE, counted, STARTS, correction="truncate_sequence", low=0.0, high=1.0)
+    assert figures["sampling/effective_sample_size"] == pytest.approx(2.5**2 / (2 * (2.25 + 1)))
+
+
 def test_equal_laws_have_plain_figures_and_no_tokens_have_too():
     given = ENGINE, ENGINE, np.array(SAMPLED), STARTS
     plain = correction_figures(*given, correction="mask_token", low=0.5, high=2.0)

@@ -16,7 +16,6 @@ from tests.policy.objective.worked import (
     RATIOS,
     SAMPLED,
     column,
-    settings_of,
     tokens_of,
     worked_tokens,
 )
@@ -65,7 +64,7 @@ def test_the_decoupled_objective_weighs_the_clipped_surrogate():
 
 
 def test_the_correction_is_within_the_weight_of_vespo_and_not_outside_it_again():
-    settings = settings_of("vespo")
+    settings = ObjectiveSettings.of_row("vespo")
     tokens = worked_tokens(settings, correction_M=column(0.5, 2, 1, 1, 0.7, 1.5, 1, 3))
     torch.testing.assert_close(token_losses(tokens, settings).losses_M, vespo(tokens, settings))
 
@@ -92,7 +91,7 @@ def test_the_entropy_bonus_raises_entropy():
 @pytest.mark.parametrize("row", ROWS)
 def test_clipped_tokens_are_those_without_a_gradient_of_their_own(row):
     """Of GSPO's a whole response; of GMPO's a token within the mean; of the soft ones none."""
-    settings = settings_of(row, kl=0.0)
+    settings = ObjectiveSettings.of_row(row, kl=0.0)
     logprobs = column(*[-1.0] * 8).requires_grad_()
     found = token_losses(worked_tokens(settings, logprobs), settings)
     found.losses_M.sum().backward()
@@ -106,7 +105,7 @@ def test_clipped_tokens_are_those_without_a_gradient_of_their_own(row):
 
 def test_the_ratio_that_is_reported_is_the_one_that_the_surrogate_takes():
     torch.testing.assert_close(token_losses(worked_tokens(ObjectiveSettings()), ObjectiveSettings()).ratio_M, RATIOS)
-    gspo = settings_of("gspo")
+    gspo = ObjectiveSettings.of_row("gspo")
     expected = column(0.55**0.5, 0.9 ** (1 / 3), 3.125**0.5)[[0, 0, 1, 1, 1, 1, 2, 2]]
     torch.testing.assert_close(token_losses(worked_tokens(gspo), gspo).ratio_M, expected)
 
@@ -114,7 +113,7 @@ def test_the_ratio_that_is_reported_is_the_one_that_the_surrogate_takes():
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("changes", [{}, {"stale_negatives": 0.01}])
 def test_a_token_local_loss_does_not_depend_on_the_other_tokens(row, changes):
-    settings = settings_of(row, **changes)
+    settings = ObjectiveSettings.of_row(row, **changes)
     logprobs = column(*[-1.0] * 8).requires_grad_()
     tokens = worked_tokens(settings, logprobs)
     moved = dataclasses.replace(tokens, logprobs_M=logprobs + 0.05 * column(0, 1, 0, 1, 1, 1, 0, 1))
@@ -139,7 +138,7 @@ def far_apart(dtype):
 @pytest.mark.parametrize("row", ROWS)
 def test_losses_and_gradients_are_finite_however_far_the_policies_are_apart(row, estimator, dtype):
     """Each token a response of its own, and all of them one."""
-    settings = settings_of(row, kl=0.1, kl_place="loss", kl_estimator=estimator, stale_negatives=0.5)
+    settings = ObjectiveSettings.of_row(row, kl=0.1, kl_place="loss", kl_estimator=estimator, stale_negatives=0.5)
     old, reference, advantages = far_apart(dtype)
     for starts in (np.arange(len(old) + 1), np.array([0, len(old)])):
         logprobs = torch.full_like(old, -1000.0).requires_grad_()

@@ -16,7 +16,6 @@ from tests.policy.objective.worked import (
     TO_REFERENCE,
     column,
     reduced,
-    settings_of,
     worked_tokens,
 )
 
@@ -61,14 +60,14 @@ LOSSES = {
 
 @pytest.mark.parametrize("row", ROWS)
 def test_the_policy_term_of_each_token_by_hand(row):
-    settings = settings_of(row, kl=0.0)
+    settings = ObjectiveSettings.of_row(row, kl=0.0)
     found = token_losses(worked_tokens(settings), settings).losses_M * torch.tensor(SAMPLED)
     torch.testing.assert_close(found, column(*POLICY_TERMS[row]), rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_the_loss_of_the_batch_by_hand(row):
-    settings = settings_of(row)
+    settings = ObjectiveSettings.of_row(row)
     tokens = worked_tokens(settings)
     found = reduced(tokens, settings, token_losses(tokens, settings).losses_M)
     assert found.item() == pytest.approx(LOSSES[row], abs=1e-8)
@@ -147,7 +146,7 @@ def test_the_worked_case_covers_ratios_on_both_sides_of_every_clip():
 @pytest.mark.parametrize("row", ROWS)
 def test_the_gradient_of_a_two_token_model_in_closed_form(row):
     """Every token is drawn from softmax(z) of two logits: d log pi_k / d z = onehot_k - softmax(z)."""
-    settings = settings_of(row)
+    settings = ObjectiveSettings.of_row(row)
     drawn = torch.tensor([0, 1, 0, 0, 1, 1, 0, 1])
     logits = column(0.4, -0.3).requires_grad_()
     tokens = worked_tokens(settings, logits.log_softmax(0)[drawn])
@@ -170,7 +169,7 @@ def test_the_gradient_of_a_two_token_model_in_closed_form(row):
 def test_at_a_ratio_of_one_every_row_without_kl_follows_the_policy_gradient():
     """d loss / d log pi = -A of each token, whatever the surrogate (of GSPO and GMPO: of each response)."""
     for row in ROWS:
-        settings = settings_of(row, kl=0.0)
+        settings = ObjectiveSettings.of_row(row, kl=0.0)
         logprobs = column(-0.3, -1.2, -0.7, -2.0, -0.1, -0.9, -0.5, -0.2).requires_grad_()
         tokens = dataclasses.replace(worked_tokens(settings, logprobs), old_logprobs_M=logprobs.detach())
         per_response = tokens.mean_over_response(token_losses(tokens, settings).losses_M)
@@ -189,5 +188,5 @@ def test_rows_name_settings_that_exist_and_differ_from_grpo():
                 assert name in names and type(value) is type(getattr(ObjectiveSettings(), name)), full_name
             else:
                 assert full_name == "advantage.estimator" and value in estimators.split(", "), full_name
-        settings_of(row)
+        ObjectiveSettings.of_row(row)
     assert ROWS["grpo"] == {}

@@ -53,6 +53,14 @@ def test_what_would_do_nothing_is_refused(given, said):
         ObjectiveSettings(**given)
 
 
+def test_a_row_is_taken_whole_and_changes_go_before_it():
+    dapo = ObjectiveSettings.of_row("dapo", kl=0.1)
+    assert (dapo.name, dapo.clip_high, dapo.reduction, dapo.kl) == ("dapo", 0.28, "token_mean", 0.1)
+    assert ObjectiveSettings.of_row("grpo") == ObjectiveSettings()
+    with pytest.raises(ValueError, match=r"objective\.name is 'gpro': did you mean grpo"):
+        ObjectiveSettings.of_row("gpro")
+
+
 def test_what_is_unusual_is_allowed():
     ObjectiveSettings(clip_low=10.0, clip_high=10.0)  # R1's
     ObjectiveSettings(ceiling=4.0, dual_clip=3.0)

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from groupthink.policy.objective.reduction import local_weights, share_tokens
-from groupthink.policy.objective.rows import ROWS
 from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.objective.tokens import Tokens
 
@@ -30,12 +29,6 @@ PROBABILITIES = column(0.5, 0.25, 0.6, 1.0, 0.5, 0.2, 0.5, 0.8)
 RATIOS = column(0.5, 1.1, 3.0, 1.0, 1.0, 0.3, 2.5, 1.25)
 ADVANTAGES = column(1, 1, -2, -2, -2, -2, 0.5, 0.5)
 TO_REFERENCE = column(2, 2, 0.5, 0.5, 0.5, 0.5, 1, 1)
-
-
-def settings_of(row: str, **changes) -> ObjectiveSettings:
-    """The settings of a row, with changes."""
-    given = {key.removeprefix("objective."): value for key, value in ROWS[row].items() if key.startswith("objective.")}
-    return ObjectiveSettings(**{"name": row, **given, **changes})
 
 
 def tokens_of(logprobs: Tensor, old: Tensor, advantages: Tensor, sampled=None, starts=None, **others) -> Tokens:
