@@ -138,7 +138,7 @@ def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequ
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """groupthink eval MODEL [--task T] [--problems N] [--samples K] [--temperature T] [--split S] [--json]"""
+    """groupthink eval MODEL [--task T] [--problems N] [--samples K] [--temperature T] [--max-tokens N] [--split S] [--json]"""
     from groupthink.model.loading import require_model
     from groupthink.run.terminal import evaluation_lines
     from groupthink.stage.evaluate import evaluate_model
@@ -151,6 +151,7 @@ def evaluate(args: argparse.Namespace) -> None:
         problems=args.problems,
         samples=args.samples,
         temperature=args.temperature,
+        max_tokens=args.max_tokens,
         split=args.split,
         note=_tell,
     )
@@ -284,6 +285,9 @@ def _parser() -> argparse.ArgumentParser:
         "--samples", metavar="K", type=_count, default=given.samples, help=f"responses to each ({given.samples})"
     )
     verb.add_argument("--temperature", metavar="T", type=float, default=1.0, help="of the samples (1.0)")
+    verb.add_argument(
+        "--max-tokens", metavar="N", type=_count, help="where a response is cut (default: the run's, or else 200)"
+    )
     verb.add_argument(
         "--split", choices=("held_out", "beyond"), help="which problems (default: the run's, or else held_out)"
     )

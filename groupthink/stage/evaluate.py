@@ -174,13 +174,14 @@ def evaluate_model(
     problems: int = DEFAULTS.problems,
     samples: int = DEFAULTS.samples,
     temperature: float = 1.0,
+    max_tokens: int | None = None,
     note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """The figures of any model on held-out problems; `note` is told what is about to be done.
 
     `name`: "nano", a run, a checkpoint, a local folder or a hub id. A model that came from a run is asked as it
-    was trained, with its run's `max_tokens` and on its run's task and split (unless `task` or `split` name
-    another); any other is asked quadratics with the default recipe's.
+    was trained, with its run's `max_tokens` and on its run's task and split (unless the caller names another);
+    any other is asked quadratics with the default recipe's.
     """
     if problems < 1 or samples < 1:
         raise ValueError(f"{problems} problems with {samples} samples each: take at least 1 of both")
@@ -200,7 +201,7 @@ def evaluate_model(
             family,
             problems=problems,
             samples=samples,
-            max_tokens=recipe.rollout.max_tokens,
+            max_tokens=max_tokens or recipe.rollout.max_tokens,
             temperature=temperature,
             seed=recipe.seed,
         )
