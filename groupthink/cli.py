@@ -138,7 +138,7 @@ def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequ
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """groupthink eval MODEL [--task T] [--problems N] [--samples K] [--temperature T] [--max-tokens N] [--split S] [--json]"""
+    """groupthink eval MODEL [--task T] [--split S] [--problems N] [--samples K] [--temperature T] [--max-tokens N]"""
     from groupthink.model.loading import require_model
     from groupthink.run.terminal import evaluation_lines
     from groupthink.stage.evaluate import evaluate_model

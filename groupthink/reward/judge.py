@@ -2,7 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from groupthink.chain import read_chain
 from groupthink.records import Group, Problem, Response, Score
@@ -12,6 +14,8 @@ from groupthink.reward.format import adherence
 from groupthink.reward.functions import Reward, as_reward, load_function
 from groupthink.reward.settings import RewardSettings
 from groupthink.task.verdict import Verdict
+
+T = TypeVar("T")
 
 
 class Judge:
@@ -33,7 +37,7 @@ class Judge:
         The value is the weighted sum of the parts that are not None; the weights of the others stay as
         they are. Raises ValueError where a function gives NaN, infinity, no number, or too few values.
         """
-        return asyncio.run(self._score_all(groups))
+        return _run(self._score_all(groups))
 
     async def _score_all(self, groups: Sequence[Group]) -> list[list[Score]]:
         return list(await asyncio.gather(*map(self._score_group, groups)))
@@ -57,6 +61,16 @@ class Judge:
             "brevity": brevity(len(response), right=verdict.right, brief=brief, long=long),
         }
         return parts, verdict
+
+
+def _run(coroutine: Coroutine[None, None, T]) -> T:
+    """What it comes to; also where a loop runs already, as in a notebook: then in a thread of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    with ThreadPoolExecutor(1) as aside:
+        return aside.submit(asyncio.run, coroutine).result()
 
 
 def weighted_sum(parts: Mapping[str, float | None], weights: Mapping[str, float]) -> float:

@@ -12,8 +12,24 @@ Chore = Callable[[int], None]
 
 
 def chores_of(run: Run, shop: Workshop, view: View) -> list[Chore]:
-    """Evaluation, where the recipe asks for it, then the checkpoint: a resume finds both or neither."""
-    return [evaluation(run, shop, view), checkpoint(run, shop)]
+    """A look at the learner; evaluation, where asked for; then the checkpoint: a resume finds both or neither."""
+    return [health(run, shop), evaluation(run, shop, view), checkpoint(run, shop)]
+
+
+def health(run: Run, shop: Workshop) -> Chore:
+    """After each step: raises FloatingPointError where the learner makes no further updates."""
+
+    def chore(done: int) -> None:
+        try:
+            shop.learner.guard.require_hope()
+        except FloatingPointError as error:
+            error.add_note(
+                f"the figures and responses of this step, {done - 1}, are in {run.path}. Begin another run from its "
+                f"last checkpoint (model={run.latest_checkpoint()}), with a lower policy.learning_rate"
+            )
+            raise
+
+    return chore
 
 
 def checkpoint(run: Run, shop: Workshop) -> Chore:

@@ -10,7 +10,7 @@ from groupthink.model.chat import encode_prompt
 from groupthink.records import Batch, Prompt
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
-from groupthink.stage.chores import checkpoint
+from groupthink.stage.chores import checkpoint, health
 from groupthink.stage.clock import Clock
 from groupthink.stage.evaluate import evaluate_run
 from groupthink.stage.publish import publish
@@ -88,7 +88,7 @@ def sft(run: Run, shop: Workshop, view: View) -> None:
     """Every remaining step of `run`."""
     recipe = run.recipe
     tasks = [open_task(name, recipe.seed) for name in recipe.sft.tasks]
-    save = checkpoint(run, shop)
+    chores = [health(run, shop), checkpoint(run, shop)]
     for step in run.remaining_steps():
         clock = Clock()
         with clock("demonstrate"):
@@ -98,4 +98,5 @@ def sft(run: Run, shop: Workshop, view: View) -> None:
             report = shop.learner.update(batch)
         metrics = {name: report.metrics[name] for name in METRICS}
         view.stepped(run.record_metrics(step, metrics, clock.seconds))
-        save(step + 1)
+        for chore in chores:
+            chore(step + 1)

@@ -14,7 +14,10 @@ def test_updates_that_are_not_finite_are_counted():
     assert (guard.skipped, guard.in_a_row) == (2, 0)
 
 
-def test_the_third_in_a_row_stops_the_run():
+def test_no_update_is_made_after_the_third_in_a_row():
     guard = Guard(skipped=7, in_a_row=2)
-    with pytest.raises(FloatingPointError, match=r"It was me\. .* lower policy.learning_rate"):
-        guard.allows(math.nan, 1.0, lambda: "It was me.")
+    guard.require_hope()
+    assert not guard.allows(math.nan, 1.0, lambda: "It was me.")
+    assert not guard.allows(1.0, 1.0, lambda: "It was another.")
+    with pytest.raises(FloatingPointError, match=r"^3 updates in a row had a loss of nan .* It was me\.$"):
+        guard.require_hope()

@@ -250,8 +250,10 @@ def test_an_update_that_is_not_finite_is_skipped_and_the_third_halts_and_names_t
     assert learner.update(poisoned).metrics["skipped_updates"] == 1
     assert learner.update(poisoned).metrics["skipped_updates"] == 2
     assert all(torch.equal(parameter, before[name]) for name, parameter in learner.parameters.items())
+    learner.guard.require_hope()
+    assert learner.update(poisoned).metrics["skipped_updates"] == 3
     with pytest.raises(FloatingPointError, match=r"3 updates in a row .* response 2 to problem 3 of this step"):
-        learner.update(poisoned)
+        learner.guard.require_hope()
 
 
 def test_a_batch_of_dead_groups_computes_nothing_and_is_an_update_like_any_other(make_model, batch):

@@ -1,3 +1,4 @@
+import asyncio
 import dataclasses
 import itertools
 
@@ -64,3 +65,13 @@ def test_nan_is_an_error(group, tmp_path):
     judge, _ = judge_with(tmp_path, "def f(problem, response):\n    return float('nan')\n")
     with pytest.raises(ValueError, match="gave nan for response 0 to problem quadratics/0/0"):
         judge.score([group])
+
+
+def test_it_scores_inside_a_loop_that_runs_already_as_in_a_notebook(group, tmp_path):
+    judge, name = judge_with(tmp_path, "async def f(problem, response):\n    return 1.0\n")
+
+    async def cell():
+        return judge.score([group])
+
+    [scores] = asyncio.run(cell())
+    assert [score.parts[name] for score in scores] == [1.0, 1.0, 1.0]

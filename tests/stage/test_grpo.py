@@ -120,3 +120,16 @@ def test_a_reward_that_can_be_had_is_learned(place, tmp_path):
     run = train(tmp_path / "run", recipe, *settings)
     rewards = [line["reward"] for line in read_metrics(run.path / "metrics.jsonl")]
     assert np.mean(rewards[-4:]) > np.mean(rewards[:4]) + 4, rewards  # tokens
+
+
+def test_a_run_whose_updates_are_not_finite_ends_with_the_responses_to_blame_on_record(place, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text("def broken(tokens, settings):\n    return tokens.logprobs_M * float('nan')\n")
+    with pytest.raises(FloatingPointError, match="response 1 to problem 1 of this step") as found:
+        train(tmp_path / "run", place / "grpo.toml", f"objective.surrogate={own}:broken")
+    rollouts = sorted((tmp_path / "run/rollouts").iterdir())
+    assert [file.stem for file in rollouts] == ["step-000000", "step-000001", "step-000002"]
+    assert parquet.read_table(rollouts[-1])["response"][0].as_py() == 0
+    assert [line["skipped_updates"] for line in read_metrics(tmp_path / "run/metrics.jsonl")] == [1, 2, 3]
+    assert "of this step, 2, are in" in found.value.__notes__[0]
+    assert "checkpoints/step-000002)" in found.value.__notes__[0]

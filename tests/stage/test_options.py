@@ -62,3 +62,14 @@ def test_what_cannot_go_together_is_refused():
         load_recipe(overrides=["objective.focus=kl_cov", "objective.focus_share=2e-4"])
     with pytest.raises(ValueError, match=r"does not divide the 48 demonstrations"):
         load_recipe(overrides=["stage=sft", "sft.examples_per_step=48", "policy.minibatches=5"])
+
+
+@pytest.mark.parametrize("settings", [("policy.optimizer=adamw8bit",), (*LORA, "lora.quantised=true")])
+def test_eight_bit_moments_and_a_quantised_base_learn_by_a_recipe_and_resume_to_the_same_bits(
+    place, tmp_path, settings
+):
+    pytest.importorskip("bitsandbytes")
+    straight = train(tmp_path / "straight", place / "grpo.toml", *settings)
+    run = train(tmp_path / "run", place / "grpo.toml", *settings, "steps=2")
+    resume(run.path, f"steps={STEPS}")
+    assert weights(run.path) == weights(straight.path) != (place / "model/model.safetensors").read_bytes()
