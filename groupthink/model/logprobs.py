@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
 CHUNK_BYTES = 2**28
@@ -212,7 +211,10 @@ def _each_chunk(
     for where in chunks:
         logits_CV, hidden_CH = buffer_CV[: where.stop - where.start], hidden_MH[where]
         if logits_CV.dtype != hidden_CH.dtype:
-            logits_CV.copy_(linear(hidden_CH, weight_VH, bias_V)).mul_(scale)
+            for own in _vocabulary_blocks(weight_VH):
+                torch.mul(_wide_product(hidden_CH, weight_VH[own].T), scale, out=logits_CV[:, own])
+            if bias_V is not None:
+                logits_CV.add_(bias_V, alpha=scale)
         elif bias_V is None:
             logits_CV.addmm_(hidden_CH, weight_VH.T, beta=0, alpha=scale)
         else:
@@ -279,8 +281,11 @@ class _Gradients:
         hidden_MH, weight_VH, _ = self._inputs
         if self._hidden_MH is not None:
             torch.mm(logits_CV.to(weight_VH.dtype), weight_VH, out=self._hidden_MH[where])
-        if self._weight_VH is not None:
-            self._weight_VH.addmm_(logits_CV.T, hidden_MH[where].to(logits_CV.dtype))
+        if self._weight_VH is not None and hidden_MH.dtype == logits_CV.dtype:
+            self._weight_VH.addmm_(logits_CV.T, hidden_MH[where])
+        elif self._weight_VH is not None:
+            for own in _vocabulary_blocks(weight_VH):
+                self._weight_VH[own] += _wide_product(logits_CV[:, own].T, hidden_MH[where])
         if self._bias_V is not None:
             self._bias_V += logits_CV.sum(0)
 
@@ -297,6 +302,22 @@ def _chunks(hidden_MH: Tensor, vocabulary: int) -> list[slice]:
     most = max(1, CHUNK_BYTES // (vocabulary * _wide(hidden_MH).itemsize))
     size = math.ceil(tokens / math.ceil(tokens / most))
     return [slice(start, min(start + size, tokens)) for start in range(0, tokens, size)]
+
+
+def _vocabulary_blocks(weight_VH: Tensor) -> list[slice]:
+    """The head's rows, as many at a time as may be held once more in float32."""
+    size = max(1, BLOCK_BYTES // (weight_VH.shape[1] * 4))
+    return [slice(start, start + size) for start in range(0, len(weight_VH), size)]
+
+
+def _wide_product(left: Tensor, right: Tensor) -> Tensor:
+    """left @ right of what is half as wide, added up and given in float32: nothing is rounded to 8 bits on the way.
+
+    A GPU multiplies the bits of `right`'s type, at that type's speed; a CPU has no faster products than float32's.
+    """
+    if left.is_cuda:
+        return torch.mm(left.to(right.dtype), right, out_dtype=torch.float32)
+    return left.float() @ right.float()
 
 
 def _blocks(logits_CV: Tensor) -> list[slice]:
