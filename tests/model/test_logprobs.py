@@ -196,8 +196,8 @@ def test_without_gradients_the_loss_is_found_all_the_same(monkeypatch):
 
 @pytest.mark.parametrize("way", [score_in_one, score_then_loss])
 def test_bfloat16_is_computed_in_float32_and_added_up_there_whatever_the_chunks(way, monkeypatch):
-    """Given the same 8 bits of each input, only what leaves is rounded to 8 bits: by at most 2^-9, of a gradient that is
-    the matrix's, and twice by that, of one that goes back to the hidden states. Logits are not."""
+    """Given the same 8 bits of each input, only what leaves is rounded to 8 bits: once, by 2^-9, in the gradient of
+    the matrix, and twice in that of the hidden states. Logits are not."""
     case = make_case(dtype=torch.bfloat16)
     exact = Case(case.hidden_MH.double(), case.targets_M, deepcopy(case.module).double()).copy()
     expected_loss, expected_M, _ = score_then_loss(exact, Finish(), without_entropies)
