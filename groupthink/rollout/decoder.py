@@ -1,6 +1,6 @@
 """The model as the sampling loop sees it: rows of live sequences, and the logits of the token that each needs next."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -33,14 +33,19 @@ class Decoder(Protocol):
 
 
 def open_decoder(model: PreTrainedModel) -> Decoder:
-    """The hand-written decoder where it agrees with this model's own forward pass, else transformers' own."""
+    """The fastest hand-written decoder that agrees with this model's own forward pass, else transformers' own."""
     from groupthink.model.llama import knows
     from groupthink.rollout.fast import FastDecoder
+    from groupthink.rollout.native import can_compute
+    from groupthink.rollout.native_decoder import NativeDecoder
     from groupthink.rollout.plain import PlainDecoder
     from groupthink.rollout.verify import agrees
 
-    if knows(model):
-        decoder = FastDecoder(model)
-        if agrees(decoder, model):
+    by_hand: list[tuple[bool, Callable[[PreTrainedModel], Decoder]]] = [
+        (can_compute(model), NativeDecoder),
+        (knows(model), FastDecoder),
+    ]
+    for fits, make in by_hand:
+        if fits and agrees(decoder := make(model), model):
             return decoder
     return PlainDecoder(model)

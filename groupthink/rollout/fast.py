@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import linear, scaled_dot_product_attention
 from transformers import PreTrainedModel
 
-from groupthink.model.llama import inverse_rms, knows, qk_norms, shape_of
+from groupthink.model.llama import Shape, inverse_rms, knows, qk_norms, shape_of
 
 GROWTH = 8  # room grows by an eighth, and ...
 GRAIN = 32  # ... by whole multiples of so many tokens
@@ -27,6 +27,22 @@ class Layer(NamedTuple):
     out: Tensor
     gate_up: Tensor  # [2 * intermediate, hidden]
     down: Tensor
+
+
+def fuse(layer: Any, shape: Shape) -> Layer:
+    """The weights of one of the model's layers, laid out for decoding."""
+    attention, mlp = layer.self_attn, layer.mlp
+    qk_norm = None
+    if (norms := qk_norms(attention)) is not None:
+        qk_norm = torch.cat([norms[0].expand(shape.heads, -1), norms[1].expand(shape.kv_heads, -1)])
+    return Layer(
+        qkv=torch.cat([part.weight for part in (attention.q_proj, attention.k_proj, attention.v_proj)])
+        * layer.input_layernorm.weight,
+        qk_norm=qk_norm,
+        out=attention.o_proj.weight,
+        gate_up=torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * layer.post_attention_layernorm.weight,
+        down=mlp.down_proj.weight,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +68,7 @@ class FastDecoder:
 
     @torch.inference_mode()
     def refresh(self) -> None:
-        self.layers = [self._fuse(layer) for layer in self.model.base_model.layers]
+        self.layers = [fuse(layer, shape_of(self.model)) for layer in self.model.base_model.layers]
         self.embedding = self.model.get_input_embeddings().weight
         self.head = self.model.get_output_embeddings().weight
         self.norm = self.model.base_model.norm.weight
@@ -143,20 +159,6 @@ class FastDecoder:
 
     def _logits(self, hidden: Tensor) -> Tensor:
         return linear((hidden * inverse_rms(hidden, self.epsilon)).mul_(self.norm), self.head)
-
-    def _fuse(self, layer: Any) -> Layer:
-        attention, mlp = layer.self_attn, layer.mlp
-        qk_norm = None
-        if (norms := qk_norms(attention)) is not None:
-            qk_norm = torch.cat([norms[0].expand(self.heads, -1), norms[1].expand(self.kv_heads, -1)])
-        return Layer(
-            qkv=torch.cat([part.weight for part in (attention.q_proj, attention.k_proj, attention.v_proj)])
-            * layer.input_layernorm.weight,
-            qk_norm=qk_norm,
-            out=attention.o_proj.weight,
-            gate_up=torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * layer.post_attention_layernorm.weight,
-            down=mlp.down_proj.weight,
-        )
 
     def _reserve(self, rows: int, tokens: int) -> None:
         """Make the caches large enough, keeping what is in them.

@@ -53,6 +53,11 @@ def test_a_fast_decoder_that_disagrees_is_not_used(monkeypatch):
     assert type(engine_of("qwen3").decoder) is PlainDecoder
 
 
+def test_a_fast_decoder_that_gives_nan_is_not_used(monkeypatch):
+    monkeypatch.setattr(FastDecoder, "_logits", lambda self, hidden: hidden @ self.head.T * torch.nan)
+    assert type(engine_of("qwen3").decoder) is PlainDecoder
+
+
 def test_sliding_windows_and_biases_are_not_known():
     windows = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1}
     assert knows(tiny("qwen3"))

@@ -1,0 +1,324 @@
+/*
+ * One more token for many sequences at once: the body and head of a small Llama or Qwen3, in float32, on one core.
+ *
+ * native.py calls it; verify.py has compared it with transformers' own pass before it serves.
+ *
+ * Weights come packed: 16 columns of a product lie side by side for each k, so that a tile of 6 rows by 16 columns
+ * stays in registers. What a row gives does not depend on the rows beside it, to the last bit.
+ *
+ * Keys and values lie in blocks of 32 tokens, keys with the tokens of a dimension side by side, values with the
+ * dimensions of a token side by side. A row attends to `seen` tokens in its shared blocks (the prompt of its group),
+ * then to its own, itself the last.
+ */
+#include <limits.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define BLOCK 32 /* tokens */
+#define ROWS 6   /* of a tile: 6 x 2 sums, 2 weights and a broadcast fill the 16 registers of AVX2 */
+#define UNROLL _Pragma("GCC unroll 8")
+#define SEPARATE __attribute__((noinline)) static void
+#define INLINE static inline __attribute__((always_inline))
+
+#if defined(__x86_64__)
+/* Asked before anything below is called: that is made for AVX2. */
+int groupthink_can_run(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma")
+#endif
+#define KEEP_IN_REGISTER(x) __asm__("" : "+x"(x))
+#elif defined(__aarch64__)
+int groupthink_can_run(void) { return 1; }
+#define KEEP_IN_REGISTER(x)
+#else
+#error "written for x86-64 and aarch64"
+#endif
+
+typedef float v8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t i8 __attribute__((vector_size(32), aligned(4), may_alias));
+
+typedef struct {
+  int32_t layers, hidden, heads, kv_heads, head_dim, intermediate, vocab, qk_norm;
+  float epsilon;
+} Shape;
+
+typedef struct {
+  const float *qkv, *out, *gate_up, *down; /* packed; norms multiplied into what follows them */
+  const float *qk_norm;                    /* [H + Hkv, D], or null */
+} Layer;
+
+INLINE v8 all(float x) { return (v8){x, x, x, x, x, x, x, x}; }
+INLINE v8 load(const float *p) { return *(const v8 *)p; }
+INLINE void store(float *p, v8 x) { *(v8 *)p = x; }
+INLINE v8 choose(i8 mask, v8 a, v8 b) { return (v8)(((i8)a & mask) | ((i8)b & ~mask)); }
+INLINE float sum(v8 x) { return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7])); }
+
+/* e^x for x in [-87, 88], relative error below 2e-7: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes). */
+INLINE v8 exponential(v8 x) {
+  const v8 magic = all(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
+  x = choose(x < all(88.0f), x, all(88.0f));
+  x = choose(x > all(-87.0f), x, all(-87.0f));
+  v8 n = (x * all(1.44269504088896341f) + magic) - magic;
+  v8 r = (x - n * all(0.693359375f)) + n * all(2.12194440e-4f);
+  v8 p = all(1.9875691500e-4f);
+  p = p * r + all(1.3981999507e-3f);
+  p = p * r + all(8.3334519073e-3f);
+  p = p * r + all(4.1665795894e-2f);
+  p = p * r + all(1.6666665459e-1f);
+  p = p * r + all(5.0000001201e-1f);
+  p = p * (r * r) + r + all(1.0f);
+  return p * (v8)((__builtin_convertvector(n, i8) + 127) << 23);
+}
+
+/* -- matrix products -- */
+
+enum { STORE, ADD, GATE };
+
+/* R rows of a [., K] against a panel of 16 columns. GATE: its columns are 8 gates and the 8 that they open. */
+INLINE void tile(const int R, const int mode, const float *a, int64_t K, const float *panel, const float *scale,
+                 float *c, int64_t stride) {
+  v8 s[ROWS][2];
+  UNROLL for (int r = 0; r < R; r++) s[r][0] = s[r][1] = all(0);
+  for (int64_t k = 0; k < K; k++) {
+    v8 w0 = load(panel + 16 * k), w1 = load(panel + 16 * k + 8);
+    KEEP_IN_REGISTER(w0);
+    KEEP_IN_REGISTER(w1);
+    UNROLL for (int r = 0; r < R; r++) {
+      v8 x = all(a[r * K + k]);
+      s[r][0] += x * w0;
+      s[r][1] += x * w1;
+    }
+  }
+  UNROLL for (int r = 0; r < R; r++) {
+    float *to = c + r * stride;
+    if (mode == ADD) {
+      store(to, load(to) + s[r][0]);
+      store(to + 8, load(to + 8) + s[r][1]);
+    } else if (mode == STORE) {
+      store(to, s[r][0] * all(scale[r]));
+      store(to + 8, s[r][1] * all(scale[r]));
+    } else {
+      v8 gate = s[r][0] * all(scale[r]), up = s[r][1] * all(scale[r]);
+      store(to, gate / (all(1.0f) + exponential(-gate)) * up); /* SiLU */
+    }
+  }
+}
+
+/* c [M, .] = (ADD: +=) a [M, K] times packed weights of N columns, row m by scale[m] (not for ADD). */
+INLINE void product(const int mode, const float *a, int M, int K, const float *w, int N, const float *scale, float *c,
+                    int64_t stride) {
+  const int wide = mode == GATE ? 8 : 16;
+  for (int n = 0; n < N / 16; n++, w += (int64_t)16 * K, c += wide) {
+    int m = 0;
+    for (; m + ROWS <= M; m += ROWS) tile(ROWS, mode, a + (int64_t)m * K, K, w, scale + m, c + m * stride, stride);
+#define REST(R) \
+  case R: \
+    tile(R, mode, a + (int64_t)m * K, K, w, scale + m, c + m * stride, stride); \
+    break;
+    switch (M - m) { REST(1) REST(2) REST(3) REST(4) REST(5) }
+  }
+}
+
+/* Each by itself: a compiler that sees them all at once keeps their sums in memory. */
+SEPARATE product_store(const float *a, int M, int K, const float *w, int N, const float *scale, float *c) {
+  product(STORE, a, M, K, w, N, scale, c, N);
+}
+SEPARATE product_add(const float *a, int M, int K, const float *w, int N, float *c) {
+  product(ADD, a, M, K, w, N, a, c, N);
+}
+SEPARATE product_gate(const float *a, int M, int K, const float *w, int N, const float *scale, float *c) {
+  product(GATE, a, M, K, w, N, scale, c, N / 2);
+}
+
+/* 1 / sqrt(mean(x^2) + epsilon) of each row */
+INLINE void inverse_rms(const float *x, int M, int C, float epsilon, float *scale) {
+  for (int m = 0; m < M; m++, x += C) {
+    v8 s = all(0);
+    for (int c = 0; c < C; c += 8) s += load(x + c) * load(x + c);
+    scale[m] = 1.0f / sqrtf(sum(s) / C + epsilon);
+  }
+}
+
+SEPARATE inverse_rms_of(const float *x, int M, int C, float epsilon, float *scale) {
+  inverse_rms(x, M, C, epsilon, scale);
+}
+
+/* -- attention -- */
+
+/* Norm and rotate the queries and keys of qkv [N, (H + 2 Hkv) * D] in place. cosine, sine: [room, D / 2]. */
+SEPARATE rotate(const Shape *s, float *qkv, int N, const float *norms, const int32_t *positions, const float *cosine,
+            const float *sine) {
+  const int D = s->head_dim, half = D / 2, rotated = s->heads + s->kv_heads;
+  for (int n = 0; n < N; n++, qkv += (rotated + s->kv_heads) * D) {
+    const float *cosines = cosine + (int64_t)positions[n] * half, *sines = sine + (int64_t)positions[n] * half;
+    for (int h = 0; h < rotated; h++) {
+      float *y = qkv + h * D, scale = 1.0f;
+      if (norms) inverse_rms(y, 1, D, s->epsilon, &scale);
+      for (int d = 0; d < half; d += 8) {
+        v8 a = load(y + d) * all(scale), b = load(y + half + d) * all(scale), c = load(cosines + d), z = load(sines + d);
+        if (norms) {
+          a *= load(norms + h * D + d);
+          b *= load(norms + h * D + half + d);
+        }
+        store(y + d, a * c - b * z);
+        store(y + half + d, b * c + a * z);
+      }
+    }
+  }
+}
+
+/* scores [R, .] of R queries [R, D] against the 32 tokens of a block */
+INLINE void score(const int R, const float *q, const float *keys, int D, float scale, float *scores, int64_t stride) {
+  v8 s[2][4];
+  UNROLL for (int r = 0; r < R; r++) UNROLL for (int j = 0; j < 4; j++) s[r][j] = all(0);
+  for (int d = 0; d < D; d++, keys += BLOCK)
+    UNROLL for (int r = 0; r < R; r++) {
+      v8 x = all(q[r * D + d]);
+      UNROLL for (int j = 0; j < 4; j++) s[r][j] += x * load(keys + 8 * j);
+    }
+  UNROLL for (int r = 0; r < R; r++)
+    UNROLL for (int j = 0; j < 4; j++) store(scores + r * stride + 8 * j, s[r][j] * all(scale));
+}
+
+/* o [R, D] += laws [R, .] times the values [count, D] of a block, W vectors of dimensions at a time */
+INLINE void weigh(const int R, const int W, const float *law, int64_t stride, const float *values, int count, int D,
+                  float *o) {
+  v8 s[2][4];
+  UNROLL for (int r = 0; r < R; r++) UNROLL for (int j = 0; j < W; j++) s[r][j] = load(o + r * D + 8 * j);
+  for (int t = 0; t < count; t++, values += D)
+    UNROLL for (int r = 0; r < R; r++) {
+      v8 x = all(law[r * stride + t]);
+      UNROLL for (int j = 0; j < W; j++) s[r][j] += x * load(values + 8 * j);
+    }
+  UNROLL for (int r = 0; r < R; r++) UNROLL for (int j = 0; j < W; j++) store(o + r * D + 8 * j, s[r][j]);
+}
+
+INLINE void softmax(float *scores, int L) {
+  const int padded = (L + 7) & ~7;
+  for (int l = L; l < padded; l++) scores[l] = -INFINITY;
+  v8 highest = load(scores), total = all(0);
+  for (int l = 8; l < padded; l += 8) highest = choose(highest > load(scores + l), highest, load(scores + l));
+  float top = highest[0];
+  for (int j = 1; j < 8; j++) top = highest[j] > top ? highest[j] : top;
+  for (int l = 0; l < padded; l += 8) store(scores + l, exponential(load(scores + l) - all(top)));
+  for (int l = L; l < padded; l++) scores[l] = 0.0f;
+  for (int l = 0; l < padded; l += 8) total += load(scores + l);
+  const v8 inverse = all(1.0f / sum(total));
+  for (int l = 0; l < padded; l += 8) store(scores + l, load(scores + l) * inverse);
+}
+
+/* What a row attends to: `count` tokens of the blocks that a table names, one part of them after the other. */
+typedef struct {
+  const int32_t *blocks;
+  int32_t count;
+} Tokens;
+
+/* o [R, D]: the outputs of R heads that share keys and values, which begin at `keys` and `values` of each block. */
+INLINE void attend(const int R, const float *q, const Tokens parts[2], const float *keys, const float *values,
+                   int64_t block_floats, int D, float *scores, int64_t stride, float *o) {
+  const float scale = 1.0f / sqrtf((float)D);
+  int L = 0;
+  for (int part = 0; part < 2; part++)
+    for (int t = 0; t < parts[part].count; t += BLOCK) {
+      int left = parts[part].count - t;
+      score(R, q, keys + parts[part].blocks[t / BLOCK] * block_floats, D, scale, scores + L, stride);
+      L += left < BLOCK ? left : BLOCK; /* what stands past the end of a part is overwritten by the next one */
+    }
+  for (int r = 0; r < R; r++) softmax(scores + r * stride, L);
+  memset(o, 0, sizeof(float) * R * D);
+  L = 0;
+  for (int part = 0; part < 2; part++)
+    for (int t = 0; t < parts[part].count; t += BLOCK) {
+      int left = parts[part].count - t, count = left < BLOCK ? left : BLOCK, d = 0;
+      const float *block = values + parts[part].blocks[t / BLOCK] * block_floats;
+      for (; d + 32 <= D; d += 32) weigh(R, 4, scores + L, stride, block + d, count, D, o + d);
+      for (; d < D; d += 16) weigh(R, 2, scores + L, stride, block + d, count, D, o + d);
+      L += count;
+    }
+}
+
+typedef struct {
+  const int32_t *shared, *mine; /* [N, table]: block numbers */
+  const int32_t *seen, *own;    /* [N]: tokens in shared blocks; tokens of its own that stand before this one */
+  int64_t table;
+  int64_t block_floats; /* of all layers */
+} Rows;
+
+/* Write each row's key and value down, then attend. A row may attend to another that stands before it in its blocks. */
+SEPARATE attention(const Shape *s, const Rows *rows, int N, const float *qkv, float *pool, float *scores, int64_t stride,
+               float *o) {
+  const int H = s->heads, G = s->kv_heads, D = s->head_dim, shares = H / G, width = (H + 2 * G) * D;
+  const int64_t head_floats = D * BLOCK;
+  for (int n = 0; n < N; n++) {
+    const int place = rows->own[n] % BLOCK;
+    float *block = pool + rows->mine[n * rows->table + rows->own[n] / BLOCK] * rows->block_floats;
+    for (int h = 0; h < G; h++, block += head_floats) {
+      const float *key = qkv + (int64_t)n * width + (H + h) * D, *value = key + G * D;
+      for (int d = 0; d < D; d++) block[d * BLOCK + place] = key[d];
+      memcpy(block + G * head_floats + place * D, value, D * sizeof(float));
+    }
+  }
+  for (int n = 0; n < N; n++) {
+    const Tokens parts[2] = {{rows->shared + n * rows->table, rows->seen[n]},
+                             {rows->mine + n * rows->table, rows->own[n] + 1}};
+    for (int h = 0; h < G; h++) {
+      const float *keys = pool + h * head_floats, *values = keys + G * head_floats;
+      for (int r = 0; r < shares; r += 2) {
+        const int64_t head = h * shares + r;
+        const float *q = qkv + (int64_t)n * width + head * D;
+        float *to = o + ((int64_t)n * H + head) * D;
+        if (r + 2 <= shares)
+          attend(2, q, parts, keys, values, rows->block_floats, D, scores, stride, to);
+        else
+          attend(1, q, parts, keys, values, rows->block_floats, D, scores, stride, to);
+      }
+    }
+  }
+}
+
+/* -- the whole pass -- */
+
+/* Floats of `scratch` for N rows of at most `longest` tokens each. */
+int64_t groupthink_scratch_floats(const Shape *s, int N, int longest) {
+  const int64_t width = (int64_t)(2 * s->heads + 2 * s->kv_heads) * s->head_dim;
+  return N * (s->hidden + width + s->intermediate + 1) + 2 * ((int64_t)longest + 2 * BLOCK);
+}
+
+/*
+ * pool [blocks, layers, 2, Hkv, 32 * D]. embedding [V, C]; head: packed, V padded to whole panels.
+ * logits [W, padded V] after the rows named by `wanted` [W], which rise.
+ */
+void groupthink_step(const Shape *s, const Layer *layers, const float *embedding, const float *head,
+                     const float *cosine, const float *sine, float *pool, int N, const int64_t *token_ids,
+                     const int32_t *positions, const int32_t *shared, const int32_t *seen, const int32_t *mine,
+                     const int32_t *own, int table, int longest, int W, const int32_t *wanted, float *logits,
+                     float *scratch) {
+  const int C = s->hidden, I = s->intermediate, width = (s->heads + 2 * s->kv_heads) * s->head_dim;
+  const int heads_wide = s->heads * s->head_dim;
+  const int64_t layer_floats = 2 * (int64_t)s->kv_heads * s->head_dim * BLOCK;
+  const Rows rows = {shared, mine, seen, own, table, layer_floats * s->layers};
+  float *x = scratch, *qkv = x + (int64_t)N * C, *o = qkv + (int64_t)N * width, *opened = o + (int64_t)N * heads_wide;
+  float *scale = opened + (int64_t)N * I, *scores = scale + N;
+  for (int n = 0; n < N; n++) memcpy(x + (int64_t)n * C, embedding + token_ids[n] * C, C * sizeof(float));
+  for (int l = 0; l < s->layers; l++) {
+    inverse_rms_of(x, N, C, s->epsilon, scale);
+    product_store(x, N, C, layers[l].qkv, width, scale, qkv);
+    rotate(s, qkv, N, s->qk_norm ? layers[l].qk_norm : 0, positions, cosine, sine);
+    attention(s, &rows, N, qkv, pool + l * layer_floats, scores, longest + 2 * BLOCK, o);
+    product_add(o, N, heads_wide, layers[l].out, C, x);
+    inverse_rms_of(x, N, C, s->epsilon, scale);
+    product_gate(x, N, C, layers[l].gate_up, 2 * I, scale, opened);
+    product_add(opened, N, I, layers[l].down, C, x);
+  }
+  for (int w = 0; w < W; w++)
+    if (wanted[w] != w) memcpy(x + (int64_t)w * C, x + (int64_t)wanted[w] * C, C * sizeof(float));
+  inverse_rms_of(x, W, C, s->epsilon, scale);
+  product_store(x, W, C, head, (s->vocab + 15) & ~15, scale, logits);
+}
+
+#if defined(__clang__) && defined(__x86_64__)
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,105 @@
+"""The decoder of small Llamas and Qwen3s on a CPU. Used only where `verify.agrees` finds it equal to transformers'."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from groupthink.rollout.native import PAGE, Step, can_compute
+from groupthink.rollout.pages import Pages
+
+CHUNK = 512
+"""Tokens of prompts that are computed at once: this bounds the memory that it takes."""
+
+
+class NativeDecoder:
+    """Row b follows a prompt, in pages that its group shares, and then has tokens in pages of its own.
+
+    Moving a row moves the numbers of its pages, and nothing else.
+    """
+
+    def __init__(self, model: PreTrainedModel):
+        assert can_compute(model)
+        self.model, self.live = model, 0
+        self.refresh()
+        self.release()
+
+    def refresh(self) -> None:
+        self.step = Step(self.model)
+
+    def release(self) -> None:
+        assert not self.live
+        self.pages = Pages(self.step.page_shape())
+        self.prompt_pages_BP = np.zeros((0, 1), np.int32)
+        self.own_pages_BP = np.zeros((0, 1), np.int32)
+        self.prompt_B, self.own_B = np.zeros((2, 0), np.int32)  # tokens in them
+
+    @torch.inference_mode()
+    def admit(self, prompts: Sequence[np.ndarray], copies: Sequence[int]) -> Tensor:
+        lengths, source = np.array([len(prompt) for prompt in prompts]), np.repeat(np.arange(len(prompts)), copies)
+        self._widen(int(lengths.max()))
+        pages_QP = np.zeros((len(prompts), self.prompt_pages_BP.shape[1]), np.int32)
+        for pages_P, length, users in zip(pages_QP, lengths, copies, strict=True):
+            used = pages_of(length)
+            pages_P[:used] = self.pages.take(used, users)
+        logits = self._prefill(np.concatenate(prompts), lengths, pages_QP)
+        rows = len(source)
+        self.prompt_pages_BP = np.concatenate([self.prompt_pages_BP, pages_QP[source]])
+        self.own_pages_BP = np.concatenate([self.own_pages_BP, np.zeros((rows, pages_QP.shape[1]), np.int32)])
+        self.prompt_B = np.concatenate([self.prompt_B, lengths[source].astype(np.int32)])
+        self.own_B = np.concatenate([self.own_B, np.zeros(rows, np.int32)])
+        self.live += rows
+        return logits[torch.from_numpy(source)]
+
+    @torch.inference_mode()
+    def decode(self, token_ids_B: Tensor) -> Tensor:
+        full = np.flatnonzero(self.own_B % PAGE == 0)
+        if len(full):
+            self._widen(int(self.own_B.max()) + 1)
+            self.own_pages_BP[full, self.own_B[full] // PAGE] = self.pages.take(len(full))
+        everyone = np.arange(self.live)
+        tables = (self.prompt_pages_BP, self.prompt_B, self.own_pages_BP, self.own_B)
+        logits = self.step(self.pages.pool, token_ids_B.numpy(), *tables, everyone)
+        self.own_B += 1
+        return logits
+
+    def move(self, sources: list[int], targets: list[int], live: int) -> None:
+        rows = np.arange(self.live)
+        rows[targets] = sources
+        rows = rows[:live]
+        for b in np.setdiff1d(np.arange(self.live), rows):
+            self.pages.leave(self.prompt_pages_BP[b, : pages_of(self.prompt_B[b])])
+            self.pages.leave(self.own_pages_BP[b, : pages_of(self.own_B[b])])
+        self.prompt_pages_BP, self.own_pages_BP = self.prompt_pages_BP[rows], self.own_pages_BP[rows]
+        self.prompt_B, self.own_B = self.prompt_B[rows], self.own_B[rows]
+        self.live = live
+
+    def _prefill(self, token_ids_N: np.ndarray, lengths_Q: np.ndarray, pages_QP: np.ndarray) -> Tensor:
+        """The logits [Q, V] after prompts that lie end to end; their keys and values are written into their pages."""
+        owner_N = np.repeat(np.arange(len(lengths_Q)), lengths_Q)
+        ends_Q = np.cumsum(lengths_Q)
+        place_N = np.arange(len(token_ids_N)) - (ends_Q - lengths_Q)[owner_N]
+        logits = []
+        for start in range(0, len(token_ids_N), CHUNK):
+            part = slice(start, start + CHUNK)
+            pages_NP, nothing_N = pages_QP[owner_N[part]], np.zeros_like(place_N[part])
+            last = ends_Q - 1 - start
+            last = last[(last >= 0) & (last < CHUNK)]
+            tables = (pages_NP, nothing_N, pages_NP, place_N[part])
+            logits.append(self.step(self.pages.pool, token_ids_N[part], *tables, last))
+        return torch.cat(logits)
+
+    def _widen(self, tokens: int) -> None:
+        """Columns for the pages of so many tokens."""
+        more = pages_of(tokens) - self.own_pages_BP.shape[1]
+        if more > 0:
+            self.prompt_pages_BP, self.own_pages_BP = (
+                np.pad(table, ((0, 0), (0, more))) for table in (self.prompt_pages_BP, self.own_pages_BP)
+            )
+
+
+def pages_of(tokens: int) -> int:
+    """How many pages so many tokens fill."""
+    return -(-int(tokens) // PAGE)
