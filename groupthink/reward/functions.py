@@ -14,6 +14,7 @@ import inspect
 import math
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from types import ModuleType
@@ -43,18 +44,29 @@ def as_reward(function: Callable[..., Any], name: str) -> Reward:
 
     async def reward(group: Group) -> list[float | None]:
         if takes_group:
-            values = await _awaited(function(group))
+            values = await _called(partial(function, group), f"reward {name} of the responses to {group.problem.id}")
             _check_length(values, name, group)
         else:
-            calls = [_awaited(function(group.problem, response)) for response in group.responses]
+            calls = [
+                _called(
+                    partial(function, group.problem, response), f"reward {name} of response {j} to {group.problem.id}"
+                )
+                for j, response in enumerate(group.responses)
+            ]
             values = await asyncio.gather(*calls)
         return [_checked(value, name, group, place) for place, value in enumerate(values)]
 
     return reward
 
 
-async def _awaited(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
+async def _called(function: Callable[[], Any], what: str) -> Any:
+    """What a function of the user's gives, awaited where it is async. Where it fails, the error says in `what`."""
+    try:
+        value = function()
+        return await value if inspect.isawaitable(value) else value
+    except Exception as error:
+        error.add_note(f"raised by {what}; a reward that does not count is None")
+        raise
 
 
 def _check_length(values: object, name: str, group: Group) -> None:

@@ -61,6 +61,20 @@ def test_numbers_of_any_kind_become_floats(group, good):
     assert found == [1.0, 1.0, 1.0] and all(type(value) is float for value in found)
 
 
+def test_what_a_function_raises_says_where(group):
+    def of_a_response(problem, response):
+        raise KeyError("mine")
+
+    async def of_a_group(group):
+        raise KeyError("mine")
+
+    for function, place in ((of_a_response, f"response 0 to {group.problem.id}"), (of_a_group, group.problem.id)):
+        with pytest.raises(KeyError) as raised:
+            values(function, group)
+        (note,) = raised.value.__notes__
+        assert "my.py:f" in note and place in note
+
+
 def test_functions_are_loaded_from_modules_and_files(tmp_path):
     (tmp_path / "json.py").write_text("def loads(problem, response):\n    return 3.0\n")
     assert load_function(f"{tmp_path / 'json.py'}:loads")(None, None) == 3.0
