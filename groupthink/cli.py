@@ -129,10 +129,12 @@ def train(args: argparse.Namespace) -> None:
 def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> "Run":
     from groupthink.model.loading import require_model
     from groupthink.run.directory import Run, free_directory
+    from groupthink.stage.named import require_named
 
     if args.resume:
         return Run.resume(args.run, overrides)
     recipe = _load(recipe_path, overrides)
+    require_named(recipe)
     require_model(recipe.model, _tell)
     return Run.create(args.run or free_directory(Path(recipe_path or "nano").stem), recipe)
 
@@ -186,6 +188,7 @@ def _what_next(run: Path, steps: int) -> str:
 def _dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> None:
     from groupthink.recipe import describe_step, dump_recipe, recipe_table
     from groupthink.run.directory import find_standing, refuse_taken
+    from groupthink.stage.named import require_named
 
     done = 0
     if args.resume:
@@ -193,6 +196,7 @@ def _dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Seque
         recipe, done = standing.recipe, standing.done
     else:
         recipe = _load(recipe_path, overrides)
+        require_named(recipe)
         if args.run is not None:
             refuse_taken(args.run)
     left = recipe.steps - done

@@ -81,6 +81,11 @@ class Recipe:
                 "objective.reference_every moves the reference, and with lora.rank the reference is the model without "
                 "its adapter, which stays: set one of the two to 0"
             )
+        if self.learns_alone and self.policy.processes > 1:
+            raise ValueError(
+                f"policy.processes is {self.policy.processes}: an adapter (lora.rank) and a model in another precision "
+                "than float32 learn in one process; leave it at 0, and set policy.threads"
+            )
         if self.lora.rank and self.stage == "sft" and self.sft.from_scratch:
             raise ValueError("sft.from_scratch begins with new weights, all of which must learn: set lora.rank=0")
         if self.objective.focus == "kl_cov" and minibatches * self.policy.epochs == 1:
@@ -105,6 +110,11 @@ class Recipe:
                 f"rollout.group_size is {self.rollout.group_size}: a group of one has no average to differ from; "
                 "take at least 2"
             )
+
+    @property
+    def learns_alone(self) -> bool:
+        """Whether one process must learn: workers share one type of weights and of gradients, and know no adapters."""
+        return bool(self.lora.rank) or self.policy.dtype != "float32"
 
     def _penalties(self) -> list[str]:
         """The settings by which something is taken off the rewards."""
@@ -166,15 +176,26 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
 
 def describe_step(recipe: Recipe) -> str:
     """In plain words, what one step of this recipe does."""
+    updates = recipe.policy.minibatches * recipe.policy.epochs
     if recipe.stage == "sft":
-        return f"A step: {recipe.sft.examples_per_step} demonstrations, from which the model is updated once."
+        shown = recipe.sft.examples_per_step
+        return f"A step: {shown} demonstrations, from which the model is updated {_times(updates)}."
     problems, group_size, tokens = recipe.task.problems_per_step, recipe.rollout.group_size, recipe.rollout.max_tokens
     responses = problems * group_size
-    updates = recipe.policy.minibatches * recipe.policy.epochs
+    rounds = f" in up to {recipe.task.rounds} rounds" if recipe.task.rounds > 1 else ""
+    departures = [f"{name}={value} (its row: {row})" for name, (value, row) in departures_of(recipe).items()]
     return (
         f"A step: {problems} problems x {group_size} responses = {responses} responses of at most {tokens} tokens "
-        f"({responses * tokens:,} at most), from which the policy is updated {_times(updates)}."
+        f"({responses * tokens:,} at most){rounds}, from which the policy is updated {_times(updates)}."
+        + (f" The objective is {recipe.objective.name}, but for {', '.join(departures)}." if departures else "")
     )
+
+
+def departures_of(recipe: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Settings that are not as the row of the recipe's objective has them, by full name: theirs, and the row's."""
+    settings = settings_of(recipe)
+    row = ROWS[recipe.objective.name]
+    return {name: (settings[name], value) for name, value in row.items() if settings[name] != value}
 
 
 FUNCTIONS = "functions"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported, which comes later
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what is proved here is exact on a CPU
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 

@@ -118,6 +118,19 @@ def test_a_step_is_described_in_plain_words():
     )
 
 
+def test_updates_and_rounds_are_counted():
+    shown = load_recipe(overrides=["stage=sft", "policy.minibatches=4", "policy.epochs=2"])
+    assert describe_step(shown) == "A step: 64 demonstrations, from which the model is updated 8 times."
+    assert "at most) in up to 3 rounds, from" in describe_step(load_recipe(overrides=["task.rounds=3"]))
+
+
+def test_what_departs_from_the_row_of_the_objective_is_said(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('[objective]\nname = "dapo"\nkl = 0.5\n')
+    assert describe_step(load_recipe(file)).endswith("The objective is dapo, but for objective.kl=0.5 (its row: 0.0).")
+    assert "but for" not in describe_step(load_recipe(file, ["objective.name=dapo"]))
+
+
 def test_settings_have_full_names():
     assert settings_of(Recipe())["policy.learning_rate"] == Recipe().policy.learning_rate
     assert settings_of(Recipe())["steps"] == Recipe().steps

@@ -8,7 +8,7 @@ import ctypes
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
-LARGEST = 2**31 - 1
+THRESHOLDS = (2**31 - 1, 2**25)  # bytes; the second is the largest that glibc took up to 2.34
 
 
 def keep_freed_memory() -> None:
@@ -17,5 +17,5 @@ def keep_freed_memory() -> None:
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:  # musl has none
-        mallopt(M_MMAP_THRESHOLD, LARGEST)
-        mallopt(M_TRIM_THRESHOLD, LARGEST)
+        any(mallopt(M_MMAP_THRESHOLD, threshold) for threshold in THRESHOLDS)  # 0: refused
+        mallopt(M_TRIM_THRESHOLD, THRESHOLDS[0])

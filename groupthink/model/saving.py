@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from groupthink.model.loading import load_model
 from groupthink.model.lora import has_lora, load_adapter, save_adapter, save_merged
 
-ADAPTER = "adapter"
+ADAPTER_FOLDER = "adapter"
 """The folder of a LoRA adapter, within that of the model that it is merged into."""
 
 
@@ -18,7 +18,7 @@ def save_policy(model: PreTrainedModel, folder: Path) -> None:
     """Write a model that anyone can load; where it learns by LoRA, the adapter is merged, and kept beside it."""
     if has_lora(model):
         save_merged(model, folder)
-        save_adapter(model, folder / ADAPTER)
+        save_adapter(model, folder / ADAPTER_FOLDER)
     else:
         model.save_pretrained(folder)
 
@@ -30,7 +30,7 @@ def restore_policy(model: PreTrainedModel, folder: Path) -> None:
     Raises ValueError where another model was saved there.
     """
     if has_lora(model):
-        return load_adapter(model, folder / ADAPTER)
+        return load_adapter(model, folder / ADAPTER_FOLDER)
     saved, own = (dict(one.named_parameters()) for one in (load_model(folder, dtype=model.dtype), model))
     if _shapes(saved) != _shapes(own):
         raise ValueError(f"{folder} holds another model than the one that is learning: restore into its own")

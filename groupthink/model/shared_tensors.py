@@ -1,5 +1,7 @@
 """Named tensors in a file that several processes have mapped: weights on their way out, gradients on their way back."""
 
+import errno
+import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +26,7 @@ class SharedTensors:
         (dtype,) = types
         grain = max(1, LINE // dtype.itemsize)
         rooms = [-(-tensor.numel() // grain) * grain for tensor in like.values()]
+        _reserve(path, sum(rooms) * dtype.itemsize)
         self._flat = torch.from_file(str(path), shared=True, size=sum(rooms), dtype=dtype)
         parts = self._flat.split(rooms)
         self.tensors: dict[str, Tensor] = {
@@ -40,3 +43,18 @@ class SharedTensors:
 
     def checksum(self) -> int:
         return zlib.crc32(self._flat.view(torch.uint8).numpy().data)
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Make the file `size` bytes long where it is shorter; a disk that is full then says so now, and in words."""
+    with path.open("ab") as file:
+        if hasattr(os, "posix_fallocate") and file.tell() < size:
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    return  # a file system that cannot reserve
+                raise OSError(
+                    error.errno,
+                    f"no room for {size:,} bytes of weights in {path.parent}: set TMPDIR to a larger folder",
+                ) from None

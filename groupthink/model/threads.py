@@ -1,5 +1,6 @@
 """How the cores of a processor are used: by threads, or by processes of one thread each."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,10 +35,22 @@ def using_threads(count: int) -> Iterator[None]:
 
 
 def physical_cores() -> int:
-    """The cores that this process may use; two hardware threads of one core count once where Linux says so."""
+    """The cores that this process may use; two hardware threads of one core count once where Linux says so.
+
+    A container's quota of processor time (cgroup v2) counts as so many cores.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
-    return len({_siblings(cpu) for cpu in os.sched_getaffinity(0)})
+    return int(min(len({_siblings(cpu) for cpu in os.sched_getaffinity(0)}), _quota()))
+
+
+def _quota(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> float:
+    """Cores' worth of time, at least 1; infinite where nothing limits it."""
+    try:
+        quota, period = path.read_text().split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):  # no cgroup, or "max"
+        return math.inf
 
 
 def _siblings(cpu: int) -> str:

@@ -110,6 +110,7 @@ class Learner:
         traced = responses_of(batch, live[: settings.traced_groups])
         parts = [np.intersect1d(part, computed) for part in split(batch, settings.minibatches)]
         rate, bonus = self._set_learning_rate(), self._applied_bonus
+        self.guard.next_batch()
         with using_threads(self.threads):
             found = find_columns(
                 batch,

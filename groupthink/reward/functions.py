@@ -7,12 +7,9 @@ Either may be `async`. None means that this reward does not count for this respo
 """
 
 import asyncio
-import hashlib
 import importlib
-import importlib.util
 import inspect
 import math
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from numbers import Real
@@ -23,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from groupthink.records import Group
+from groupthink.user_file import load_user_file
 
 Reward = Callable[[Group], Awaitable[list[float | None]]]
 """A value, or None, for each response of a group."""
@@ -104,16 +102,4 @@ def _load_module(name: str, place: str) -> ModuleType:
 def _load_file(name: str, path: Path) -> ModuleType:
     if not path.is_file():
         raise ValueError(f"reward {name}: there is no file {path.absolute()}")
-    path = path.resolve()
-    # Two files of one name, or a file named as a library is, must not stand in for each other.
-    key = f"groupthink_reward_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(key, path)
-    assert spec is not None and spec.loader is not None, "a .py file has a loader"
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[key] = module  # dataclasses and pickle look a module up by its name
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[key]
-        raise
-    return module
+    return load_user_file(path)

@@ -26,7 +26,11 @@ def narrow(logprobs_BV: Tensor, top_k_B: Tensor, top_p_B: Tensor) -> Tensor:
 
 
 def draw(logprobs_BV: Tensor, uniform_B: Tensor) -> Tensor:
-    """Token ids [B], int64, by the inverse of the cumulative law: the first at which it exceeds the uniform draw."""
+    """Token ids [B], int64, by the inverse of the cumulative law: the first at which it exceeds the uniform draw.
+
+    From a law that is not finite the last id is drawn: its log-probability, NaN, says so.
+    """
     cumulative_BV = logprobs_BV.double().exp_().cumsum_(dim=-1)
     # The total may miss 1 by rounding; tokens of probability 0 never exceed what came before them.
-    return torch.searchsorted(cumulative_BV, uniform_B[:, None] * cumulative_BV[:, -1:], right=True)[:, 0]
+    drawn_B1 = torch.searchsorted(cumulative_BV, uniform_B[:, None] * cumulative_BV[:, -1:], right=True)
+    return drawn_B1[:, 0].clamp_(max=logprobs_BV.shape[-1] - 1)

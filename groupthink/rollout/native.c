@@ -17,6 +17,7 @@
 
 #define BLOCK 32 /* tokens */
 #define ROWS 6   /* of a tile: 6 x 2 sums, 2 weights and a broadcast fill the 16 registers of AVX2 */
+#define DEPTH 32 /* terms of a sum that are added up by themselves: shorter sums round less */
 #define UNROLL _Pragma("GCC unroll 8")
 #define SEPARATE __attribute__((noinline)) static void
 #define INLINE static inline __attribute__((always_inline))
@@ -80,28 +81,37 @@ enum { STORE, ADD, GATE };
 /* R rows of a [., K] against a panel of 16 columns. GATE: its columns are 8 gates and the 8 that they open. */
 INLINE void tile(const int R, const int mode, const float *a, int64_t K, const float *panel, const float *scale,
                  float *c, int64_t stride) {
-  v8 s[ROWS][2];
-  UNROLL for (int r = 0; r < R; r++) s[r][0] = s[r][1] = all(0);
-  for (int64_t k = 0; k < K; k++) {
-    v8 w0 = load(panel + 16 * k), w1 = load(panel + 16 * k + 8);
-    KEEP_IN_REGISTER(w0);
-    KEEP_IN_REGISTER(w1);
+  v8 total[ROWS][2];
+  UNROLL for (int r = 0; r < R; r++) total[r][0] = total[r][1] = all(0);
+  for (int64_t start = 0; start < K; start += DEPTH) {
+    const int64_t end = start + DEPTH < K ? start + DEPTH : K;
+    v8 s[ROWS][2];
+    UNROLL for (int r = 0; r < R; r++) s[r][0] = s[r][1] = all(0);
+    for (int64_t k = start; k < end; k++) {
+      v8 w0 = load(panel + 16 * k), w1 = load(panel + 16 * k + 8);
+      KEEP_IN_REGISTER(w0);
+      KEEP_IN_REGISTER(w1);
+      UNROLL for (int r = 0; r < R; r++) {
+        v8 x = all(a[r * K + k]);
+        s[r][0] += x * w0;
+        s[r][1] += x * w1;
+      }
+    }
     UNROLL for (int r = 0; r < R; r++) {
-      v8 x = all(a[r * K + k]);
-      s[r][0] += x * w0;
-      s[r][1] += x * w1;
+      total[r][0] += s[r][0];
+      total[r][1] += s[r][1];
     }
   }
   UNROLL for (int r = 0; r < R; r++) {
     float *to = c + r * stride;
     if (mode == ADD) {
-      store(to, load(to) + s[r][0]);
-      store(to + 8, load(to + 8) + s[r][1]);
+      store(to, load(to) + total[r][0]);
+      store(to + 8, load(to + 8) + total[r][1]);
     } else if (mode == STORE) {
-      store(to, s[r][0] * all(scale[r]));
-      store(to + 8, s[r][1] * all(scale[r]));
+      store(to, total[r][0] * all(scale[r]));
+      store(to + 8, total[r][1] * all(scale[r]));
     } else {
-      v8 gate = s[r][0] * all(scale[r]), up = s[r][1] * all(scale[r]);
+      v8 gate = total[r][0] * all(scale[r]), up = total[r][1] * all(scale[r]);
       store(to, gate / (all(1.0f) + exponential(-gate)) * up); /* SiLU */
     }
   }
@@ -183,17 +193,18 @@ INLINE void score(const int R, const float *q, const float *keys, int D, float s
     UNROLL for (int j = 0; j < 4; j++) store(scores + r * stride + 8 * j, s[r][j] * all(scale));
 }
 
-/* o [R, D] += laws [R, .] times the values [count, D] of a block, W vectors of dimensions at a time */
+/* o [R, .] += laws [R, .] times the values [count, D] of a block, W vectors of dimensions */
 INLINE void weigh(const int R, const int W, const float *law, int64_t stride, const float *values, int count, int D,
                   float *o) {
   v8 s[2][4];
-  UNROLL for (int r = 0; r < R; r++) UNROLL for (int j = 0; j < W; j++) s[r][j] = load(o + r * D + 8 * j);
+  UNROLL for (int r = 0; r < R; r++) UNROLL for (int j = 0; j < W; j++) s[r][j] = all(0);
   for (int t = 0; t < count; t++, values += D)
     UNROLL for (int r = 0; r < R; r++) {
       v8 x = all(law[r * stride + t]);
       UNROLL for (int j = 0; j < W; j++) s[r][j] += x * load(values + 8 * j);
     }
-  UNROLL for (int r = 0; r < R; r++) UNROLL for (int j = 0; j < W; j++) store(o + r * D + 8 * j, s[r][j]);
+  UNROLL for (int r = 0; r < R; r++)
+    UNROLL for (int j = 0; j < W; j++) store(o + r * D + 8 * j, load(o + r * D + 8 * j) + s[r][j]);
 }
 
 INLINE void softmax(float *scores, int L) {

@@ -20,6 +20,7 @@ def open_engine(
 ) -> Engine:
     """An engine that draws from `model`, which lies on `device`, and shares its weights."""
     assert model.device.type == device.type
-    processes = settings.processes or find_processes(model)
+    # A run that began on a CPU may go on, or be evaluated, on a GPU: that is not shared between processes.
+    processes = (settings.processes or find_processes(model)) if device.type == "cpu" else 1
     engine = TorchEngine(model, tokenizer, threads=1 if is_small(model) or processes > 1 else None)
     return engine if processes == 1 else WorkerEngine(engine, Workers(processes - 1, draw, "rollout"))

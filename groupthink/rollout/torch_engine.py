@@ -241,6 +241,11 @@ class TorchEngine:
 
     def _response(self, b: int, *, stopped: bool) -> Response:
         token_ids_T, logprobs_T, drawn_logprobs_T, versions_T = self.ledger.read(b)
+        if not np.isfinite(logprobs_T).all():
+            raise FloatingPointError(
+                f"the model's logits are not finite under its weights of version {self.version}: they hold NaN or "
+                f"infinity, or overflow in {self.model.dtype}"
+            )
         return Response(
             token_ids_T=token_ids_T,
             sampled_T=np.ones(len(token_ids_T), bool),

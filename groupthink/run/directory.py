@@ -279,14 +279,14 @@ def _truncate(path: Path, done: int, closing: bool) -> None:
     for file in (path / "rollouts").glob("step-*.parquet"):
         if checkpoints.step_of(file) >= done:
             file.unlink()
-    for file in (path / "evaluations").glob("step-*"):
+    for file in sorted((path / "evaluations").glob("step-*")):  # .json first: it says that all is there
         if checkpoints.step_of(file) > done:
             file.unlink()
     if not closing:
         (path / "summary.json").unlink(missing_ok=True)
         if (path / "model").exists():
             remove_directory(path / "model")
-        for file in (path / "evaluations").glob("after.*"):
+        for file in sorted((path / "evaluations").glob("after.*")):
             file.unlink()
 
 

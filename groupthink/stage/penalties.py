@@ -11,8 +11,7 @@ from groupthink.policy.objective.kl import kl_in_reward
 from groupthink.policy.objective.overlong import overlong_punishment
 from groupthink.recipe import Recipe
 from groupthink.records import Group, Score
-
-Scores = list[list[Score]]
+from groupthink.stage.fill import Scores
 
 
 def penalise(

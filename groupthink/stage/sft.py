@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from groupthink.model.chat import encode_prompt
+from groupthink.chain import OPEN
+from groupthink.model.chat import encode_prompt, opens_thinking
 from groupthink.records import Batch, Prompt
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
-from groupthink.stage.chores import checkpoint, health
+from groupthink.stage.chores import chores_of
 from groupthink.stage.clock import Clock
 from groupthink.stage.evaluate import evaluate_run
 from groupthink.stage.publish import publish
@@ -46,10 +47,14 @@ def _demonstration(
 
 
 def encode(tokenizer: Any, shown: Sequence[Demonstration]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Token ids of the prompts and of the responses, which end with the end of sequence."""
+    """Token ids of the prompts and of the responses, which end with the end of sequence.
+
+    Where the chat template itself opens the reasoning, a response begins inside it.
+    """
     prompts = [encode_prompt(tokenizer, prompt) for prompt, _ in shown]
+    opening = OPEN if opens_thinking(tokenizer) else ""
     responses = [
-        np.array([*tokenizer.encode(response, add_special_tokens=False), tokenizer.eos_token_id])
+        np.array([*tokenizer.encode(response.removeprefix(opening), add_special_tokens=False), tokenizer.eos_token_id])
         for _, response in shown
     ]
     return prompts, responses
@@ -88,7 +93,7 @@ def sft(run: Run, shop: Workshop, view: View) -> None:
     """Every remaining step of `run`."""
     recipe = run.recipe
     tasks = [open_task(name, recipe.seed) for name in recipe.sft.tasks]
-    chores = [health(run, shop), checkpoint(run, shop)]
+    chores = chores_of(run, shop, view)
     for step in run.remaining_steps():
         clock = Clock()
         with clock("demonstrate"):
@@ -96,6 +101,8 @@ def sft(run: Run, shop: Workshop, view: View) -> None:
             batch = imitation_batch(*encode(shop.tokenizer, shown))
         with clock("learn"):
             report = shop.learner.update(batch)
+        if recipe.evaluate.every and (step + 1) % recipe.evaluate.every == 0:
+            shop.engine.load(shop.learner.weights)
         metrics = {name: report.metrics[name] for name in METRICS}
         view.stepped(run.record_metrics(step, metrics, clock.seconds))
         for chore in chores:

@@ -22,6 +22,7 @@ from groupthink.recipe import Recipe
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
 from groupthink.rollout.open import open_engine
+from groupthink.run.checkpoints import find_damage
 from groupthink.run.directory import Run
 from groupthink.stage.supply import Supply
 from groupthink.task import Task, open_task
@@ -53,7 +54,7 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
     """
     keep_freed_memory()
     recipe, device = run.recipe, find_device()
-    tokenizer, model = load_tokenizer(recipe.model), _first_policy(run, device)
+    tokenizer, model = load_tokenizer(reference_of(run)), _first_policy(run, device)
     recipe = _settle(run, model)
     task = open_task(recipe.task.name, recipe.seed, recipe.task.split)
     # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
@@ -95,12 +96,11 @@ def _first_policy(run: Run, device: torch.device) -> PreTrainedModel:
     recipe = run.recipe
     dtype = getattr(torch, recipe.policy.dtype)
     if recipe.stage == "sft" and recipe.sft.from_scratch:
-        model = new_model(recipe.model, recipe.seed, device=device).to(dtype)
+        model = new_model(reference_of(run), recipe.seed, device=device).to(dtype)
     elif recipe.lora.quantised:
         model = load_quantised(recipe.model, device=device, dtype=dtype)
     else:
-        # An adapter lies on the weights that the run began with, whatever has become of `model`.
-        model = load_model(reference_of(run) if recipe.lora.rank else recipe.model, device=device, dtype=dtype)
+        model = load_model(reference_of(run), device=device, dtype=dtype)
     if recipe.lora.rank:
         add_lora(model, recipe.lora, recipe.seed)
     if recipe.policy.recompute_layers:
@@ -112,14 +112,8 @@ def _settle(run: Run, model: PreTrainedModel) -> Recipe:
     """Write what this machine offers into the run: a resume takes the same, and so arrives at the same bits."""
     recipe = run.recipe
     found = find_processes(model)
-    # Learning workers share one type of weights and of gradients, and know no adapters.
-    alone = bool(recipe.lora.rank) or model.dtype != torch.float32
-    if alone and recipe.policy.processes > 1:
-        raise ValueError(
-            f"policy.processes is {recipe.policy.processes}: an adapter (lora.rank) and a model in {model.dtype} learn "
-            "in one process; leave it at 0, and set policy.threads"
-        )
-    processes = 1 if alone else recipe.policy.processes or found
+    on_cpu = model.device.type == "cpu"  # what was settled there holds nowhere else
+    processes = 1 if recipe.learns_alone or not on_cpu else recipe.policy.processes or found
     threads = recipe.policy.threads or (1 if is_small(model) else max(1, physical_cores() // processes))
     run.settle(
         replace(
@@ -132,9 +126,19 @@ def _settle(run: Run, model: PreTrainedModel) -> Recipe:
 
 
 def reference_of(run: Run) -> str | Path:
-    """The policy before any update: checkpoint 0, so that a resume holds to the same one whatever became of `model`."""
+    """The policy before any update: checkpoint 0, so that a resume holds to the same one whatever became of `model`.
+
+    Raises ValueError where it is damaged.
+    """
     first = run.path / "checkpoints" / "step-000000"
-    return first if first.is_dir() else run.recipe.model
+    if not first.is_dir():
+        return run.recipe.model
+    if damage := find_damage(first):
+        raise ValueError(
+            f"{first}, with which the run began and to which KL holds it, is damaged ({damage}): bring it back from a "
+            f"copy, or begin another run from the newest checkpoint (model={run.latest_checkpoint()})"
+        )
+    return first
 
 
 def stand_at_checkpoint(run: Run, shop: Workshop) -> None:

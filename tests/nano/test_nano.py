@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from groupthink.model.loading import NANO, load_model
 from groupthink.nano.architecture import CONTEXT, FOLDER, write_architecture
 from groupthink.nano.tokenizer import CHARACTERS, UNKNOWN
 from groupthink.recipe import load_recipe
+from groupthink.stage.evaluate import evaluate_model
 from groupthink.task import TASKS, open_task
 
 
@@ -71,6 +73,19 @@ def test_its_folder_holds_nothing_that_runs():
     assert names >= {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
     assert {name.rpartition(".")[2] for name in names} <= {"json", "safetensors", "jinja", "md"}
     assert "auto_map" not in json.loads((NANO / "config.json").read_text())
+
+
+def test_it_is_like_a_base_model():
+    """Mostly wrong, at times right, and almost always able to be."""
+    found = evaluate_model("nano", problems=100, samples=16)
+    assert 0.1 <= found["pass@1"] <= 0.4
+    assert found["greedy"] <= 0.5
+    assert found["pass@k"] >= 0.85
+
+
+def test_its_card_is_of_these_weights():
+    sha256 = hashlib.sha256((NANO / "model.safetensors").read_bytes()).hexdigest()
+    assert sha256 in (NANO / "README.md").read_text()
 
 
 def test_it_is_of_the_shape_that_its_recipe_draws(model, tmp_path):

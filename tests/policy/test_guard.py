@@ -6,10 +6,10 @@ from groupthink.policy.guard import Guard
 
 
 def test_updates_that_are_not_finite_are_counted():
-    guard = Guard()
-    allowed = [
-        guard.allows(loss, norm, str) for loss, norm in [(1.0, 1.0), (math.nan, 1.0), (1.0, math.inf), (1.0, 1.0)]
-    ]
+    guard, allowed = Guard(), []
+    for loss, norm in [(1.0, 1.0), (math.nan, 1.0), (1.0, math.inf), (1.0, 1.0)]:
+        guard.next_batch()
+        allowed.append(guard.allows(loss, norm, str))
     assert allowed == [True, False, False, True]
     assert (guard.skipped, guard.in_a_row) == (2, 0)
 
@@ -19,5 +19,18 @@ def test_no_update_is_made_after_the_third_in_a_row():
     guard.require_hope()
     assert not guard.allows(math.nan, 1.0, lambda: "It was me.")
     assert not guard.allows(1.0, 1.0, lambda: "It was another.")
-    with pytest.raises(FloatingPointError, match=r"^3 updates in a row had a loss of nan .* It was me\.$"):
+    with pytest.raises(FloatingPointError, match=r"^an update .* 3 batches in a row had a loss of nan .* It was me\.$"):
+        guard.require_hope()
+
+
+def test_one_batch_counts_once_however_many_updates_it_makes():
+    guard = Guard()
+    for _ in range(2):
+        guard.next_batch()
+        assert [guard.allows(math.nan, 1.0, str) for _ in range(4)] == [False] * 4
+    assert (guard.skipped, guard.in_a_row) == (8, 2)
+    guard.require_hope()
+    guard.next_batch()
+    guard.allows(math.nan, 1.0, str)
+    with pytest.raises(FloatingPointError):
         guard.require_hope()

@@ -252,7 +252,7 @@ def test_an_update_that_is_not_finite_is_skipped_and_the_third_halts_and_names_t
     assert all(torch.equal(parameter, before[name]) for name, parameter in learner.parameters.items())
     learner.guard.require_hope()
     assert learner.update(poisoned).metrics["skipped_updates"] == 3
-    with pytest.raises(FloatingPointError, match=r"3 updates in a row .* response 2 to problem 3 of this step"):
+    with pytest.raises(FloatingPointError, match=r"3 batches in a row .* response 2 to problem 3 of this step"):
         learner.guard.require_hope()
 
 
@@ -310,7 +310,11 @@ for limited in (False, True):
     if limited:
         held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + 64 * 2**20, resource.RLIM_INFINITY))
-    print(repr(learner.update(batch).metrics["grad_norm"]), learner.micro_batch_tokens)
+    norm = learner.update(batch).metrics["grad_norm"]
+    draw = torch.Generator().manual_seed(0)  # AdamW's first moment is the gradient, times a constant; seen from afar
+    means = [learner.optimizer.state[parameter]["exp_avg"] for parameter in learner.parameters.values()]
+    seen = sum((mean * torch.randn(mean.shape, generator=draw)).sum().item() for mean in means)
+    print(repr(norm), repr(seen), learner.micro_batch_tokens)
 """
 
 
@@ -318,9 +322,10 @@ for limited in (False, True):
 def test_micro_batches_that_do_not_fit_are_halved_and_the_gradient_is_the_same():
     done = subprocess.run([sys.executable, "-c", SCARCE], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    (norm, whole), (same_norm, halved) = (line.split() for line in done.stdout.splitlines())
+    (norm, seen, whole), (same_norm, same_seen, halved) = (line.split() for line in done.stdout.splitlines())
     assert int(whole) == 1024 and 256 <= int(halved) < 2**14
     assert float(same_norm) == pytest.approx(float(norm), rel=1e-5)
+    assert float(same_seen) == pytest.approx(float(seen), rel=1e-4)
 
 
 def test_the_reference_takes_on_a_share_of_the_policy_every_so_many_updates(make_model, batch, tmp_path):

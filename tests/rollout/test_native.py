@@ -63,7 +63,8 @@ def test_a_prompt_longer_than_a_chunk_is_the_same_as_its_tokens_one_by_one():
     model = tiny("qwen3", **WIDE, max_position_embeddings=2048)
     tokens = sequence(CHUNK + 90)
     whole = NativeDecoder(model).admit([tokens], [1])[0]
-    assert torch.equal(whole, after(NativeDecoder(model), tokens[:3], tokens[3:].tolist())[-1])
+    one_by_one = after(NativeDecoder(model), tokens[:3], tokens[3:].tolist())[-1]
+    torch.testing.assert_close(whole, one_by_one, rtol=0, atol=2e-5)
 
 
 def test_a_group_stores_its_prompt_once_and_pages_are_given_back():
@@ -122,7 +123,7 @@ def test_it_serves_nano_and_samples_with_transformers_logprobs():
     engine = TorchEngine(model, load_tokenizer("nano"), max_sequences=20)
     assert type(engine.decoder) is NativeDecoder
     tokenizer, task = load_tokenizer("nano"), open_task("quadratics", 0)
-    prompts = [encode_prompt(tokenizer, problem.prompt) for problem in task.held_out(4)]
+    prompts = [encode_prompt(tokenizer, problem.prompt) for problem in task.held_out(30)]
     handles = [engine.submit(prompt, Sampling(120, temperature=0.9, n=8), seed=1) for prompt in prompts]
     differences = []
     for prompt, handle in zip(prompts, handles, strict=True):
@@ -133,7 +134,7 @@ def test_it_serves_nano_and_samples_with_transformers_logprobs():
             expected = law.gather(1, torch.from_numpy(response.token_ids_T)[:, None])[:, 0]
             differences.append(np.abs(response.logprobs_T - expected.numpy()))
     differences_M = np.concatenate(differences)
-    assert len(differences_M) > 500
+    assert len(differences_M) > 5000
     assert np.mean(differences_M <= 1e-5) >= 0.999
     assert differences_M.max() <= 5e-5
 

@@ -58,6 +58,16 @@ def test_a_fast_decoder_that_gives_nan_is_not_used(monkeypatch):
     assert type(engine_of("qwen3").decoder) is PlainDecoder
 
 
+@pytest.mark.parametrize("kind", ["qwen3", "gemma2"])
+def test_logits_that_are_not_finite_are_said_to_be(kind):
+    engine = engine_of(kind)
+    with torch.no_grad():
+        engine.model.base_model.norm.weight[3] = torch.nan
+    engine.load(Weights(7, dict(engine.model.named_parameters())))
+    with pytest.raises(FloatingPointError, match="not finite under its weights of version 7"):
+        engine.submit(PROMPTS[0], Sampling(5), 1).result()
+
+
 def test_sliding_windows_and_biases_are_not_known():
     windows = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1}
     assert knows(tiny("qwen3"))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from groupthink import cli
+from groupthink.run.directory import Run
 from groupthink.run.metrics import read_metrics
 from tests.stage.conftest import STEPS, resume, train, weights
 
@@ -189,6 +190,32 @@ def test_what_is_no_run_is_not_resumed_and_what_is_one_is_not_begun_again(finish
     assert cli.main(["train", str(place / "grpo.toml"), "--run", str(finished.path)]) == 2
     assert "is there already: go on with it by --resume" in capsys.readouterr().err
     assert weights(finished.path) == before
+
+
+def test_a_run_goes_on_when_the_model_that_it_began_with_is_gone(finished, place, tmp_path):
+    model = shutil.copytree(place / "model", tmp_path / "model")
+    run = train(tmp_path / "run", place / "grpo.toml", "steps=2", f"model={model}").path
+    shutil.rmtree(model)
+    resume(run, f"steps={STEPS}")
+    assert weights(run) == weights(finished.path)
+
+
+def test_a_damaged_first_checkpoint_is_no_reference(finished, tmp_path, capsys):
+    run = shutil.copytree(finished.path, tmp_path / "run")
+    first = run / "checkpoints/step-000000/model.safetensors"
+    whole = first.read_bytes()
+    first.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # one bit
+    assert cli.main(["train", "--resume", "--run", str(run), f"steps={STEPS + 1}"]) == 2
+    assert "step-000000" in (said := capsys.readouterr().err) and "is damaged" in said
+
+
+def test_what_says_that_an_evaluation_is_there_goes_first(finished, tmp_path, monkeypatch):
+    """Killed between the two, a run must not find half of its last evaluation."""
+    run = shutil.copytree(finished.path, tmp_path / "run")
+    gone, unlink = [], Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path, **words: (gone.append(path.name), unlink(path, **words)))
+    Run.resume(run, [f"steps={STEPS + 1}"]).close()
+    assert gone.index("after.json") < gone.index("after.parquet")
 
 
 def test_a_damaged_checkpoint_is_passed_over(finished, tmp_path, caplog):

@@ -120,6 +120,24 @@ def test_the_loss_is_a_mean_over_the_response_tokens():
     assert batch.starts.tolist() == [0, len(responses[0]), len(batch.token_ids_M)]
 
 
+def test_where_the_prompt_opens_the_reasoning_a_response_begins_inside_it():
+    tokenizer = build_tokenizer()
+    opening = tokenizer.chat_template.replace("<|assistant|>", "<|assistant|><think>")
+    assert opening != tokenizer.chat_template
+    tokenizer.chat_template = opening
+    (prompt,), (response,) = encode(tokenizer, [("Compute 1+1", "<think>1+1=2\n</think>2")])
+    assert tokenizer.decode([*prompt, *response]).count("<think>") == 1
+    assert tokenizer.decode(response) == "1+1=2\n</think>2<|end|>"
+
+
+def test_the_model_is_looked_at_on_the_way(place, tmp_path):
+    recipe = tmp_path / "sft.toml"
+    recipe.write_text(SFT.format(place=place.as_posix()))
+    run = train(tmp_path / "run", recipe, "evaluate.every=4")
+    names = {file.name for file in (run.path / "evaluations").glob("*.json")}
+    assert names == {"step-000004.json", "step-000008.json", "after.json"}
+
+
 def test_a_model_learns_from_demonstrations_and_a_stopped_run_ends_as_one_that_was_not(place, tmp_path):
     recipe = tmp_path / "sft.toml"
     recipe.write_text(SFT.format(place=place.as_posix()))
