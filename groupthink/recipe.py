@@ -81,6 +81,11 @@ class Recipe:
                 "objective.reference_every moves the reference, and with lora.rank the reference is the model without "
                 "its adapter, which stays: set one of the two to 0"
             )
+        if self.objective.reference_mixing < 1 and self.policy.dtype != "float32":
+            raise ValueError(
+                f"objective.reference_mixing={self.objective.reference_mixing} moves a reference in "
+                f'{self.policy.dtype} by less than it can hold: set policy.dtype="float32", or reference_mixing=1'
+            )
         if self.learns_alone and self.policy.processes > 1:
             raise ValueError(
                 f"policy.processes is {self.policy.processes}: an adapter (lora.rank) and a model in another precision "

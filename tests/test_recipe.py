@@ -149,3 +149,10 @@ def test_an_objective_named_in_a_file_fills_what_the_file_leaves_open_and_words_
     assert load_recipe(file).advantage.estimator == "leave_one_out"
     by_word = load_recipe(file, ["objective.kl=0.25", "objective.name=rloo"])
     assert by_word.objective.kl == 0.25 and load_recipe(file, ["objective.name=rloo"]).objective.kl == 0.03
+
+
+def test_a_moving_average_is_not_kept_in_bfloat16():
+    words = ["policy.dtype=bfloat16", "objective.reference_every=1", "objective.reference_mixing=0.01"]
+    with pytest.raises(ValueError, match=r"reference_mixing=0\.01 moves a reference in bfloat16"):
+        load_recipe(overrides=words)
+    assert load_recipe(overrides=words[1:]).objective.reference_mixing == 0.01

@@ -1,7 +1,7 @@
 """Log-probabilities of tokens and their gradients, without ever holding the logits of all tokens.
 
-The logits [M, V] are made chunk by chunk, in one buffer. Where the loss of each token is a function of that token
-alone, its derivative is known as soon as the chunk is: the buffer is turned into the logits' gradient on the spot, and
+The logits [M, V] are made chunk by chunk, in one buffer. Where the loss of a token depends on no token of another
+chunk, its derivative is known as soon as the chunk is: the buffer is turned into the logits' gradient on the spot, and
 nothing is made twice (`score_loss`). Any other function of the log-probabilities is left to autograd (`score`), for
 which the chunks are made anew in the backward pass where there are several.
 """
@@ -9,6 +9,7 @@ which the chunks are made anew in the backward pass where there are several.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
@@ -26,7 +27,7 @@ BLOCK_BYTES = 2**25
 """Of these, as many as are worked on at a time where a second array is needed beside them."""
 
 LossOf = Callable[[Tensor, Tensor, slice], Tensor]
-"""(logprobs_m, entropies_m, where) -> the losses of the tokens `where`, summed; each depends on that token alone."""
+"""(logprobs_m, entropies_m, where) -> the losses of the tokens `where`, summed; each depends on its own piece alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +69,25 @@ def score(hidden_MH: Tensor, targets_M: Tensor, head: Head, temperature: float) 
 
 
 def score_loss(
-    hidden_MH: Tensor, targets_M: Tensor, head: Head, temperature: float, loss_of: LossOf
+    hidden_MH: Tensor,
+    targets_M: Tensor,
+    head: Head,
+    temperature: float,
+    loss_of: LossOf,
+    ends: Sequence[int] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The sum of `loss_of` over chunks of the tokens, which carries the gradient, and `score`'s columns, which do not.
 
+    `ends`: where pieces end whose tokens must be seen together, the last of them M; None: each token is a piece.
+
     The gradient with respect to hidden states and head is made here, and handed on by the loss's backward pass.
-    (That something else inside `loss_of` should learn is not seen.)
+    (That something else inside `loss_of` should learn is not seen.) A piece whose logits are more than a chunk's is
+    left to `score`, which is slower.
     """
-    if torch.is_grad_enabled() and is_plain(head.module):
+    chunks = _chunks(hidden_MH, head.vocabulary, ends)
+    if torch.is_grad_enabled() and is_plain(head.module) and chunks is not None:
         finish = head.finish.at(temperature)
-        return _ScoreLoss.apply(hidden_MH, head.module.weight, head.module.bias, targets_M, finish, loss_of)
+        return _ScoreLoss.apply(hidden_MH, head.module.weight, head.module.bias, targets_M, finish, loss_of, chunks)
     logprobs_M, entropies_M = score(hidden_MH, targets_M, head, temperature)
     loss = loss_of(logprobs_M, entropies_M, slice(0, len(targets_M)))
     return loss, logprobs_M.detach(), entropies_M.detach()
@@ -102,7 +112,7 @@ def _score_through_module(
     def again(hidden_CH: Tensor, targets_C: Tensor) -> tuple[Tensor, Tensor]:
         return checkpoint(through, hidden_CH, targets_C, use_reentrant=False)
 
-    chunks = _chunks(hidden_MH, head.vocabulary)
+    chunks = _even_chunks(hidden_MH, head.vocabulary)
     way = through if len(chunks) == 1 else again
     logprobs, entropies = zip(*(way(hidden_MH[where], targets_M[where]) for where in chunks), strict=True)
     return torch.cat(logprobs), torch.cat(entropies)
@@ -116,7 +126,8 @@ class _Score(Function):
         ctx: Any, hidden_MH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_M: Tensor, finish: Finish
     ) -> tuple[Tensor, Tensor]:
         found, kept_MV = [], None
-        for where, logits_CV, laws in _each_chunk(hidden_MH, weight_VH, bias_V, targets_M, finish):
+        everywhere = _even_chunks(hidden_MH, len(weight_VH))
+        for where, logits_CV, laws in _each_chunk(everywhere, hidden_MH, weight_VH, bias_V, targets_M, finish):
             found.append(laws)
             # The only chunk is kept: for a small vocabulary the backward pass makes nothing anew.
             kept_MV = logits_CV if where == slice(0, len(hidden_MH)) else None
@@ -131,7 +142,8 @@ class _Score(Function):
     def backward(ctx: Any, by_logprob_M: Tensor | None, by_entropy_M: Tensor | None) -> tuple[Tensor | None, ...]:
         hidden_MH, weight_VH, bias_V, targets_M, kept_MV, *columns = ctx.saved_tensors
         gradients = _Gradients(hidden_MH, weight_VH, bias_V, ctx.needs_input_grad)
-        chunks = _each_chunk(hidden_MH, weight_VH, bias_V, targets_M, ctx.finish)
+        everywhere = _even_chunks(hidden_MH, len(weight_VH))
+        chunks = _each_chunk(everywhere, hidden_MH, weight_VH, bias_V, targets_M, ctx.finish)
         if kept_MV is not None:
             chunks = [(slice(0, len(hidden_MH)), kept_MV.clone(), _Laws(*columns))]
         for where, logits_CV, laws in chunks:
@@ -154,10 +166,11 @@ class _ScoreLoss(Function):
         targets_M: Tensor,
         finish: Finish,
         loss_of: LossOf,
+        chunks: Sequence[slice],
     ) -> tuple[Tensor, Tensor, Tensor]:
         gradients = _Gradients(hidden_MH, weight_VH, bias_V, ctx.needs_input_grad)
         found, losses = [], []
-        for where, logits_CV, laws in _each_chunk(hidden_MH, weight_VH, bias_V, targets_M, finish):
+        for where, logits_CV, laws in _each_chunk(chunks, hidden_MH, weight_VH, bias_V, targets_M, finish):
             loss, by_logprob_C, by_entropy_C = _derive(loss_of, laws, where)
             _differentiate(logits_CV, targets_M[where], laws, by_logprob_C, by_entropy_C, finish)
             gradients.add(where, logits_CV)
@@ -173,9 +186,9 @@ class _ScoreLoss(Function):
     @once_differentiable
     def backward(ctx: Any, by_loss: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if by_loss is None:
-            return (None,) * 6
+            return (None,) * 7
         # In place, for they are large. Autograd sees it, and refuses a second backward pass.
-        return *(None if part is None else part.mul_(by_loss) for part in ctx.saved_tensors), None, None, None
+        return *(None if part is None else part.mul_(by_loss) for part in ctx.saved_tensors), None, None, None, None
 
 
 def _derive(loss_of: LossOf, laws: "_Laws", where: slice) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -202,11 +215,16 @@ class _Laws(NamedTuple):
 
 
 def _each_chunk(
-    hidden_MH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_M: Tensor, finish: Finish
+    chunks: Sequence[slice],
+    hidden_MH: Tensor,
+    weight_VH: Tensor,
+    bias_V: Tensor | None,
+    targets_M: Tensor,
+    finish: Finish,
 ) -> Iterable[tuple[slice, Tensor, _Laws]]:
     """The logarithms of the laws of each chunk, in one buffer that the next chunk overwrites, and columns of them."""
-    chunks = _chunks(hidden_MH, len(weight_VH))
-    buffer_CV = hidden_MH.new_empty(chunks[0].stop, len(weight_VH), dtype=_wide(hidden_MH))
+    largest = max(where.stop - where.start for where in chunks)
+    buffer_CV = hidden_MH.new_empty(largest, len(weight_VH), dtype=_wide(hidden_MH))
     scale = finish.scale if finish.cap is None else 1 / finish.cap
     for where in chunks:
         logits_CV, hidden_CH = buffer_CV[: where.stop - where.start], hidden_MH[where]
@@ -296,12 +314,29 @@ class _Gradients:
         return hidden, weight, bias
 
 
-def _chunks(hidden_MH: Tensor, vocabulary: int) -> list[slice]:
+def _chunks(hidden_MH: Tensor, vocabulary: int, ends: Sequence[int] | None) -> list[slice] | None:
+    """The tokens in chunks that CHUNK_BYTES allow, cut at `ends` alone; None where a piece is longer than a chunk."""
+    if ends is None:
+        return _even_chunks(hidden_MH, vocabulary)
+    most, cuts = _room(hidden_MH, vocabulary), [0]
+    for start, end in pairwise([0, *ends]):
+        if end - start > most:
+            return None
+        if end - cuts[-1] > most:
+            cuts.append(start)
+    return [slice(*cut) for cut in pairwise([*cuts, len(hidden_MH)])]
+
+
+def _even_chunks(hidden_MH: Tensor, vocabulary: int) -> list[slice]:
     """The tokens in as few chunks as CHUNK_BYTES allow, the first the largest, by less than the number of chunks."""
     tokens = len(hidden_MH)
-    most = max(1, CHUNK_BYTES // (vocabulary * _wide(hidden_MH).itemsize))
-    size = math.ceil(tokens / math.ceil(tokens / most))
+    size = math.ceil(tokens / math.ceil(tokens / _room(hidden_MH, vocabulary)))
     return [slice(start, min(start + size, tokens)) for start in range(0, tokens, size)]
+
+
+def _room(hidden_MH: Tensor, vocabulary: int) -> int:
+    """Tokens whose logits are held at a time."""
+    return max(1, CHUNK_BYTES // (vocabulary * _wide(hidden_MH).itemsize))
 
 
 def _vocabulary_blocks(weight_VH: Tensor) -> list[slice]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -24,6 +25,11 @@ class Packed:
     before_M: Tensor  # int64; the place in the pack of the token before each target
     targets_M: Tensor  # int64; the tokens of the responses, one response after another
     spans: tuple[Span, ...]  # what attends to what: each prompt, then each response; places of this process's memory
+
+    @property
+    def ends(self) -> list[int]:
+        """Where each response ends among the targets."""
+        return list(accumulate(len(span.own) + 1 for span in self.spans if len(span.prompt)))
 
     @property
     def longest(self) -> int:

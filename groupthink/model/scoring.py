@@ -1,5 +1,7 @@
 """The log-probability of each token of a response: what rollouts record, and what the learner moves."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -8,6 +10,9 @@ from groupthink.model.attention import make_segments
 from groupthink.model.fast_body import FastBody, agrees
 from groupthink.model.logprobs import Finish, Head, LossOf, score, score_loss
 from groupthink.model.packing import Packed
+
+Reach = Literal["token", "response", "pack"]
+"""What the loss of a token depends on: itself alone, its response, or all that is packed with it."""
 
 
 class TokenScorer(nn.Module):
@@ -31,14 +36,16 @@ class TokenScorer(nn.Module):
         by_hand = FastBody(model) if fast and FastBody.knows(model) else None
         self.fast = by_hand if by_hand is not None and agrees(by_hand, model, run_body) else None
 
-    def forward(self, packed: Packed, temperature: float, loss_of: LossOf | None = None) -> tuple[Tensor, ...]:
+    def forward(
+        self, packed: Packed, temperature: float, loss_of: LossOf | None = None, reach: Reach = "token"
+    ) -> tuple[Tensor, ...]:
         """`logprobs_M` of the targets and `entropies_M` of the laws that they are drawn from, in nats, float32.
 
         Logits are divided by `temperature` before the log-softmax. (A float64 model gives float64.)
 
-        With `loss_of`, a sum of losses that are each a function of one token: (loss, logprobs_M, entropies_M), of
-        which the loss alone carries the gradient. It costs a quarter less than to differentiate the columns does,
-        where the tokens are many and the vocabulary is large.
+        With `loss_of`, a sum of losses: (loss, logprobs_M, entropies_M), of which the loss alone carries the gradient.
+        `reach` says what the loss of a token depends on. Where that is the token or its response, logits are not made
+        twice, which costs a quarter less where the tokens are many and the vocabulary is large.
         """
         fast = self.fast if self.fast is not None and self.fast.takes(packed) else None
         hidden_NH = run_body(self.model, packed) if fast is None else fast(packed)
@@ -47,7 +54,8 @@ class TokenScorer(nn.Module):
         head = Head(self.model.get_output_embeddings(), vocabulary, self.finish)
         if loss_of is None:
             return score(hidden_MH, packed.targets_M, head, temperature)
-        return score_loss(hidden_MH, packed.targets_M, head, temperature, loss_of)
+        ends = {"token": None, "response": packed.ends, "pack": packed.ends[-1:]}[reach]
+        return score_loss(hidden_MH, packed.targets_M, head, temperature, loss_of, ends)
 
 
 def run_body(model: PreTrainedModel, packed: Packed) -> Tensor:

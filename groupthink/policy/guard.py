@@ -13,17 +13,18 @@ class Guard:
 
     skipped: int = 0
     in_a_row: int = 0  # batches
-    refused: bool = False  # an update from the present batch, with none after it that was made
+    refused: bool = False  # an update from the present batch
     verdict: str = ""  # why no further update is made; empty while they are
 
     def next_batch(self) -> None:
+        if not self.refused:
+            self.in_a_row = 0
         self.refused = False
 
     def allows(self, loss: float, grad_norm: float, whence: Callable[[], str]) -> bool:
         """Whether an update may be made. `whence` is asked at the last refusal, and says in words which response it
         came from."""
         if math.isfinite(loss) and math.isfinite(grad_norm) and not self.verdict:
-            self.in_a_row, self.refused = 0, False
             return True
         self.skipped += 1
         self.in_a_row += not self.refused

@@ -121,7 +121,7 @@ class Learner:
                 seed=self.steps,
             )
             before_M = self._forward("policy", batch, traced).logprobs_M
-            trace = Trace(batch, found, self.objective)
+            trace = Trace(batch, found, self.objective, settings.epochs)
             for _ in range(settings.epochs):
                 for responses in parts:
                     self._update_once(batch, responses, found.columns, trace)
@@ -226,7 +226,6 @@ class Learner:
             tokens = tokens_of(batch, part)
             trace.note_tokens(tokens, seen)
             entropies.append(seen.entropies_M[batch.weights_M[tokens] > 0])
-        self._steer_entropy(np.concatenate(entropies))
         loss = sum(seen.loss for seen in found)
         norm = float(nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.max_grad_norm))
         trace.note_update(loss, norm)
@@ -234,6 +233,7 @@ class Learner:
             self.optimizer.step()
             self.team.changed()
             self.updates += 1
+            self._steer_entropy(np.concatenate(entropies))
             self._refresh_reference()
         self.optimizer.zero_grad()
 

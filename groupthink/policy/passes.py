@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from groupthink.model.lora import adapter_off, has_lora
 from groupthink.model.packing import Packed, pack
 from groupthink.model.scoring import TokenScorer
-from groupthink.policy.objective.loss import Losses, token_local, token_losses
+from groupthink.policy.objective.loss import Losses, reach_of, token_losses
 from groupthink.policy.objective.reduction import local_weights
 from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.objective.tokens import Tokens
@@ -83,17 +83,13 @@ class Passes:
 
         def loss_of(logprobs_M: Tensor, entropies_M: Tensor, where: slice) -> Tensor:
             its = {name: column[where] for name, column in columns.items()}
+            its["response_M"] = its["response_M"] - its["response_M"][0]  # counted from the first that is seen here
             tokens = Tokens(logprobs_M=logprobs_M, entropies_M=entropies_M, **its)
             seen.append(token_losses(tokens, objective))
-            weights_M = local_weights(tokens) if objective.reduction == "micro_batch_mean" else tokens.weights_M
-            return micro.scale * (weights_M * seen[-1].losses_M).sum()
+            return micro.scale * (tokens.weights_M * seen[-1].losses_M).sum()
 
-        policy, packed = self.scorers["policy"], self._pack(micro.batch)
-        if token_local(objective) and objective.reduction != "micro_batch_mean":
-            loss, logprobs_M, entropies_M = policy(packed, self.temperature, loss_of)
-        else:
-            logprobs_M, entropies_M = policy(packed, self.temperature)
-            loss = loss_of(logprobs_M, entropies_M, slice(None))
+        packed = self._pack(micro.batch)
+        loss, logprobs_M, entropies_M = self.scorers["policy"](packed, self.temperature, loss_of, reach_of(objective))
         loss.backward()
         return Backward(
             loss=float(loss.detach()),
@@ -111,7 +107,9 @@ class Passes:
         columns = {
             "old_logprobs_M": batch.old_logprobs_M,
             "advantages_M": batch.advantages_M,
-            "weights_M": batch.weights_M,
+            "weights_M": local_weights(batch.weights_M, batch.starts)
+            if self.objective.reduction == "micro_batch_mean"
+            else batch.weights_M,
             "sampled_M": batch.sampled_M,
             "response_M": np.repeat(np.arange(len(batch.group_B)), np.diff(batch.starts)),
             **micro.columns,

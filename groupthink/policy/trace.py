@@ -17,10 +17,11 @@ class Trace:
     """Gathers the columns and the metrics of one `Learner.update`.
 
     The columns hold the first forward pass of each token; tokens that were not computed stay NaN.
-    Means are over sampled tokens: sums and counts are kept, never means of means.
+    Means are over sampled tokens: sums and counts are kept, never means of means. Shares of tokens that are clipped or
+    left out are of all of the batch; of entropy, KL and log-probabilities nothing is known but where it was computed.
     """
 
-    def __init__(self, batch: Batch, found: Found, objective: ObjectiveSettings):
+    def __init__(self, batch: Batch, found: Found, objective: ObjectiveSettings, epochs: int):
         tokens = len(batch.token_ids_M)
         self.batch = batch
         self.objective = objective
@@ -32,9 +33,10 @@ class Trace:
         self._counted_M = batch.weights_M > 0
         if objective.ratio != "token":  # a response has one
             self._counted_M = _first_of_each(self._counted_M, batch.starts)
+        self._every = max(epochs * int(self._counted_M.sum()), 1)
         self._seen_M = np.zeros(tokens, bool)
         self._unmoved_M = np.zeros(tokens, bool)  # seen before the first update
-        self._passes = Counter[str]()  # of tokens, or of responses where they have one ratio: all, and some
+        self._passes = Counter[str]()  # of tokens, or of responses where they have one ratio: those of a kind
         self._largest_ratio = 0.0
         self._losses: list[float] = []
         self._grad_norms: list[float] = []
@@ -53,7 +55,7 @@ class Trace:
         self.clipped_M[tokens] |= low | high
         capped = (found.ratio_M > 1 + self.objective.clip_high) & (self.batch.advantages_M[tokens] > 0)
         counted = self._counted_M[tokens]
-        for name, some in {"all": sampled, "low": low, "high": high, "capped": capped, "stale": found.stale_M}.items():
+        for name, some in {"low": low, "high": high, "capped": capped, "stale": found.stale_M}.items():
             self._passes[name] += int((some & counted).sum())
         self._largest_ratio = max(self._largest_ratio, float(found.ratio_M[sampled].max(initial=0)))
 
@@ -65,7 +67,7 @@ class Trace:
     def report(self, change_M: np.ndarray, others: dict[str, float]) -> Report:
         """The report, with `others` among its metrics."""
         sampled_M = self._seen_M & (self.batch.weights_M > 0)
-        passes, every = self._passes, max(self._passes["all"], 1)
+        passes, every = self._passes, self._every
         metrics = {
             "loss": float(np.mean(self._losses)),
             "grad_norm": float(np.mean(self._grad_norms)),

@@ -12,6 +12,7 @@ from groupthink.model import logprobs
 from groupthink.model.logprobs import Finish, Head, score, score_loss
 
 M, V, H = 23, 41, 8
+ENDS = [4, 9, 10, 17, 23]  # of pieces of at most 7 tokens
 TEMPERATURE = 0.7
 FINISHES = {
     "bare": Finish(),
@@ -86,6 +87,10 @@ def score_then_loss(case: Case, finish: Finish, loss_of) -> tuple[Tensor, Tensor
     return loss_of(*columns, slice(0, M)), *columns
 
 
+def score_by_pieces(case: Case, finish: Finish, loss_of) -> tuple[Tensor, Tensor, Tensor]:
+    return score_loss(case.hidden_MH, case.targets_M, Head(case.module, V, finish), TEMPERATURE, loss_of, ENDS)
+
+
 def assert_like_plain(case: Case, finish: Finish, loss_of, way) -> None:
     ours, theirs = case.copy(), case.copy()
     loss, *found = way(ours, finish, loss_of)
@@ -105,6 +110,31 @@ def assert_like_plain(case: Case, finish: Finish, loss_of, way) -> None:
 def test_values_and_gradients_are_those_of_log_softmax(way, tokens, finish, bias, loss_of, monkeypatch):
     hold(monkeypatch, tokens)
     assert_like_plain(make_case(bias), finish, loss_of, way)
+
+
+def by_pieces(logprobs_m: Tensor, entropies_m: Tensor, where: slice) -> Tensor:
+    """The loss of a token depends on all of its piece, as with the ratio of a whole response."""
+    assert where.start in (0, *ENDS) and where.stop in ENDS, "pieces are seen whole"
+    sizes = [end - start for start, end in zip([0, *ENDS], ENDS, strict=False) if where.start < end <= where.stop]
+    parts = zip(logprobs_m.split(sizes), entropies_m.split(sizes), strict=True)
+    return torch.stack([len(p) * (p.mean() + 2).exp() - 0.3 * h.mean() ** 2 for p, h in parts]).sum()
+
+
+@pytest.mark.parametrize("way", [score_by_pieces, score_then_loss])
+@pytest.mark.parametrize("tokens", [5, 7, 12, M])
+@pytest.mark.parametrize("finish", FINISHES.values(), ids=FINISHES)
+def test_a_loss_of_whole_pieces_is_seen_in_chunks_of_whole_pieces(way, tokens, finish, monkeypatch):
+    """Where a chunk has no room for the longest piece (5 tokens), all are seen at once."""
+    hold(monkeypatch, tokens)
+    assert_like_plain(make_case(), finish, by_pieces, way)
+
+
+def test_logits_of_whole_pieces_are_made_once(monkeypatch):
+    made, each_chunk = [], logprobs._each_chunk
+    monkeypatch.setattr(logprobs, "_each_chunk", lambda chunks, *rest: made.extend(chunks) or each_chunk(chunks, *rest))
+    hold(monkeypatch, 7)
+    score_by_pieces(make_case().copy(), Finish(), by_pieces)[0].backward()
+    assert made == [slice(0, 4), slice(4, 10), slice(10, 17), slice(17, 23)]
 
 
 @pytest.mark.parametrize("way", [score_in_one, score_then_loss])

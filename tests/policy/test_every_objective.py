@@ -16,7 +16,7 @@ from groupthink.policy.settings import PolicySettings
 from tests.policy.objective.worked import reduced
 from tests.policy.test_learner import TEMPERATURE, assert_close, gradients_of, plain_logprobs
 
-MAX_TOKENS = 12
+MAX_TOKENS, VOCABULARY = 12, 24
 
 
 OBJECTIVES = [ObjectiveSettings.of_row(name) for name in ROWS if name != "bnpo"] + [
@@ -58,6 +58,10 @@ def test_the_gradient_does_not_depend_on_the_cut_or_the_order(
     with monkeypatch.context() as patch:
         patch.setattr("groupthink.policy.learner.cut", in_threes)
         assert_close(gradient(make_model, batch, objective), whole, 1e-6)
+    with monkeypatch.context() as patch:  # the logits of one or two responses at a time; and of fewer than a response
+        for tokens in (12, 4):
+            patch.setattr("groupthink.model.logprobs.CHUNK_BYTES", tokens * VOCABULARY * 8)
+            assert_close(gradient(make_model, batch, objective), whole, 1e-6)
 
     order = [2, 0, 1]
     other = assemble([groups[i] for i in order], advantages_PG[order], objective, MAX_TOKENS)

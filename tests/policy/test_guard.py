@@ -11,6 +11,7 @@ def test_updates_that_are_not_finite_are_counted():
         guard.next_batch()
         allowed.append(guard.allows(loss, norm, str))
     assert allowed == [True, False, False, True]
+    guard.next_batch()
     assert (guard.skipped, guard.in_a_row) == (2, 0)
 
 
@@ -33,4 +34,15 @@ def test_one_batch_counts_once_however_many_updates_it_makes():
     guard.next_batch()
     guard.allows(math.nan, 1.0, str)
     with pytest.raises(FloatingPointError):
+        guard.require_hope()
+
+
+def test_a_batch_that_keeps_one_bad_update_among_good_ones_ends_the_run_as_well():
+    guard = Guard()
+    for _ in range(3):
+        guard.require_hope()
+        guard.next_batch()
+        allowed = [guard.allows(loss, 1.0, lambda: "It was me.") for loss in (1.0, math.nan, 1.0)]
+    assert allowed == [True, False, False] and guard.skipped == 4
+    with pytest.raises(FloatingPointError, match="It was me"):
         guard.require_hope()

@@ -425,13 +425,24 @@ def metrics_of(make_model, batch, **objective):
 @pytest.mark.parametrize("ratio", ["sequence", "sequence_token"])
 def test_clipped_ratios_of_responses_are_counted_by_response(make_model, batch, ratio):
     metrics = metrics_of(make_model, batch, ratio=ratio)
-    live = 8  # of twelve: the second group's rewards are equal
-    assert metrics["clip_ratio/high_mean"] == metrics["clip_ratio/low_mean"] == 1 / live
+    every = 12  # those of the second group, whose rewards are equal, among them
+    assert metrics["clip_ratio/high_mean"] == metrics["clip_ratio/low_mean"] == 1 / every
 
 
 def test_capped_weights_and_stale_negatives_are_counted_by_token(make_model, batch):
     above, below = (int(batch.sampled_M[batch.starts[b] : batch.starts[b + 1]].sum()) for b in (0, 1))
-    live = int(batch.sampled_M[batch.group_B.repeat(np.diff(batch.starts)) != 1].sum())
+    every = int(batch.sampled_M.sum())
     metrics = metrics_of(make_model, batch, surrogate="cispo", stale_negatives=0.25)
-    assert metrics["cispo_clip_ratio"] == above / live and metrics["stale_negatives"] == below / live
+    assert metrics["cispo_clip_ratio"] == above / every and metrics["stale_negatives"] == below / every
     assert not {"cispo_clip_ratio", "stale_negatives"} & set(metrics_of(make_model, batch))
+
+
+def test_an_update_that_is_refused_does_not_steer_the_bonus_on_entropy(make_model, batch):
+    learner = make_learner(make_model(), kl=0.0, entropy_bonus=0.25, entropy_step=0.01, entropy_target=100.0)
+    learner.update(batch)
+    held = learner.bonus, learner.entropy
+    poisoned = dataclasses.replace(batch, advantages_M=np.full_like(batch.advantages_M, np.nan))
+    learner.update(poisoned)
+    assert (learner.bonus, learner.entropy) == held and learner.guard.skipped == 1
+    learner.update(batch)
+    assert learner.bonus > held[0]

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from groupthink.model.fast_body import FastBody
 from groupthink.recipe import load_recipe
 from groupthink.run.metrics import read_metrics
+from groupthink.stage import workshop
 from tests.stage.conftest import STEPS, resume, train, weights
 
 LORA = ("lora.rank=4", "lora.alpha=8", "policy.learning_rate=1e-2")
@@ -39,6 +40,32 @@ def test_memory_is_saved_and_a_resume_is_exact(place, tmp_path, setting):
     run = train(tmp_path / "run", place / "grpo.toml", setting, "steps=2")
     resume(run.path, f"steps={STEPS}")
     assert weights(run.path) == weights(straight.path)
+
+
+HELD = (
+    ("objective.reference_every=1", "objective.reference_mixing=0.5"),
+    ("objective.reference_every=3", "policy.minibatches=2", "policy.epochs=2", "policy.dtype=bfloat16"),
+    ("objective.entropy_step=0.005", "objective.entropy_target=9", "objective.entropy_bonus=0.01"),
+    ("objective.correction=truncate_token", "objective.kl_place=reward", "policy.epochs=2"),
+    ("objective.focus=top_entropy", "objective.stale_negatives=0.5", "objective.correction=mask_sequence", *LORA),
+)
+
+
+@pytest.mark.parametrize("settings", HELD, ids=lambda settings: settings[0])
+def test_what_an_objective_holds_between_steps_is_resumed(place, tmp_path, settings):
+    straight = train(tmp_path / "straight", place / "grpo.toml", *settings)
+    run = train(tmp_path / "run", place / "grpo.toml", *settings, "steps=2")
+    resume(run.path, f"steps={STEPS}")
+    assert weights(run.path) == weights(straight.path)
+
+
+def test_no_reference_is_loaded_where_nothing_is_held_to_it(place, tmp_path, monkeypatch):
+    loaded, load_model = [], workshop.load_model
+    monkeypatch.setattr(workshop, "load_model", lambda *args, **how: loaded.append(args) or load_model(*args, **how))
+    train(tmp_path / "held", place / "grpo.toml", "steps=0")
+    assert len(loaded) == 2
+    train(tmp_path / "free", place / "grpo.toml", "steps=0", "objective.kl=0")
+    assert len(loaded) == 3
 
 
 def test_recomputed_layers_change_nothing(place, tmp_path, monkeypatch):

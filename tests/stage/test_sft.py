@@ -8,6 +8,9 @@ import torch
 
 from groupthink.model.loading import new_model
 from groupthink.nano.tokenizer import build_tokenizer
+from groupthink.policy.learner import Learner
+from groupthink.policy.objective.settings import ObjectiveSettings
+from groupthink.policy.settings import PolicySettings
 from groupthink.recipe import load_recipe
 from groupthink.run.metrics import read_metrics
 from groupthink.stage.settings import SftSettings
@@ -17,6 +20,7 @@ from groupthink.task.arithmetic import is_held_out
 from groupthink.task.quadratics import held_out_pairs
 from groupthink.task.roots import parse_roots
 from tests.stage.conftest import resume, train, weights
+from tests.tiny import tiny
 
 BASE = load_recipe(Path(__file__).parents[2] / "recipes/nano-base.toml")
 SFT = """\
@@ -163,3 +167,32 @@ def test_new_weights_are_drawn_by_seed(place):
     torch.rand(3)  # the state of torch's own draws does not matter
     assert torch.equal(drawn(1), drawn(1))
     assert not torch.equal(drawn(1), drawn(2))
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "gemma2"])
+def test_the_gradient_is_that_of_transformers_own_loss_on_the_labels_of_the_responses(kind):
+    draw = np.random.default_rng(0)
+    prompts, responses = ([draw.integers(2, 107, n) for n in lengths] for lengths in ((5, 3, 8), (4, 9, 2)))
+    imitation = ObjectiveSettings(surrogate="imitation", kl=0.0)
+    settings = PolicySettings(max_grad_norm=1e9, threads=1, processes=1)
+    learner = Learner(tiny(kind), None, settings, imitation, total_steps=1, temperature=1.0)
+    seen: dict[str, torch.Tensor] = {}
+
+    def look(*_):
+        seen.update({name: parameter.grad.clone() for name, parameter in learner.parameters.items()})
+
+    learner.optimizer.register_step_pre_hook(look)
+    loss = learner.update(imitation_batch(prompts, responses)).metrics["loss"]
+
+    model = tiny(kind)
+    model.set_attn_implementation("eager")
+    expected = torch.zeros(())
+    for prompt, response in zip(prompts, responses, strict=True):
+        token_ids = torch.tensor(np.concatenate([prompt, response]))[None]
+        labels = token_ids.clone()
+        labels[:, : len(prompt)] = -100
+        expected = expected + model(token_ids, labels=labels, use_cache=False).loss * len(response) / 15
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), rel=1e-6)
+    for name, parameter in model.named_parameters():
+        assert (seen[name] - parameter.grad).norm() < 1e-5 * parameter.grad.norm(), name

@@ -47,15 +47,18 @@ def found_by_us(
     loss, seen = torch.zeros(()), []
     for responses in np.array_split(parts[-1], cut.micro_batches):
         chosen = tokens_of(batch, responses)
-        given = _given(take(batch, responses)) | {name: column[chosen] for name, column in columns.items()}
+        part = take(batch, responses)
+        given = _given(part) | {name: column[chosen] for name, column in columns.items()}
         tokens = Tokens(
             logprobs_M=logprobs_M[chosen],
             entropies_M=entropies_M[chosen],
             **{name: torch.from_numpy(column) for name, column in given.items()},
         )
         losses = token_losses(tokens, settings)
-        local = settings.reduction == "micro_batch_mean"
-        loss = loss + ((local_weights(tokens) if local else tokens.weights_M) * losses.losses_M).sum()
+        weights_M = tokens.weights_M
+        if settings.reduction == "micro_batch_mean":
+            weights_M = torch.from_numpy(local_weights(part.weights_M, part.starts))
+        loss = loss + (weights_M * losses.losses_M).sum()
         seen.append(losses)
     # The weights share out one loss over the whole batch; of its equal mini-batches each has its part.
     loss = cut.mini_batches * loss

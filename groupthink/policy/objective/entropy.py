@@ -1,6 +1,7 @@
 """How much uncertainty is worth: a bonus on the entropy of each token's law, fixed or steered to a target.
 
-The bonus is `entropy_bonus * entropy`, subtracted from the loss of a token, and reduced as that is.
+The bonus is `entropy_bonus * entropy`, subtracted from the loss of a token, and reduced as that is, over all tokens of
+the batch. (TRL takes its mean over tokens, whatever the reduction, and under top-entropy over the tokens in focus.)
 """
 
 

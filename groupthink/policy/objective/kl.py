@@ -38,7 +38,8 @@ def k3_unbiased(logprobs_M: Tensor, reference_logprobs_M: Tensor, old_logprobs_M
     """pi / pi_old * k3 (DeepSeek-V3.2: arXiv 2512.02556, equation 7), differentiated through the ratio.
 
     For tokens that pi_old drew, value and gradient are KL's on average: d / d log pi is ratio * log(pi / pi_ref).
-    The ratio is the token's, whatever ratio the surrogate takes. Multiplied out, pi_ref / pi_old is a constant:
+    The ratio is the token's, whatever ratio the surrogate takes (TRL takes the response's, where the surrogate does).
+    Multiplied out, pi_ref / pi_old is a constant:
     so the gradient points to the reference even where an exponent is held.
     """
     log_ratio_M = reference_logprobs_M - logprobs_M

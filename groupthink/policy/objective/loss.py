@@ -1,6 +1,7 @@
 """The loss of each token, put together."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from groupthink.policy.objective.functions import find_surrogate
 from groupthink.policy.objective.kl import divergence
 from groupthink.policy.objective.ratio import RATIOS
 from groupthink.policy.objective.settings import ObjectiveSettings
+from groupthink.policy.objective.surrogates import SURROGATES
 from groupthink.policy.objective.tokens import Tokens
 
 TOKEN_LOCAL = ("clip", "unclipped", "cispo", "sapo", "imitation")
@@ -52,10 +54,12 @@ def token_losses(tokens: Tokens, settings: ObjectiveSettings) -> Losses:
     return Losses(losses_M, ratio_M, low_M, high_M, stale_M)
 
 
-def token_local(settings: ObjectiveSettings) -> bool:
-    """Whether the loss of a token depends on that token alone, and on no other of its response."""
+def reach_of(settings: ObjectiveSettings) -> Literal["token", "response", "pack"]:
+    """What the loss of a token depends on: itself alone, its response, or (one of the user's) all that is with it."""
+    if settings.surrogate not in SURROGATES:
+        return "pack"
     alone = settings.ratio == "token" and settings.stale_negatives == 0
-    return alone and settings.surrogate in TOKEN_LOCAL
+    return "token" if alone and settings.surrogate in TOKEN_LOCAL else "response"
 
 
 def _policy_term(tokens: Tokens, settings: ObjectiveSettings) -> Tensor:

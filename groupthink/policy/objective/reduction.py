@@ -16,10 +16,8 @@ is over the batch, as in TRL and verl.
 """
 
 import numpy as np
-from torch import Tensor
 
 from groupthink.policy.objective.ragged import spread, sum_by_response
-from groupthink.policy.objective.tokens import Tokens
 
 
 def share_tokens(
@@ -49,13 +47,14 @@ def share_tokens(
     return spread(shares_B, starts) * counted_M
 
 
-def local_weights(tokens: Tokens) -> Tensor:
-    """weights_M where a micro-batch has the share of the batch that its responses have, and its tokens weigh the same.
+def local_weights(weights_M: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """weights_M of a micro-batch whose tokens have `weights_M` by `share_tokens`; response b owns starts[b] to starts[b + 1].
 
+    It has the share of the batch that its responses have, and its tokens weigh the same.
     Tokens that weigh nothing still do, and a masked response leaves its share to the others of its micro-batch.
     It is TRL's `bnpo`, where micro-batches are equal in responses. With one response in each it is `sequence_mean`.
     """
-    counted_M = tokens.weights_M > 0
-    share = tokens.sum_over_response(tokens.weights_M).max()  # 1 / B, of a response that is not masked
-    responses = tokens.response_M[-1] + 1
-    return counted_M * (responses * share / counted_M.sum().clamp(min=1))
+    counted_M = weights_M > 0
+    share = sum_by_response(weights_M, starts).max()  # 1 / B, of a response that is not masked
+    responses = len(starts) - 1
+    return (counted_M * (responses * share / max(counted_M.sum(), 1))).astype(weights_M.dtype)

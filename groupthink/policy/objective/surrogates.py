@@ -43,7 +43,11 @@ def clip(tokens: Tokens, settings: ObjectiveSettings) -> Tensor:
 
 
 def unclipped(tokens: Tokens, settings: ObjectiveSettings) -> Tensor:
-    """-r A: the policy gradient, weighted by the ratio; REINFORCE's at r = 1 (RLOO: arXiv 2402.14740)."""
+    """-r A: the policy gradient, weighted by the ratio; REINFORCE's at r = 1 (RLOO: arXiv 2402.14740).
+
+    The paper has one update to a batch, where r is 1. In later ones r is what `settings.ratio` says, and free; TRL's
+    RLOO takes a response's product of ratios there, and clips it.
+    """
     return -RATIOS[settings.ratio](tokens) * tokens.advantages_M
 
 

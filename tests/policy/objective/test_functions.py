@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from groupthink.policy.objective.functions import find_surrogate
-from groupthink.policy.objective.loss import token_local, token_losses
+from groupthink.policy.objective.loss import reach_of, token_losses
 from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.objective.surrogates import clip
 from tests.policy.objective.worked import column, worked_tokens
@@ -29,7 +29,7 @@ def test_a_surrogate_of_the_users_takes_the_place_of_the_clip(mine):
     found = token_losses(worked_tokens(settings), settings)
     torch.testing.assert_close(found.losses_M[:2], -0.5 * column(0.25, 1.21))
     assert not (found.low_M | found.high_M).any()
-    assert not token_local(settings)  # it may look at what it likes
+    assert reach_of(settings) == "pack"  # it may look at what it likes
 
 
 def test_its_own_surrogates_are_found_by_name():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from groupthink.policy.objective.kl import ESTIMATORS
-from groupthink.policy.objective.loss import TOKEN_LOCAL, token_local, token_losses
+from groupthink.policy.objective.loss import TOKEN_LOCAL, reach_of, token_losses
 from groupthink.policy.objective.ratio import RATIOS as RATIO_KINDS
 from groupthink.policy.objective.rows import ROWS
 from groupthink.policy.objective.settings import CHOICES, ObjectiveSettings
@@ -120,10 +120,22 @@ def test_a_token_local_loss_does_not_depend_on_the_other_tokens(row, changes):
     losses, others = (token_losses(these, settings).losses_M for these in (tokens, moved))
     gradient, other = (torch.autograd.grad(these[[0, 2, 6]].sum(), logprobs)[0] for these in (losses, others))
     alone = torch.equal(losses[[0, 2, 6]], others[[0, 2, 6]]) and torch.equal(gradient, other)
-    if token_local(settings):
+    if reach_of(settings) == "token":
         assert alone and (gradient[[1, 3, 4, 5, 7]] == 0).all()
     expected = not changes and row not in ("gspo", "gspo_token", "luspo", "gmpo", "vespo")
-    assert token_local(settings) == expected
+    assert reach_of(settings) == ("token" if expected else "response")
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("changes", [{}, {"stale_negatives": 0.01}])
+def test_no_loss_depends_on_another_response(row, changes):
+    settings = ObjectiveSettings.of_row(row, **changes)
+    logprobs = column(*[-1.0] * 8).requires_grad_()
+    tokens = worked_tokens(settings, logprobs)
+    moved = dataclasses.replace(tokens, logprobs_M=logprobs + 0.05 * column(0, 0, 1, 1, 1, 1, 0, 0))
+    losses, others = (token_losses(these, settings).losses_M[[0, 1, 6, 7]] for these in (tokens, moved))
+    (gradient,), (other,) = (torch.autograd.grad(these.sum(), logprobs) for these in (losses, others))
+    assert torch.equal(losses, others) and torch.equal(gradient, other) and (gradient[2:6] == 0).all()
 
 
 def far_apart(dtype):

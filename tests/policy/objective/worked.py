@@ -56,5 +56,8 @@ def worked_tokens(settings: ObjectiveSettings, logprobs: Tensor | None = None, *
 
 
 def reduced(tokens: Tokens, settings: ObjectiveSettings, losses: Tensor) -> Tensor:
-    weights = local_weights(tokens) if settings.reduction == "micro_batch_mean" else tokens.weights_M
+    weights = tokens.weights_M
+    if settings.reduction == "micro_batch_mean":
+        starts = np.concatenate([[0], tokens.response_M.bincount().cumsum(0)])
+        weights = torch.from_numpy(local_weights(weights.numpy(), starts))
     return (weights * losses).sum()
