@@ -177,15 +177,18 @@ def explain(args: argparse.Namespace) -> None:
 
 
 def _what_next(run: Path, steps: int) -> str:
+    from groupthink.run.directory import further
+
     return (
         f"\nThe model is in {run / 'model'}, and every response of every step in {run / 'rollouts'}. Next:\n"
         f"  groupthink eval {run} --samples 16    measure it more closely\n"
-        f"  groupthink train --resume --run {run} steps={2 * steps}    train it further\n"
+        f"  groupthink train --resume --run {run} steps={further(steps)}    train it further\n"
         "  groupthink explain    see the five steps on one problem"
     )
 
 
 def _dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> None:
+    from groupthink.model.loading import resolve
     from groupthink.recipe import describe_step, dump_recipe, recipe_table
     from groupthink.run.directory import find_standing, refuse_taken
     from groupthink.stage.named import require_named
@@ -197,6 +200,7 @@ def _dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Seque
     else:
         recipe = _load(recipe_path, overrides)
         require_named(recipe)
+        resolve(recipe.model)  # a folder that is not there; the hub is not asked
         if args.run is not None:
             refuse_taken(args.run)
     left = recipe.steps - done

@@ -1,7 +1,7 @@
 """The worked example of the project's first page, executed: one group, five steps, real rewards, a real update.
 
 The problem is x^2-5x+6=0 with three responses. A factors, and is right and concise; B uses the quadratic
-formula, and is right and verbose; C answers x = -5 ± 3 at once, and is wrong.
+formula, and is right and verbose; C answers x = -5 ± 3, that is x=-8 and x=-2, at once, and is wrong.
 """
 
 from dataclasses import dataclass, replace

@@ -249,7 +249,9 @@ def _build(given: Mapping[str, Any]) -> Recipe:
         elif key in hints:
             arguments[key] = _checked(key, value, hints[key])
         elif isinstance(value, dict):
-            raise ValueError(f"unknown table [{key}]: did you mean [{nearest(key, TABLES)}]?")
+            table = nearest(key, TABLES)
+            known = [name for name in _names() if name in {f"{table}.{inner}" for inner in value}]
+            raise ValueError(f"unknown table [{key}]: did you mean {', '.join(known) or f'[{table}]'}?")
         else:
             raise _unknown(key)
     return Recipe(**arguments)

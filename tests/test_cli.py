@@ -92,6 +92,7 @@ def test_a_dry_run_says_whether_a_directory_is_taken_and_makes_none(a_run, tmp_p
         (["train", "a.toml", "b.toml"], "one recipe at a time"),
         (["train", "--resume"], "--resume needs --run DIR"),
         (["train", "--resume", "--dry-run"], "--resume needs --run DIR"),
+        (["train", "--dry-run", "model=./absent"], "there is no folder './absent'"),
         (["train", "model=./absent"], "there is no folder './absent'"),
         (["eval", "./absent"], "there is no folder './absent'"),
         (["train", "task.name=arithmetic", "task.split=beyond"], "no split 'beyond'"),

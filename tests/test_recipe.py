@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import tomllib
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(word, meant):
 def test_an_unknown_name_in_a_file_is_answered_too(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("[rolout]\ngroup_size = 4\n")
-    with pytest.raises(ValueError, match=r"did you mean \[rollout\]\?"):
+    with pytest.raises(ValueError, match=r"did you mean rollout.group_size\?"):
         load_recipe(path)
 
 
@@ -156,3 +157,15 @@ def test_a_moving_average_is_not_kept_in_bfloat16():
     with pytest.raises(ValueError, match=r"reference_mixing=0\.01 moves a reference in bfloat16"):
         load_recipe(overrides=words)
     assert load_recipe(overrides=words[1:]).objective.reference_mixing == 0.01
+
+
+def test_the_default_recipe_holds_the_policy_by_kl_in_the_loss():
+    assert load_recipe().objective.kl > 0 and load_recipe().objective.kl_place == "loss"
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("taks.name=quadratics", "task.name"), ("polcy.epochs=2", "policy.epochs")]
+)
+def test_a_table_that_is_misspelt_is_answered_with_the_setting_that_was_meant(word, meant):
+    with pytest.raises(ValueError, match=rf"unknown table \[\w+\]: did you mean {re.escape(meant)}\?"):
+        load_recipe(overrides=[word])

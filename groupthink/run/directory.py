@@ -242,12 +242,17 @@ def find_standing(path: Path | str, overrides: Sequence[str] = ()) -> Standing:
     _refuse_changes(before, recipe)
     if (path / "summary.json").exists() and recipe.steps <= before.steps:
         raise ValueError(
-            f"the run in {path} has finished its {before.steps} steps: extend it with steps={before.steps * 2}"
+            f"the run in {path} has finished its {before.steps} steps: extend it with steps={further(before.steps)}"
         )
     standing = Standing(before, recipe, checkpoints.latest_checkpoint(path / "checkpoints"))
     if recipe.steps < standing.done:
         raise ValueError(f"steps={recipe.steps}: the run in {path} has already done {standing.done} steps")
     return standing
+
+
+def further(steps: int) -> int:
+    """How many steps to go on to, by way of example, where so many are done."""
+    return max(2 * steps, 1)
 
 
 def _refuse_absent(path: Path) -> None:

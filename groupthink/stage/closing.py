@@ -91,14 +91,14 @@ def _trait(figures: dict[str, Any], name: str) -> str:
 
 
 def chains_to_show(rows_before: Sequence[Row], rows_after: Sequence[Row]) -> tuple[Row, Row]:
-    """One problem's first chain before, wrong if there is such a problem, and its first right one after."""
-    first_before = _first(rows_before)
-    right_after = {row["problem"]: row for row in reversed(rows_after) if row["kind"] == "sampled" and row["right"]}
-    for problem, row in first_before.items():
-        if not row["right"] and problem in right_after:
-            return row, right_after[problem]
-    problem = next(iter(first_before))
-    return first_before[problem], _first(rows_after)[problem]
+    """One problem's first chain before and its first chain after: of the first problem that went from wrong to right.
+
+    Where there is none, of the first problem.
+    """
+    before, after = _first(rows_before), _first(rows_after)
+    turned = (problem for problem in before if after[problem]["right"] and not before[problem]["right"])
+    problem = next(turned, next(iter(before)))
+    return before[problem], after[problem]
 
 
 def _first(rows: Sequence[Row]) -> dict[str, Row]:

@@ -38,7 +38,7 @@ class Graded:
     problem: Problem
     response: Response
     right: bool
-    lenient: bool  # right roots come last in the text, in whatever form
+    lenient: bool  # right, or right roots come last in the text, in whatever form
     extracted: str | None
     traits: frozenset[str]
 
@@ -47,11 +47,12 @@ def grade(task: Task, problem: Problem, response: Response, *, opened: bool = Fa
     """What a response is worth. `opened`: the prompt ended with `<think>`, so it begins inside the reasoning."""
     chain = read_chain(response.text, opened=opened)
     verdict = verify(task, problem, chain.answer)
+    right = accuracy(verdict) == adherence(chain, response.finish) == 1
     return Graded(
         problem=problem,
         response=response,
-        right=accuracy(verdict) == adherence(chain, response.finish) == 1,
-        lenient=task.verify(problem, response.text, lenient=True).right,
+        right=right,
+        lenient=right or task.verify(problem, response.text, lenient=True).right,
         extracted=verdict.extracted,
         traits=task.traits(chain.reasoning),
     )

@@ -24,13 +24,16 @@ def _all_wrong(n: int, c: int, k: int) -> float:
 
 
 def majority_right(answers: Sequence[str | None], right: Sequence[bool]) -> bool:
-    """Is the commonest answer right? Ties go to the answer that came first; no answer is no vote."""
+    """Is the commonest answer right? Ties go to the answer that came first; no answer is no vote.
+
+    An answer is right where one of its votes was: another may have been cut, or out of form.
+    """
     votes: dict[str, int] = {}
     verdict: dict[str, bool] = {}
     for answer, ok in zip(answers, right, strict=True):
         if answer is not None:
             votes[answer] = votes.get(answer, 0) + 1
-            verdict[answer] = ok
+            verdict[answer] = verdict.get(answer, False) or ok
     return bool(votes) and verdict[max(votes, key=votes.__getitem__)]
 
 

@@ -25,6 +25,7 @@ problems_per_step = 2
 [rollout]
 group_size = 3
 max_tokens = 24
+temperature = 0.8
 processes = 1
 
 [reward]

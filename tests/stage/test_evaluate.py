@@ -2,16 +2,18 @@ import json
 import re
 import shutil
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from groupthink import cli
+from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.records import Group, Problem, Response
 from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
-from groupthink.stage.evaluate import Evaluation, evaluate_model, grade
-from groupthink.task.quadratics import Quadratics
+from groupthink.stage.evaluate import Evaluation, evaluate, evaluate_model, grade, summarise
+from groupthink.task.quadratics import Quadratics, held_out_pairs
 
 TASK = Quadratics()
 PROBLEM = Problem("q", "quadratics", "Solve x^2-5x+6=0", "x=2, x=3", {"a": 1, "p": 2, "q": 3})
@@ -29,6 +31,7 @@ def a_response(text, finish="stop"):
         ("<think>2*3=6</think>x=3, x=2", "stop", True, True, "x=2, x=3"),
         ("<think>2*3=6</think>x=2, x=3", "length", False, True, "x=2, x=3"),
         ("<think>2*3=6</think>x=1, x=3", "stop", False, False, "x=1, x=3"),
+        ("<think>2*3=6</think>2, 3", "stop", True, True, "x=2, x=3"),  # right roots without a label
         ("x=2, x=3", "stop", False, True, "x=2, x=3"),
         ("<think>x=2, x=3", "length", False, True, None),
     ],
@@ -46,6 +49,57 @@ def test_right_is_what_earns_the_judge_s_accuracy_and_format(opened):
     right = [grade(TASK, PROBLEM, response, opened=opened).right for response in responses]
     assert right == [score.parts["accuracy"] == score.parts["format"] == 1 for score in scores]
     assert any(right)
+
+
+CHAINS = {
+    "right": ("<think>D=1\ncheck: 2+3=5 ok</think>x=2, x=3", "stop"),
+    "at once": ("<think></think>x=2, x=3", "stop"),
+    "wrong": ("<think>D=1</think>x=1, x=3", "stop"),
+    "cut": ("<think>D=1</think>x=2, x=3", "length"),
+    "silent": ("<think>D=1", "length"),
+}
+
+
+def graded(*names):
+    return [grade(TASK, PROBLEM, a_response(*CHAINS[name])) for name in names]
+
+
+def test_the_figures_of_an_evaluation_worked_by_hand():
+    sampled = [graded("right", "wrong", "at once"), graded("cut", "wrong", "wrong"), graded("cut", "right", "silent")]
+    figures = summarise(sampled, [graded("right"), graded("wrong"), graded("silent")])
+    assert figures["pass@1"] == pytest.approx(3 / 9) and figures["pass@k"] == pytest.approx(2 / 3)
+    assert figures["maj@k"] == pytest.approx(2 / 3)  # the wrong one has the most votes of the second problem
+    assert figures["greedy"] == pytest.approx(1 / 3) and figures["lenient"] == pytest.approx(5 / 9)
+    assert 0 <= figures["pass@1_low"] < 3 / 9 < figures["pass@1_high"] <= 2 / 3
+    assert (figures["problems"], figures["samples"], figures["length"]) == (3, 3, 3.0)
+    assert figures["truncated"] == pytest.approx(3 / 9)
+    assert figures["traits"] == {
+        "formula": {"share": pytest.approx(8 / 9), "accuracy": pytest.approx(2 / 8)},
+        "checks": {"share": pytest.approx(2 / 9), "accuracy": 1.0},
+        "at once": {"share": pytest.approx(1 / 9), "accuracy": 1.0},
+    }
+
+
+class Asked:
+    """An engine that writes down what it is asked, and answers as if it knew."""
+
+    def __init__(self):
+        self.samplings, self.problems = [], []
+
+    def submit(self, prompt_ids, sampling, seed):
+        self.samplings.append(sampling)
+        return SimpleNamespace(result=lambda: (a_response("<think>1</think>x=2"),) * sampling.n)
+
+
+def test_what_is_asked_is_held_out_sampled_greedy_and_cool():
+    engine = Asked()
+    found = evaluate(engine, build_tokenizer(), TASK, problems=5, samples=3, max_tokens=77, cool_samples=2)
+    asked = [(sampling.temperature, sampling.n, sampling.max_tokens) for sampling in engine.samplings]
+    assert asked == [(1.0, 3, 77)] * 5 + [(0.0, 1, 77)] * 5 + [(0.5, 2, 77)] * 5
+    for table in (found.sampled, found.greedy, found.cool):
+        problems = [row[0].problem for row in table]
+        roots = {tuple(sorted((problem.info["p"], problem.info["q"]))) for problem in problems}
+        assert len(roots) == 5 and roots <= held_out_pairs()
 
 
 def test_a_prompt_of_messages_is_kept_as_json():

@@ -84,6 +84,26 @@ def test_hasty_demonstrations_mostly_answer_at_once_and_sometimes_slip():
     assert 0.02 < 1 - sum(right) / 1000 < 0.4
 
 
+def shares(task, careful):
+    """How often each trait occurs in a thousand demonstrations."""
+    reasonings = [read_chain(task.demonstrate(problem, careful)).reasoning for problem in task.sample(0, 1000)]
+    found = [task.traits(reasoning) for reasoning in reasonings]
+    return {trait: sum(trait in one for one in found) / 1000 for one in found for trait in one}
+
+
+def test_careful_demonstrations_work_in_several_ways_check_and_go_back():
+    seen = shares(Quadratics(2), careful=True)
+    assert seen.keys() == {"factoring", "formula", "checks", "goes back"}
+    assert min(seen["factoring"], seen["formula"]) > 0.15
+    assert 0.4 < seen["checks"] < 0.75 and 0.05 < seen["goes back"] < 0.25
+
+
+def test_hasty_demonstrations_do_all_of_it_now_and_then():
+    seen = shares(Quadratics(2), careful=False)
+    assert seen.keys() == {"at once", "factoring", "formula", "checks", "goes back"}
+    assert min(seen.values()) > 0.005 and seen["checks"] < 0.2 and seen["goes back"] < 0.1
+
+
 def test_every_line_of_a_careful_chain_is_true_but_for_the_slips_it_takes_back():
     """Evaluate each stated equality by hand-made arithmetic, after the last "wait"."""
     task = Quadratics(6)

@@ -48,7 +48,7 @@ def share_tokens(
 
 
 def local_weights(weights_M: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """weights_M of a micro-batch whose tokens have `weights_M` by `share_tokens`; response b owns starts[b] to starts[b + 1].
+    """weights_M of a micro-batch, whose tokens have `weights_M` by `share_tokens`; `starts` holds B + 1 offsets.
 
     It has the share of the batch that its responses have, and its tokens weigh the same.
     Tokens that weigh nothing still do, and a masked response leaves its share to the others of its micro-batch.

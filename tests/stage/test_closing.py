@@ -1,0 +1,83 @@
+"""What a run says at its end, from tables of a few rows whose figures are worked out by hand."""
+
+import pytest
+
+from groupthink.stage.closing import closing_figures, closing_lines
+
+
+def rows(kind: str, **right: str) -> list[dict]:
+    """Rows of one kind for problems by name; "+-" is a right response, then a wrong one."""
+    return [
+        {"kind": kind, "problem": problem, "prompt": f"Solve {problem}", "expected": "x=2", "right": sign == "+"}
+        | {"text": f"{problem} {kind} {place}{sign}"}
+        for problem, signs in right.items()
+        for place, sign in enumerate(signs)
+    ]
+
+
+def evaluation(pass_at_1: float, *tables: list[dict]) -> tuple[dict, list[dict]]:
+    figures = {
+        **{"pass@1": pass_at_1, "pass@1_low": 0.1, "pass@1_high": 0.9, "pass@k": 0.75, "maj@k": 0.5, "greedy": 0.25},
+        **{"lenient": 0.6, "problems": 4, "samples": 2, "length": 51.4},
+        "traits": {"checks": {"share": 0.125, "accuracy": 1.0}},
+    }
+    return figures, [row for table in tables for row in table]
+
+
+BEFORE = evaluation(
+    0.25,
+    rows("sampled", a="+-", b="--", c="-+", d="--"),
+    rows("greedy", a="+", b="-", c="-", d="-"),
+    rows("cool", a="++", b="+-", c="--", d="--"),
+)
+AFTER = evaluation(0.75, rows("sampled", a="++", b="-+", c="++", d="+-"), rows("greedy", a="+", b="+", c="+", d="+"))
+
+
+def test_the_gain_is_over_the_better_of_greedy_and_cool_decoding_paired_by_problem():
+    figures = closing_figures(BEFORE, AFTER)
+    assert figures["base_best"] == {"decoding": "temperature 0.5", "accuracy": (1 + 0.5) / 4}
+    gain = figures["gain"]  # by problem: 0, 0, 1, 0.5
+    assert gain["mean"] == pytest.approx(1.5 / 4)
+    assert 0 <= gain["low"] < gain["mean"] < gain["high"] <= 1
+
+    greedy = [{**row, "right": True} if row["kind"] == "greedy" else row for row in BEFORE[1]]
+    figures = closing_figures((BEFORE[0], greedy), AFTER)
+    assert figures["base_best"] == {"decoding": "greedy", "accuracy": 1.0}
+    assert figures["gain"]["mean"] == pytest.approx((0 - 0.5 + 0 - 0.5) / 4)
+
+
+def test_a_model_that_did_not_change_has_no_gain_over_itself_and_is_shown_as_it_is():
+    cool = [{**row, "kind": "cool"} for row in BEFORE[1] if row["kind"] == "sampled"]
+    same = (BEFORE[0], [row for row in BEFORE[1] if row["kind"] == "sampled"] + cool)
+    same[1].extend(rows("greedy", a="-", b="-", c="-", d="-"))
+    figures = closing_figures(same, same)
+    assert figures["gain"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
+    assert figures["chains"][0] == figures["chains"][1] and figures["chains"][0]["text"] == "a sampled 0+"
+
+
+def test_the_chains_shown_are_first_ones_of_the_first_problem_that_went_from_wrong_to_right():
+    """b's first response is still wrong, though another is right; c's is right now."""
+    shown = closing_figures(BEFORE, AFTER)["chains"]
+    assert [chain["text"] for chain in shown] == ["c sampled 0-", "c sampled 0+"]
+
+
+def test_the_lines_hold_the_figures():
+    lines = closing_lines(closing_figures(BEFORE, AFTER))
+    said = [" ".join(line.split()) for line in lines]
+    for line in (
+        "4 held-out problems, which training never saw",
+        "pass@1 25.0% [10%, 90%] 75.0% [10%, 90%]",
+        "greedy 25.0% 25.0%",
+        "maj@2, maj@2 50.0% 50.0%",
+        "pass@2, pass@2 75.0% 75.0%",
+        "lenient 60.0% 60.0%",
+        "tokens a response 51 51",
+        "Gain over the base at its best (temperature 0.5: 37.5%),",
+        "checks 12%, 100% right 12%, 100% right",
+        "Solve c (before; the answer is x=2)",
+        "c sampled 0+",
+    ):
+        assert line in said
+    assert said[said.index("Gain over the base at its best (temperature 0.5: 37.5%),") + 1].startswith(
+        "paired by problem: +37.5% ["
+    )
