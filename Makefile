@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.built
 
-.PHONY: env train test test-peers check bench nightly
+.PHONY: env train test test-peers test-gpu test-vllm check bench nightly
 
 env: $(STAMP)
 
@@ -28,6 +28,14 @@ test: env
 # Against TRL itself, in an environment of its own.
 test-peers: env
 	PYTHONPATH=. $$($(BIN)/python bench/environments.py trl) -m pytest -q --confcutdir=tests_peers tests_peers/trl
+
+# vLLM itself, in an environment of its own, which takes minutes to make and 3.5 GB.
+test-vllm: env
+	PYTHONPATH=. $$($(BIN)/python bench/environments.py vllm) -m pytest -q --confcutdir=tests_peers tests_peers/vllm
+
+# On a machine with a CUDA GPU, in the environment that is there.
+test-gpu: env
+	$(BIN)/python -m pytest -q --confcutdir=tests_gpu -p no:cacheprovider tests_gpu
 
 check: env
 	$(BIN)/ruff format --check .

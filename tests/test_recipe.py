@@ -92,7 +92,7 @@ def test_an_unknown_name_in_a_file_is_answered_too(tmp_path):
         ("task=4", "task is a table"),
         ("sft.tasks=quadratics", "expected a list, each item text"),
         ("sft.from_scratch=1", "expected true or false"),
-        ("stage=grop", "choose one of grpo, sft"),
+        ("stage=grop", "choose one of grpo, grpo_async, sft"),
         ("rollout.group_size=1", "a group of one has no average to differ from"),
         ("steps", "write key=value"),
     ],

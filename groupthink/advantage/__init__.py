@@ -6,10 +6,13 @@ their weights. NaN marks a part that is absent: its weight is 0 for that respons
 | file | estimators | what rewards are measured by |
 |---|---|---|
 | `within_group` | center, standardize, leave_one_out, rank, maxrl, pass_at_k | their group alone |
+| `within_group` | reward | nothing |
 | `across_batch` | batch_std, reinforce_pp, whiten, gdpo | the spread of the whole batch, too |
 
-All but `whiten` are relative to the group: where its rewards are equal (for `gdpo`, each part of them), its
-advantages are exactly 0.
+All but `whiten` and `reward` are relative to the group: where its rewards are equal (for `gdpo`, each part of them),
+its advantages are exactly 0.
+
+Afterwards `whiten_tokens` (in `across_tokens`) can measure each token's advantage by those of all tokens of a step.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +21,10 @@ from functools import partial
 import numpy as np
 
 from groupthink.advantage.across_batch import batch_std, gdpo, reinforce_pp, whiten
+from groupthink.advantage.across_tokens import whiten_tokens
 from groupthink.advantage.rewards import Estimator
 from groupthink.advantage.settings import ESTIMATORS, AdvantageSettings
-from groupthink.advantage.within_group import center, leave_one_out, maxrl, pass_at_k, rank, standardize
+from groupthink.advantage.within_group import center, leave_one_out, maxrl, pass_at_k, rank, reward, standardize
 from groupthink.records import Score
 
 __all__ = [
@@ -36,9 +40,11 @@ __all__ = [
     "pass_at_k",
     "rank",
     "reinforce_pp",
+    "reward",
     "standardize",
     "telling",
     "whiten",
+    "whiten_tokens",
 ]
 
 
@@ -67,10 +73,10 @@ def telling(
 ) -> list[bool]:
     """Of each group, whether it teaches something: whether responses of it differ in what the estimator looks at.
 
-    That is so where an advantage is not 0. (`whiten` gives one to groups of equal rewards as well; of those it is said
-    that they teach nothing, as DAPO has it, arXiv 2503.14476.) Errors as of `advantage`.
+    That is so where an advantage is not 0. (`whiten`, `reward` and `whiten_tokens` give one to groups of equal rewards
+    as well; of those it is said that they teach nothing, as DAPO has it, arXiv 2503.14476.) Errors as of `advantage`.
     """
-    if ESTIMATORS[settings.estimator] is whiten:
+    if ESTIMATORS[settings.estimator] in (whiten, reward):
         settings = AdvantageSettings("center")
     return (advantage(scores, settings, weights) != 0).any(axis=1).tolist()
 

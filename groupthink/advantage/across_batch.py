@@ -20,8 +20,10 @@ def batch_std(rewards_PGK: np.ndarray, weights_K: np.ndarray) -> np.ndarray:
 def reinforce_pp(rewards_PGK: np.ndarray, weights_K: np.ndarray) -> np.ndarray:
     """A = d / (std of all d + 1e-4), where d = r - mean of the group.
 
-    Source: REINFORCE++ with baseline (arXiv 2501.03262, section 3.2). Unlike `batch_std`, how much problems differ
-    in difficulty does not enter. Their mean over the batch is 0 already, and is not taken off again.
+    Source: REINFORCE++ with baseline (arXiv 2501.03262, section 3.2), in a form that counts every response once. The
+    paper and verl count every token, so that long responses have more say: `estimator="center"` with
+    `whiten_tokens=true` does. Unlike `batch_std`, how much problems differ in difficulty does not enter. Their mean
+    over the batch is 0 already, and is not taken off again.
     """
     return _scaled(centered(total(rewards_PGK, weights_K)))
 
@@ -29,8 +31,10 @@ def reinforce_pp(rewards_PGK: np.ndarray, weights_K: np.ndarray) -> np.ndarray:
 def whiten(rewards_PGK: np.ndarray, weights_K: np.ndarray) -> np.ndarray:
     """A = (r - mean of all rewards) / (std of all rewards + 1e-4).
 
-    Source: REINFORCE++ (arXiv 2501.03262). The group does not matter: one that is always right is better than the
-    batch, and is reinforced, so only where all rewards of the batch are equal are its advantages 0.
+    Source: REINFORCE++ (arXiv 2501.03262), in a form that counts every response once. The paper and verl count every
+    token, so that long responses have more say: `estimator="reward"` with `whiten_tokens=true` does. The group does not
+    matter: one that is always right is better than the batch, and is reinforced, so only where all rewards of the batch
+    are equal are its advantages 0.
     """
     rewards_PG = total(rewards_PGK, weights_K)
     return _scaled(centered(rewards_PG.reshape(1, -1)).reshape(rewards_PG.shape))

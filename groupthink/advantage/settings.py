@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from groupthink.advantage.across_batch import batch_std, gdpo, reinforce_pp, whiten
 from groupthink.advantage.rewards import Estimator
-from groupthink.advantage.within_group import center, leave_one_out, maxrl, pass_at_k, rank, standardize
+from groupthink.advantage.within_group import center, leave_one_out, maxrl, pass_at_k, rank, reward, standardize
 
 ESTIMATORS: dict[str, Estimator] = {
     "center": center,
@@ -17,6 +17,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "reinforce_pp": reinforce_pp,
     "whiten": whiten,
     "gdpo": gdpo,
+    "reward": reward,
 }
 
 
@@ -25,6 +26,7 @@ class AdvantageSettings:
     """How responses are compared."""
 
     estimator: str = "center"  # one of ESTIMATORS
+    whiten_tokens: bool = False  # afterwards less their mean, by their spread, over all tokens of a step (REINFORCE++)
     k: int = 4  # responses; for pass_at_k: a set of so many passes if one in it is right. Below rollout.group_size
     threshold: float = 0.5  # for pass_at_k: a reward from here on is right
 

@@ -7,6 +7,14 @@ import numpy as np
 from groupthink.advantage.rewards import EPSILON, centered, total
 
 
+def reward(rewards_PGK: np.ndarray, weights_K: np.ndarray) -> np.ndarray:
+    """A_i = r_i: no baseline at all, which is for `whiten_tokens` to take off.
+
+    Source: REINFORCE++ (arXiv 2501.03262, equation 4, without its KL term). Without whitening it is plain REINFORCE.
+    """
+    return total(rewards_PGK, weights_K)
+
+
 def center(rewards_PGK: np.ndarray, weights_K: np.ndarray) -> np.ndarray:
     """A_i = r_i - mean(r), not divided by the standard deviation.
 

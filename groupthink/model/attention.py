@@ -5,19 +5,23 @@ prompt and one response: the prompt's keys and values are computed once for its 
 for every response of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 SLACK = 8
 """A bucket's shortest sequence is at least 1 - 1/SLACK of its longest: padding costs at most an eighth."""
+
+UNKNOWN = ("sinks", "indices", "block_indices")
+"""Arguments by which some architectures change what attention gives, and of which nothing is known here."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -67,26 +71,31 @@ def attend(
     dropout: float = 0.0,
     sliding_window: int | None = None,
     softcap: float | None = None,
+    s_aux: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Attention as transformers asks for it: query [B, H, T, D], key and value [B, Hkv, T, D]; gives [B, T, H, D].
 
-    With `segments` B is 1, T is the packed N, and the mask is not looked at. Without, as "sdpa" does.
+    `s_aux` [H]: sinks, a further score of each head that takes its share of the softmax and gives nothing (gpt-oss).
+
+    With `segments` B is 1, T is the packed N, and the mask is not looked at. Without, as "sdpa" does, or "eager" where
+    there is a cap or a sink. Raises ValueError for an argument that changes what attention gives and is not known.
     """
-    if segments is None and softcap is None:
+    _refuse(module, kwargs, UNKNOWN)
+    if segments is None and softcap is None and s_aux is None:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, sliding_window=sliding_window, **kwargs
         )
+    _refuse(module, kwargs, ("position_bias",))  # which "sdpa" knows
     if segments is None:
-        assert softcap is not None
-        return _softcapped(query, key, value, attention_mask, scaling, softcap).transpose(1, 2), None
+        return _in_full(query, key, value, attention_mask, scaling, softcap, s_aux).transpose(1, 2), None
     assert query.shape[0] == 1 and not dropout, "packed tokens are one row, and attention has no dropout"
     places = torch.cat([rows.flatten() for rows in segments.rows])
     sizes = [rows.numel() for rows in segments.rows]
     # All buckets are taken at once: the gradient is then one sum, and not one for each bucket, all of full size.
     q, k, v = (_take(part.squeeze(0).transpose(0, 1), places).split(sizes) for part in (query, key, value))
     outputs = [
-        _attend_bucket(*its, rows.shape, scaling, sliding_window, softcap)
+        _attend_bucket(*its, rows.shape, scaling, sliding_window, softcap, s_aux)
         for its, rows in zip(zip(q, k, v, strict=True), segments.rows, strict=True)
     ]
     return _take(torch.cat(outputs), segments.owners_N)[None], None
@@ -100,6 +109,7 @@ def _attend_bucket(
     scaling: float | None,
     sliding_window: int | None,
     softcap: float | None,
+    sinks_H: Tensor | None,
 ) -> Tensor:
     """The outputs [n * T, H, D] of a bucket of `shape` [n, T], whose queries, keys and values are [n * T, heads, D].
 
@@ -112,8 +122,8 @@ def _attend_bucket(
         place = torch.arange(T, device=query.device)
         ago = place[:, None] - place
         mask = (ago >= 0) & (ago < sliding_window)
-    if softcap is not None:
-        output = _softcapped(q, k, v, mask, scaling, softcap)
+    if softcap is not None or sinks_H is not None:
+        output = _in_full(q, k, v, mask, scaling, softcap, sinks_H)
     else:
         output = scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
@@ -121,20 +131,41 @@ def _attend_bucket(
     return output.transpose(1, 2).flatten(0, 1)
 
 
-def _softcapped(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float | None, softcap: float
+def _in_full(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    scaling: float | None,
+    softcap: float | None,
+    sinks_H: Tensor | None,
 ) -> Tensor:
-    """Attention [B, H, T, D] whose scores pass through softcap * tanh(score / softcap), as in Gemma 2."""
+    """Attention [B, H, T, D] written out, for what SDPA does not know.
+
+    Scores pass through softcap * tanh(score / softcap), as in Gemma 2; sinks are scores of a key whose value is zero.
+    """
     groups = query.shape[1] // key.shape[1]
     key, value = (part.repeat_interleave(groups, dim=1) for part in (key, value))
     scores = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    scores = softcap * torch.tanh(scores / softcap)
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    T, S = scores.shape[-2:]
     if mask is None:
-        T, S = scores.shape[-2:]
         mask = torch.ones(T, S, dtype=torch.bool, device=scores.device).tril(S - T)
     # Not -inf: a row of left padding attends to nothing, and its NaN would spread.
     scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min) if mask.dtype == torch.bool else scores + mask
-    return scores.softmax(-1) @ value
+    if sinks_H is not None:
+        scores = torch.cat([scores, sinks_H[:, None, None].expand(*scores.shape[:3], 1)], dim=-1)
+    return scores.softmax(-1)[..., :S].to(value.dtype) @ value
+
+
+def _refuse(module: torch.nn.Module, arguments: Mapping[str, Any], names: Sequence[str]) -> None:
+    for name in names:
+        if arguments.get(name) is not None:
+            raise ValueError(
+                f"{type(module).__name__} asks for attention with {name!r}, which groupthink's does not know: "
+                "use another model, or teach it to attend"
+            )
 
 
 def _take(parts: Tensor, places: Tensor) -> Tensor:
@@ -148,3 +179,13 @@ def register_attention() -> None:
     # Packed tokens bring a mask of four dimensions, which transformers hands through, so none is built for
     # them; elsewhere "groupthink" is masked as "sdpa" is.
     AttentionMaskInterface.register("groupthink", sdpa_mask)
+
+
+@contextmanager
+def transformers_attention(model: PreTrainedModel) -> Iterator[None]:
+    """Within it, `model` (which has groupthink's attention) attends as transformers has it written out for it."""
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation("groupthink")

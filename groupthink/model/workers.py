@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 SIGN_OF_LIFE = 5.0  # seconds between a busy worker's messages
-SILENCE = 300.0  # seconds without any, after which a worker counts as hung
+SILENCE = 300.0  # seconds without any, after which a busy worker counts as hung
 
 
 Serve = Callable[[Connection], None]
@@ -25,11 +25,14 @@ Serve = Callable[[Connection], None]
 
 
 class Workers:
-    """`n` processes that run `serve`; `role` names them in errors. Start them early: importing torch takes seconds."""
+    """`n` processes that run `serve`; `role` names them in errors. Start them early: importing torch takes seconds.
 
-    def __init__(self, n: int, serve: Serve, role: str):
+    `silence`: seconds without a message after which a busy one counts as hung.
+    """
+
+    def __init__(self, n: int, serve: Serve, role: str, silence: float = SILENCE):
         context = multiprocessing.get_context("spawn")
-        self.role = role
+        self.role, self.silence = role, silence
         self.processes, self.connections = [], []
         for i in range(n):
             ours, theirs = context.Pipe()
@@ -64,19 +67,20 @@ class Workers:
             raise self._death(i) from None
         if not alive:
             raise self._death(i)
-        if time.monotonic() - heard > SILENCE:
-            raise RuntimeError(f"{self._name(i)} has been silent for {SILENCE:.0f} s")
+        if time.monotonic() - heard > self.silence:
+            raise RuntimeError(f"{self._name(i)} has been silent for {self.silence:.0f} s")
         return None
 
     def wait(self, i: int, seconds: float) -> None:
         self.connections[i].poll(seconds)
 
-    def close(self) -> None:
+    def close(self, patience: float = 2.0) -> None:
+        """End them; those that have not ended after `patience` seconds are killed."""
         for connection in self.connections:
             connection.close()  # a worker ends when its pipe does
-        patience = time.monotonic() + 2
+        end = time.monotonic() + patience
         for process in self.processes:
-            process.join(max(0.0, patience - time.monotonic()))
+            process.join(max(0.0, end - time.monotonic()))
             if process.is_alive():
                 process.kill()
                 process.join()

@@ -100,7 +100,7 @@ class Learner:
     def update(self, batch: Batch, reference_logprobs_M: np.ndarray | None = None) -> Report:
         """Learn from a batch: `epochs` passes over it, `minibatches` updates in each.
 
-        Groups of equal rewards have no policy gradient. Where no other term has one either they are not
+        Groups without advantages have no policy gradient. Where no other term has one either they are not
         computed, and their tokens are NaN in the report's columns; the weights count them all the same.
         `reference_logprobs_M`: what `reference_logprobs` found, where it was asked before.
         """

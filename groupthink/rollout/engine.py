@@ -36,6 +36,10 @@ class Sampling:
 class Handle(Protocol):
     """The responses to one prompt, on their way."""
 
+    def start(self) -> None:
+        """Begin on all that was submitted so far, where the engine works while nobody waits."""
+        ...
+
     def result(self) -> tuple[Response, ...]:
         """Wait for all responses. Raises RuntimeError where they were cancelled, or what made them died."""
         ...

@@ -1,7 +1,9 @@
 """Step 1 as one call: problems in, groups of responses out."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from groupthink.model.chat import encode_prompt
@@ -9,6 +11,41 @@ from groupthink.records import Group, Problem
 from groupthink.rollout.engine import Engine, Handle, Sampling
 from groupthink.rollout.noise import mix
 from groupthink.rollout.settings import RolloutSettings
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Pending:
+    """Groups that were asked for."""
+
+    problems: Sequence[Problem]
+    prompts: Sequence[np.ndarray]  # token ids
+    handles: Sequence[Handle]
+
+    def result(self) -> list[Group]:
+        """The groups, in the order of the problems: waits for all responses."""
+        return [
+            Group(problem, prompt_ids, handle.result())
+            for problem, prompt_ids, handle in zip(self.problems, self.prompts, self.handles, strict=True)
+        ]
+
+
+def begin(
+    engine: Engine,
+    tokenizer: PreTrainedTokenizerBase,
+    problems: Sequence[Problem],
+    settings: RolloutSettings | Sampling,
+    seed: int,
+) -> Pending:
+    """Ask for a group of responses to each problem; what is drawn depends on (seed, problem id) alone."""
+    sampling = Sampling.of(settings) if isinstance(settings, RolloutSettings) else settings
+    prompts = [encode_prompt(tokenizer, problem.prompt) for problem in problems]
+    handles = [
+        engine.submit(prompt_ids, sampling, mix(seed, problem.id))
+        for problem, prompt_ids in zip(problems, prompts, strict=True)
+    ]
+    if handles:
+        handles[-1].start()
+    return Pending(problems, prompts, handles)
 
 
 def generate(
@@ -19,22 +56,14 @@ def generate(
     seed: int,
     on_text: Callable[[str], None] | None = None,
 ) -> list[Group]:
-    """A group of responses to each problem, in order; what is drawn depends on (seed, problem id) alone.
+    """`begin`, and what comes of it.
 
     `on_text` is told the text of the first problem's first response whenever it has grown.
     """
-    sampling = Sampling.of(settings) if isinstance(settings, RolloutSettings) else settings
-    prompts = [encode_prompt(tokenizer, problem.prompt) for problem in problems]
-    handles = [
-        engine.submit(prompt_ids, sampling, mix(seed, problem.id))
-        for problem, prompt_ids in zip(problems, prompts, strict=True)
-    ]
-    if on_text and handles:
-        _watch(handles[0], tokenizer, on_text)
-    return [
-        Group(problem, prompt_ids, handle.result())
-        for problem, prompt_ids, handle in zip(problems, prompts, handles, strict=True)
-    ]
+    pending = begin(engine, tokenizer, problems, settings, seed)
+    if on_text and pending.handles:
+        _watch(pending.handles[0], tokenizer, on_text)
+    return pending.result()
 
 
 def _watch(handle: Handle, tokenizer: PreTrainedTokenizerBase, on_text: Callable[[str], None]) -> None:

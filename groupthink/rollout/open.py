@@ -3,8 +3,9 @@
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from groupthink.model.threads import find_processes, is_small
+from groupthink.model.threads import find_processes, is_small, physical_cores
 from groupthink.model.workers import Workers
+from groupthink.rollout.ahead_engine import AheadEngine
 from groupthink.rollout.engine import Engine
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.torch_engine import TorchEngine
@@ -18,9 +19,17 @@ def open_engine(
     settings: RolloutSettings,
     device: torch.device,
 ) -> Engine:
-    """An engine that draws from `model`, which lies on `device`, and shares its weights."""
+    """An engine that draws from `model`, which lies on `device`, and shares its weights.
+
+    With a lag it draws in a process of its own, from a copy of them.
+    """
     assert model.device.type == device.type
     # A run that began on a CPU may go on, or be evaluated, on a GPU: that is not shared between processes.
     processes = (settings.processes or find_processes(model)) if device.type == "cpu" else 1
-    engine = TorchEngine(model, tokenizer, threads=1 if is_small(model) or processes > 1 else None)
+    alone = is_small(model) or processes > 1
+    engine = TorchEngine(model, tokenizer, threads=1 if alone else None)
+    if settings.lag:
+        threads = 1 if alone else max(1, physical_cores() // 2)
+        at_once = settings.lag_by == "time"
+        return AheadEngine(engine, lag=settings.lag, at_once=at_once, patience=settings.patience, threads=threads)
     return engine if processes == 1 else WorkerEngine(engine, Workers(processes - 1, draw, "rollout"))

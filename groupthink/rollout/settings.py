@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+LAGS = ("order", "time")
+LEAST_PATIENCE = 15.0
+
 
 @dataclass(frozen=True, slots=True)
 class RolloutSettings:
@@ -13,12 +16,24 @@ class RolloutSettings:
     top_p: float = 1.0  # draw from the likeliest tokens that hold this share of the probability; 1: from all
     top_k: int = 0  # draw from so many likeliest tokens; 0: from all
     processes: int = 0  # that generate side by side; 0: found at the first start and written into the run
+    lag: int = 0  # for stage grpo_async: by how many versions of the weights what is learned from may be behind
+    lag_by: str = "order"  # exactly `lag`, by the order of orders; or "time": at most, and weights are taken at once
+    patience: float = 120.0  # seconds without a sign of life, after which a process that generates counts as hung
 
     def __post_init__(self) -> None:
         if self.group_size < 1:
             raise ValueError(f"rollout.group_size is {self.group_size}: a problem needs at least 1 response")
         if self.processes < 0:
             raise ValueError(f"rollout.processes is {self.processes}: give 1 or more, or 0 to let it be found")
+        if self.lag < 0:
+            raise ValueError(f"rollout.lag is {self.lag}: give 0 or more versions")
+        if self.lag_by not in LAGS:
+            raise ValueError(f"rollout.lag_by is {self.lag_by!r}: choose one of {', '.join(LAGS)}")
+        if self.patience < LEAST_PATIENCE:
+            raise ValueError(
+                f"rollout.patience is {self.patience}: give {LEAST_PATIENCE:g} seconds or more, for a process that is "
+                "well is heard of every 5"
+            )
         check_law(self.max_tokens, self.temperature, self.top_p, self.top_k, table="rollout.")
         if self.temperature == 0:
             raise ValueError(

@@ -37,6 +37,9 @@ class Request:
     def done(self) -> bool:
         return self.cancelled or len(self.responses) == self.sampling.n
 
+    def start(self) -> None:
+        """Work is done in this process, while a result is waited for."""
+
     def result(self) -> tuple[Response, ...]:
         while not self.done:
             self.engine.step()
@@ -120,8 +123,9 @@ class TorchEngine:
 
     def load(self, weights: Weights) -> None:
         """Raises ValueError where the weights are not this model's. The model's own tensors are not copied."""
+        self.require_own(weights)
         with torch.no_grad():
-            for name, parameter in self._matched(weights):
+            for name, parameter in self.model.named_parameters():
                 if parameter.data_ptr() != weights.tensors[name].data_ptr():
                     parameter.copy_(weights.tensors[name])
         self.decoder.refresh()
@@ -149,8 +153,8 @@ class TorchEngine:
     def busy(self) -> bool:
         return bool(self.rows or self.waiting)
 
-    def _matched(self, weights: Weights) -> list[tuple[str, Tensor]]:
-        """The model's parameters, by the names under which `weights` has them."""
+    def require_own(self, weights: Weights) -> None:
+        """Raise ValueError for weights that are not named as this model's are."""
         parameters = dict(self.model.named_parameters())
         missing = parameters.keys() - weights.tensors.keys()
         unknown = weights.tensors.keys() - self.model.state_dict().keys()  # which names tied ones twice
@@ -159,7 +163,6 @@ class TorchEngine:
                 f"these are not this model's weights: missing {sorted(missing)[:3]}, unknown {sorted(unknown)[:3]}; "
                 "give the tensors of the same architecture by their Hugging Face names"
             )
-        return list(parameters.items())
 
     # -- the loop --
 

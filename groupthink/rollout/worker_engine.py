@@ -33,6 +33,9 @@ class RemoteHandle:
     responses: tuple[Response, ...] | None = None
     cancelled: bool = False
 
+    def start(self) -> None:
+        self.engine.send_off()
+
     def result(self) -> tuple[Response, ...]:
         while self.responses is None and not self.cancelled:
             self.engine.advance(self.worker)
@@ -54,6 +57,9 @@ class LocalHandle:
 
     engine: "WorkerEngine"
     handle: Handle
+
+    def start(self) -> None:
+        self.engine.send_off()
 
     def result(self) -> tuple[Response, ...]:
         self.engine.send_off()

@@ -21,7 +21,8 @@ def rollout_table(
 ) -> pa.Table:
     """P*G rows. Columns of lists hold one value a token of the response, in nats where they are logarithms,
     and null where the learner did not compute them. `change` is what the update really did to each
-    log-probability, for the responses that were traced.
+    log-probability, for the responses that were traced. `advantage` is what the estimator gave the response,
+    `advantages` what its tokens learned from: KL to go and whitening can make that another.
     """
     rows = [
         _row(group, score, float(advantage), float(np.mean([one.value for one in group_scores])), place)
@@ -30,7 +31,7 @@ def rollout_table(
     ]
     assert len(rows) == len(batch.starts) - 1, "a batch holds every response, in order"
     for row, start, end in zip(rows, batch.starts[:-1], batch.starts[1:], strict=True):
-        row |= _learned(report, slice(start, end))
+        row |= {"advantages": batch.advantages_M[start:end], **_learned(report, slice(start, end))}
     names = list(dict.fromkeys(name for group in scores for score in group for name in score.parts))
     return pa.Table.from_pylist(rows, schema=schema(names))
 
@@ -59,6 +60,7 @@ def schema(rewards: Sequence[str]) -> pa.Schema:
             "version": _IDS,
             "logprobs": _FLOATS,
             "drawn_logprobs": _FLOATS,
+            "advantages": _FLOATS,
             "learner_logprobs": _FLOATS,
             "reference_logprobs": _FLOATS,
             "entropies": _FLOATS,

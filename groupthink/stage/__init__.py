@@ -1,6 +1,7 @@
 """Where steps are composed. `train` runs the stage that a recipe asks for, from wherever its run stands."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a recipe is composed of this room's settings, among others, and a run holds a recipe
@@ -14,10 +15,11 @@ def train(run: "Run", view: "View") -> dict[str, Any]:
 
 
 def _stage(kind: str) -> Callable[["Run", "View"], dict[str, Any]]:
-    if kind == "grpo":
-        from groupthink.stage.grpo import train_by_grpo
+    if kind in ("grpo", "grpo_async"):
+        from groupthink.stage.grpo import grpo, train_by_grpo
+        from groupthink.stage.grpo_async import grpo_async
 
-        return train_by_grpo
+        return partial(train_by_grpo, take_steps={"grpo": grpo, "grpo_async": grpo_async}[kind])
     assert kind == "sft", kind  # the recipe knows no other
     from groupthink.stage.sft import train_by_sft
 

@@ -1,6 +1,7 @@
 """What is done every n steps, after a step was recorded."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
@@ -11,9 +12,12 @@ Chore = Callable[[int], None]
 """Takes the number of steps done."""
 
 
-def chores_of(run: Run, shop: Workshop, view: View) -> list[Chore]:
-    """A look at the learner; evaluation, where asked for; then the checkpoint: a resume finds both or neither."""
-    return [health(run, shop), evaluation(run, shop, view), checkpoint(run, shop)]
+def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None] | None = None) -> list[Chore]:
+    """A look at the learner; evaluation, where asked for; then the checkpoint: a resume finds both or neither.
+
+    `save` writes what a checkpoint holds; None: what the workshop's does.
+    """
+    return [health(run, shop), evaluation(run, shop, view), checkpoint(run, save or shop.save)]
 
 
 def health(run: Run, shop: Workshop) -> Chore:
@@ -32,13 +36,13 @@ def health(run: Run, shop: Workshop) -> Chore:
     return chore
 
 
-def checkpoint(run: Run, shop: Workshop) -> Chore:
+def checkpoint(run: Run, save: Callable[[Path], None]) -> Chore:
     """Every `checkpoint_every` steps and after the last one."""
     recipe = run.recipe
 
     def chore(done: int) -> None:
         if done % recipe.checkpoint_every == 0 or done == recipe.steps:
-            run.checkpoint(done, shop.save)
+            run.checkpoint(done, save)
 
     return chore
 

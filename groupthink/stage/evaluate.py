@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +194,7 @@ def evaluate_model(
         drawn = f"{samples} sampled at temperature {temperature:g} and 1 greedy for each"
         note(f"evaluating {name} on {problems} problems of {asked.name} ({split}): {drawn}")
     tokenizer, model = load_tokenizer(name), load_model(name, device=device)
-    engine = open_engine(model, tokenizer, recipe.rollout, device)
+    engine = open_engine(model, tokenizer, replace(recipe.rollout, lag=0), device)
     try:
         found = evaluate(
             engine,

@@ -1,5 +1,6 @@
 """Group-relative policy optimisation: the five steps, composed."""
 
+from collections.abc import Callable
 from typing import Any
 
 from groupthink.advantage import advantage, telling
@@ -12,6 +13,7 @@ from groupthink.run.terminal import View
 from groupthink.stage.chores import chores_of
 from groupthink.stage.clock import Clock
 from groupthink.stage.closing import closing_figures, closing_lines
+from groupthink.stage.credit import credit_tokens
 from groupthink.stage.evaluate import evaluate_run
 from groupthink.stage.fill import Filling, Scores
 from groupthink.stage.penalties import penalise, weights_of
@@ -19,13 +21,13 @@ from groupthink.stage.publish import publish
 from groupthink.stage.workshop import Workshop, open_workshop
 
 
-def train_by_grpo(run: Run, view: View) -> dict[str, Any]:
-    """Evaluate, take the steps, evaluate again, and publish the model with what was found."""
+def train_by_grpo(run: Run, view: View, take_steps: Callable[[Run, Workshop, View], None]) -> dict[str, Any]:
+    """Evaluate, take the steps (`grpo`, or a stage made of the same verbs), evaluate again, and publish the model."""
     settings = run.recipe.evaluate
     with open_workshop(run) as shop:
         shop.engine.load(shop.learner.weights)
         evaluate_run(run, shop, view, "before", settings.base_samples, cool_samples=settings.samples)
-        grpo(run, shop, view)
+        take_steps(run, shop, view)
         evaluate_run(run, shop, view, "after", settings.samples)
         figures = closing_figures(run.read_evaluation("before"), run.read_evaluation("after"))
         publish(run, shop.learner, shop.tokenizer, figures)
@@ -62,6 +64,7 @@ def grpo(run: Run, shop: Workshop, view: View) -> None:
             scores, reference_M = penalise(groups, judged, learner, recipe)
             advantages_PG = advantage(scores, recipe.advantage, weights)  # 3-4: against the average of its own group
             batch = assemble(groups, advantages_PG, recipe.objective, recipe.rollout.max_tokens)
+            batch = credit_tokens(batch, reference_M, recipe)  # 4, where tokens of one response differ
             report = learner.update(batch, reference_M)  # 5: towards the better ones, held by KL
         engine.load(learner.weights)
         figures = {**filling.figures(), **dead_metrics(judged)}

@@ -19,23 +19,25 @@ def penalise(
 ) -> tuple[Scores, np.ndarray | None]:
     """The scores with what the objective takes off, as further parts "kl" and "overlong".
 
-    Beside them the reference's log-probabilities [M] where they had to be found for it. Without such terms the scores
-    come back as they are. (DAPO's punishment: arXiv 2503.14476, equation 13; KL in the reward: arXiv 2402.14740.)
+    Beside them the reference's log-probabilities [M] (nats) where they had to be found before the update: for a KL term
+    in the rewards, or in advantages, which are not made yet. Without such terms the scores come back as they are.
+    (DAPO's punishment: arXiv 2503.14476, equation 13; KL in the reward: arXiv 2402.14740.)
     """
     objective, reference_logprobs_M = recipe.objective, None
-    if objective.kl > 0 and objective.kl_place == "reward":
+    if objective.kl > 0 and objective.kl_place != "loss":
         batch = assemble(
             groups, np.zeros((len(groups), recipe.rollout.group_size)), objective, recipe.rollout.max_tokens
         )
         reference_logprobs_M = learner.reference_logprobs(batch)
-        kl_B = kl_in_reward(
-            batch.old_logprobs_M,
-            reference_logprobs_M,
-            batch.sampled_M,
-            batch.starts,
-            estimator=objective.kl_estimator,
-        )
-        scores = _add(scores, "kl", -kl_B, objective.kl)
+        if objective.kl_place == "reward":
+            kl_B = kl_in_reward(
+                batch.old_logprobs_M,
+                reference_logprobs_M,
+                batch.sampled_M,
+                batch.starts,
+                estimator=objective.kl_estimator,
+            )
+            scores = _add(scores, "kl", -kl_B, objective.kl)
     if objective.overlong_share:
         lengths_B = np.array([len(response) for group in groups for response in group.responses])
         punishment_B = overlong_punishment(

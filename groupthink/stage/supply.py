@@ -47,8 +47,11 @@ class Supply:
 
     def save(self, folder: Path) -> None:
         if self.sampler is not None:
-            (folder / STATE).write_text(json.dumps(self.sampler.state()) + "\n")
+            state = {**self.sampler.state(), "places": self._places}
+            (folder / STATE).write_text(json.dumps(state) + "\n")
 
     def restore(self, folder: Path) -> None:
         if self.sampler is not None:
-            self.sampler.restore(json.loads((folder / STATE).read_text()))
+            state = json.loads((folder / STATE).read_text())
+            self.sampler.restore(state)
+            self._places = state["places"]

@@ -1,14 +1,24 @@
 import numpy as np
 import pytest
 
-from groupthink.advantage import ESTIMATORS, AdvantageSettings, advantage, center, gdpo, pass_at_k, telling, whiten
+from groupthink.advantage import (
+    ESTIMATORS,
+    AdvantageSettings,
+    advantage,
+    center,
+    gdpo,
+    pass_at_k,
+    reward,
+    telling,
+    whiten,
+)
 from groupthink.records import Score
 
 ONE = np.ones(1)
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=list(ESTIMATORS))
 
 
-@every_estimator
+@pytest.mark.parametrize("estimator", [one for one in ESTIMATORS.values() if one is not reward])
 def test_advantages_sum_to_zero(estimator):
     """Over each group, or, where the group does not matter, over the batch."""
     rewards_PGK = np.random.default_rng(0).random((5, 8, 1))
@@ -26,7 +36,7 @@ def test_the_order_of_groups_and_of_responses_means_nothing(estimator):
     np.testing.assert_allclose(shuffled_PG, estimator(rewards_PGK, ONE)[groups][:, responses], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [name for name in ESTIMATORS if name != "whiten"])
+@pytest.mark.parametrize("name", [name for name in ESTIMATORS if name not in ("whiten", "reward")])
 def test_groups_of_equal_rewards_give_exactly_zero(name):
     rewards_PGK = np.repeat(np.random.default_rng(4).normal(size=(300, 1, 1)), 7, axis=1)
     rewards_PGK[0] = 0.2  # (0.2 + 0.2 + 0.2) / 3 is not 0.2
@@ -34,6 +44,11 @@ def test_groups_of_equal_rewards_give_exactly_zero(name):
     advantages_PG = ESTIMATORS[name](rewards_PGK, ONE)
     assert (advantages_PG[1] != 0).all()
     assert (advantages_PG.any(axis=1)).sum() == 1
+
+
+def test_a_bare_reward_is_left_as_it_is():
+    rewards_PGK = np.array([[[1.0, 1.0], [1.0, np.nan], [0.0, 0.5]]])
+    np.testing.assert_allclose(reward(rewards_PGK, np.array([0.6, 0.4])), [[1.0, 0.6, 0.2]], atol=1e-12)
 
 
 def test_parts_are_weighed_and_absent_ones_left_out():
@@ -79,13 +94,19 @@ def test_settings_reach_pass_at_k():
 
 @pytest.mark.parametrize(
     ("estimator", "tells"),
-    [("center", [False, False, True]), ("whiten", [False, False, True]), ("gdpo", [False, True, True])],
+    [
+        ("center", [False, False, True]),
+        ("whiten", [False, False, True]),
+        ("reward", [False, False, True]),
+        ("gdpo", [False, True, True]),
+    ],
 )
 def test_a_group_tells_where_its_responses_differ_in_what_the_estimator_sees(estimator, tells):
     """The second group earns the same total in two ways, which gdpo alone tells apart."""
     parts = [[(0.5, 0.5), (0.5, 0.5)], [(1.0, 0.0), (0.0, 0.5)], [(1.0, 1.0), (0.0, 1.0)]]
     scores = [[Score(a + 2 * b, {"a": a, "b": b}) for a, b in group] for group in parts]
-    assert telling(scores, AdvantageSettings(estimator), {"a": 1.0, "b": 2.0}) == tells
+    for whiten_tokens in (False, True):
+        assert telling(scores, AdvantageSettings(estimator, whiten_tokens), {"a": 1.0, "b": 2.0}) == tells
 
 
 def test_a_part_without_a_weight_is_refused():

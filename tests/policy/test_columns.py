@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from groupthink.policy.columns import find_columns
+from groupthink.policy.columns import find_columns, only_live_groups_teach
 from groupthink.policy.cut import split
 from groupthink.policy.objective.settings import ObjectiveSettings
 
@@ -18,3 +19,9 @@ def test_clip_cov_draws_anew_in_every_step_and_alike_in_the_same(batch):
 def test_nothing_is_looked_at_that_the_objective_does_not_ask_for(batch):
     found = find_columns(batch, ObjectiveSettings(kl=0.0), None, split(batch, 1), seed=0)
     assert found.columns == {} and found.logprobs_M is None
+
+
+@pytest.mark.parametrize(("place", "alone"), [("loss", False), ("reward", True), ("to_go", True)])
+def test_a_kl_in_the_loss_teaches_groups_without_advantages(place, alone):
+    """Elsewhere it is in the advantages, which say by themselves which groups teach."""
+    assert only_live_groups_teach(ObjectiveSettings(kl=0.1, kl_place=place)) is alone

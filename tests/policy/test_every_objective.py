@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from groupthink.advantage import whiten_tokens
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
+from groupthink.policy.objective.kl import kl_to_go
 from groupthink.policy.objective.loss import token_losses
 from groupthink.policy.objective.rows import ROWS
 from groupthink.policy.objective.settings import ObjectiveSettings
@@ -52,6 +54,8 @@ def test_the_gradient_does_not_depend_on_the_cut_or_the_order(
     groups = make_groups()
     batch = assemble(groups, advantages_PG, objective, MAX_TOKENS)
     batch = drawn_by(batch, near(make_model, batch, draw))
+    reference_M = batch.old_logprobs_M + draw.normal(size=len(batch.old_logprobs_M)).astype(np.float32)
+    batch = credited(batch, reference_M, objective)
     whole = gradient(make_model, batch, objective)
     assert any(part.norm() > 1e-6 for part in whole.values())
     assert_close(gradient(make_model, batch, objective, micro_batch_tokens=1), whole, 1e-6)  # one response in each
@@ -65,9 +69,21 @@ def test_the_gradient_does_not_depend_on_the_cut_or_the_order(
 
     order = [2, 0, 1]
     other = assemble([groups[i] for i in order], advantages_PG[order], objective, MAX_TOKENS)
-    old = np.split(batch.old_logprobs_M, batch.starts[4:-1:4])
+    old, held = (np.split(column, batch.starts[4:-1:4]) for column in (batch.old_logprobs_M, reference_M))
     other = drawn_by(other, np.concatenate([old[i] for i in order]))
+    other = credited(other, np.concatenate([held[i] for i in order]), objective)
     assert_close(gradient(make_model, other, objective), whole, 1e-6)
+
+
+def credited(batch, reference_M, objective):
+    """With each token's own advantage, where the objective has one for each; large, so that some change their sign."""
+    if objective.kl_place != "to_go":
+        return batch
+    given = batch.old_logprobs_M, reference_M, batch.sampled_M, batch.starts
+    advantages_M = batch.advantages_M - kl_to_go(*given, estimator=objective.kl_estimator)
+    advantages_M = whiten_tokens(advantages_M, batch.weights_M > 0).astype(np.float32)
+    assert (np.sign(advantages_M) != np.sign(batch.advantages_M))[batch.weights_M > 0].any()
+    return dataclasses.replace(batch, advantages_M=advantages_M)
 
 
 def in_threes(batch, responses, max_tokens):

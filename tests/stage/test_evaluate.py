@@ -88,7 +88,8 @@ class Asked:
 
     def submit(self, prompt_ids, sampling, seed):
         self.samplings.append(sampling)
-        return SimpleNamespace(result=lambda: (a_response("<think>1</think>x=2"),) * sampling.n)
+        written = (a_response("<think>1</think>x=2"),) * sampling.n
+        return SimpleNamespace(start=lambda: None, result=lambda: written)
 
 
 def test_what_is_asked_is_held_out_sampled_greedy_and_cool():

@@ -68,9 +68,32 @@ def kl_in_reward(
 ) -> np.ndarray:
     """[B], float64, nats: what is subtracted, times `kl`, from each response's reward before advantages are made.
 
-    The sum over the response's sampled tokens; with k1 that is log(pi(response) / pi_ref(response)), as in RLOO
-    (arXiv 2402.14740, equation 3). REINFORCE++ (arXiv 2501.03262, equation 4) charges a token for what comes after
-    it; here all bear the sum.
+    The sum over the response's sampled tokens, which all of them bear; with k1 that is log(pi(response) /
+    pi_ref(response)), as in RLOO (arXiv 2402.14740, equation 3).
     """
+    return sum_by_response(_of_sampled(logprobs_M, reference_logprobs_M, sampled_M, estimator), starts)
+
+
+def kl_to_go(
+    logprobs_M: np.ndarray,
+    reference_logprobs_M: np.ndarray,
+    sampled_M: np.ndarray,
+    starts: np.ndarray,
+    *,
+    estimator: str,
+) -> np.ndarray:
+    """[M], float64, nats: what is subtracted, times `kl`, from each token's advantage.
+
+    The sum over the response's sampled tokens from this one on: a token bears what it can have brought about, and no
+    more (REINFORCE++: arXiv 2501.03262, equation 4, with k1). The first bears what `kl_in_reward` has all bear.
+    """
+    kl_M = _of_sampled(logprobs_M, reference_logprobs_M, sampled_M, estimator)
+    return np.concatenate([kl_T[::-1].cumsum()[::-1] for kl_T in np.split(kl_M, starts[1:-1])])
+
+
+def _of_sampled(
+    logprobs_M: np.ndarray, reference_logprobs_M: np.ndarray, sampled_M: np.ndarray, estimator: str
+) -> np.ndarray:
+    """[M], float64: the estimate for each token, 0 for those that were not sampled."""
     kl_M = ESTIMATORS[estimator](from_numpy(logprobs_M), from_numpy(reference_logprobs_M)).numpy()
-    return sum_by_response(np.where(sampled_M, kl_M, 0), starts)
+    return np.where(sampled_M, kl_M, 0).astype(np.float64)

@@ -34,10 +34,11 @@ ROWS: dict[str, dict[str, Any]] = {
         "objective.kl_estimator": "k1",
         "objective.kl_place": "reward",
     },
-    "reinforce++": {  # arXiv 2501.03262, equations 1, 4 and 5
-        "advantage.estimator": "whiten",
+    "reinforce++": {  # arXiv 2501.03262, equations 1, 4 and 5; with baseline its estimator is "center"
+        "advantage.estimator": "reward",
+        "advantage.whiten_tokens": True,
         "objective.kl_estimator": "k1",
-        "objective.kl_place": "reward",
+        "objective.kl_place": "to_go",
     },
     "gspo": {  # arXiv 2507.18071, section 5.1
         "advantage.estimator": "standardize",

@@ -11,7 +11,7 @@ CHOICES = {
     "ratio": ("token", "sequence", "sequence_token"),
     "reduction": ("sequence_mean", "token_mean", "constant", "micro_batch_mean", "sequence_sum"),
     "kl_estimator": ("k1", "k2", "k3", "k3_unbiased"),
-    "kl_place": ("loss", "reward"),
+    "kl_place": ("loss", "reward", "to_go"),
     "correction": ("none", "truncate_token", "truncate_sequence", "mask_token", "mask_sequence"),
     "focus": ("all", "clip_cov", "kl_cov", "top_entropy"),
     "overlong": ("kept", "masked"),
@@ -47,7 +47,7 @@ class ObjectiveSettings:
     # How far from the reference
     kl: float = 0.001  # weight of the KL divergence to the reference; 0: no reference is loaded
     kl_estimator: str = "k3"  # "k1", "k2", or "k3_unbiased" (ratio * k3)
-    kl_place: str = "loss"  # or "reward": subtracted from it before advantages are made
+    kl_place: str = "loss"  # or off each "reward", before they are compared; or "to_go": off a token's advantage
     reference_every: int = 0  # updates after which the reference takes on ... (R1: 400); 0: it is held fixed
     reference_mixing: float = 1.0  # ... this share of the policy; 1: all of it. Every 1 and 0.01: a moving average
 
@@ -120,9 +120,13 @@ class ObjectiveSettings:
         if self.surrogate == "vespo":
             cure = "vespo weighs whole responses itself; choose truncate_token, mask_token or none"
             self._require("correction", not self.correction.endswith("_sequence"), cure)
-        if self.kl_place == "reward":
-            cure = "its gain is in the gradient, and a reward has none; choose k1, k2 or k3"
+        if self.kl_place != "loss":
+            cure = "its gain is in the gradient, and a reward or an advantage has none; choose k1, k2 or k3"
             self._require("kl_estimator", self.kl_estimator != "k3_unbiased", cure)
+        if self.kl_place == "to_go" and self.kl > 0:
+            one = self.ratio == "sequence" or self.surrogate == "gmpo"
+            cure = "the ratio is a response's here, and spreads each token's advantage over all; choose loss or reward"
+            self._require("kl_place", not one, cure)
         if self.focus in ("clip_cov", "kl_cov"):
             cure = f"{self.focus} picks a sliver of the tokens; set it to at most {SLIVER:g}, 2e-4 for instance"
             self._require("focus_share", self.focus_share <= SLIVER, cure)

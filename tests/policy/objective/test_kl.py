@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from groupthink.policy.objective.kl import divergence, k1, k2, k3, k3_unbiased, kl_in_reward
+from groupthink.policy.objective.kl import ESTIMATORS, divergence, k1, k2, k3, k3_unbiased, kl_in_reward, kl_to_go
 from tests.policy.objective.worked import SAMPLED, STARTS, column, tokens_of
 
 HALF, QUARTER = column(math.log(0.5)), column(math.log(0.25))
@@ -91,3 +91,27 @@ def test_kl_in_the_reward_is_summed_or_averaged_over_sampled_tokens():
     np.testing.assert_allclose(kl_in_reward(*given, estimator="k2"), [0.15625, 2.58, 0])
     k3s = [math.exp(-x) + x - 1 for x in (0.5, 0.25, 1.0, -2.0, 0.4)]
     np.testing.assert_allclose(kl_in_reward(*given, estimator="k3"), [sum(k3s[:2]), sum(k3s[2:]), 0])
+
+
+@pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])
+def test_each_token_bears_what_comes_from_it_on(estimator):
+    """By hand with k1; and, whatever the estimator, what is left of the sum that the whole response bears."""
+    kl_M = np.array([0.5, 0.25, 1.0, 0.0, -2.0, 0.4, 0.0, 0.0])
+    logprobs = np.array([-1.0, -1.0, -2.0, np.nan, -3.0, -1.0, 0.0, 0.0])
+    given = logprobs, logprobs - kl_M, np.array(SAMPLED), STARTS
+    found = kl_to_go(*given, estimator=estimator)
+    if estimator == "k1":  # the tool's token, the fourth, adds nothing to what the one before it bears
+        np.testing.assert_allclose(found, [0.75, 0.25, -0.6, -1.6, -1.6, 0.4, 0, 0], atol=1e-15)
+    np.testing.assert_allclose(found[STARTS[:-1]], kl_in_reward(*given, estimator=estimator))
+    own = ESTIMATORS[estimator](column(*logprobs), column(*(logprobs - kl_M))).nan_to_num().numpy()
+    np.testing.assert_allclose(found[[0, 2, 3, 4, 6]] - found[[1, 3, 4, 5, 7]], own[[0, 2, 3, 4, 6]], atol=1e-15)
+    np.testing.assert_array_equal(found[STARTS[1:] - 1], own[STARTS[1:] - 1])
+
+
+def test_what_a_token_bears_is_the_same_to_the_bit_wherever_its_response_stands():
+    draw = np.random.default_rng(0)
+    logprobs, reference = draw.normal(size=(2, 9)).astype(np.float32)
+    sampled, whole = np.ones(9, bool), np.array([0, 4, 9])
+    found = kl_to_go(logprobs, reference, sampled, whole, estimator="k1")
+    alone = kl_to_go(logprobs[4:], reference[4:], sampled[4:], np.array([0, 5]), estimator="k1")
+    np.testing.assert_array_equal(found[4:], alone)

@@ -48,8 +48,9 @@ def test_the_terms_of_a_loss_add_up():
     torch.testing.assert_close(token_losses(tokens, settings).losses_M, expected)
 
 
-def test_a_kl_in_the_reward_is_not_in_the_loss():
-    settings = ObjectiveSettings(kl=5.0, kl_place="reward")
+@pytest.mark.parametrize("place", ["reward", "to_go"])
+def test_a_kl_in_the_reward_or_the_advantage_is_not_in_the_loss(place):
+    settings = ObjectiveSettings(kl=5.0, kl_place=place)
     without = token_losses(worked_tokens(settings, reference_logprobs_M=None), settings).losses_M
     torch.testing.assert_close(without, token_losses(worked_tokens(settings), ObjectiveSettings(kl=0.0)).losses_M)
 

@@ -179,13 +179,17 @@ def test_at_a_ratio_of_one_every_row_without_kl_follows_the_policy_gradient():
 
 
 def test_rows_name_settings_that_exist_and_differ_from_grpo():
-    estimators = "center, standardize, leave_one_out, rank, batch_std, reinforce_pp, whiten, maxrl, pass_at_k, gdpo"
+    estimators = (
+        "center, standardize, leave_one_out, rank, batch_std, reinforce_pp, whiten, maxrl, pass_at_k, gdpo, reward"
+    )
     names = {setting.name for setting in dataclasses.fields(ObjectiveSettings)}
     for row, settled in ROWS.items():
         for full_name, value in settled.items():
             table, _, name = full_name.partition(".")
             if table == "objective":
                 assert name in names and type(value) is type(getattr(ObjectiveSettings(), name)), full_name
+            elif full_name == "advantage.whiten_tokens":
+                assert value is True
             else:
                 assert full_name == "advantage.estimator" and value in estimators.split(", "), full_name
         ObjectiveSettings.of_row(row)

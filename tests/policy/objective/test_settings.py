@@ -14,7 +14,7 @@ from groupthink.policy.objective.settings import ObjectiveSettings
         ({"ratio": "response"}, "objective.ratio is 'response': choose one of token, sequence"),
         ({"reduction": "mean"}, "objective.reduction is 'mean': choose one of sequence_mean"),
         ({"kl_estimator": "k4"}, "objective.kl_estimator is 'k4': choose one of k1"),
-        ({"kl_place": "prior"}, "objective.kl_place is 'prior': choose one of loss, reward"),
+        ({"kl_place": "prior"}, "objective.kl_place is 'prior': choose one of loss, reward, to_go"),
         ({"correction": "clip"}, "objective.correction is 'clip': choose one of none"),
         ({"focus": "some"}, "objective.focus is 'some': choose one of all"),
         ({"overlong": "cut"}, "objective.overlong is 'cut': choose one of kept, masked"),
@@ -31,6 +31,9 @@ from groupthink.policy.objective.settings import ObjectiveSettings
         ({"surrogate": "gmpo", "ratio": "sequence"}, "objective.ratio is 'sequence': gmpo makes the ratio"),
         ({"surrogate": "vespo", "correction": "mask_sequence"}, "objective.correction is 'mask_sequence': vespo"),
         ({"kl_place": "reward", "kl_estimator": "k3_unbiased"}, "objective.kl_estimator is 'k3_unbiased': its gain"),
+        ({"kl_place": "to_go", "kl_estimator": "k3_unbiased"}, "objective.kl_estimator is 'k3_unbiased': its gain"),
+        ({"kl_place": "to_go", "ratio": "sequence"}, "objective.kl_place is 'to_go': the ratio is a response's"),
+        ({"kl_place": "to_go", "surrogate": "gmpo"}, "objective.kl_place is 'to_go': the ratio is a response's"),
         ({"focus": "clip_cov"}, "objective.focus_share is 0.2: clip_cov picks a sliver"),
     ],
 )
@@ -66,6 +69,8 @@ def test_what_is_unusual_is_allowed():
     ObjectiveSettings(ceiling=4.0, dual_clip=3.0)
     ObjectiveSettings(focus="kl_cov", focus_share=2e-4)
     ObjectiveSettings(surrogate="mine.py:loss")
+    ObjectiveSettings(kl_place="to_go", ratio="sequence_token")
+    ObjectiveSettings(kl_place="to_go", ratio="sequence", kl=0.0)
 
 
 def test_settings_are_read_without_torch():

@@ -1,0 +1,228 @@
+"""An engine that draws in a process of its own, from its own copy of the weights, while this one learns.
+
+    submit, submit, start   what was submitted goes to the process in one message, and is drawn whoever waits
+    load                    writes the weights into a file of their own; the process takes them when their turn comes
+    result                  waits; a process that is dead or silent is replaced by another, which is sent again all that
+                            is unfinished, after the weights that it was to be drawn from
+
+So what is drawn from which version is decided by the order of calls, and is the same after a restart.
+"""
+
+import itertools
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from groupthink.model.shared_tensors import SharedTensors
+from groupthink.model.workers import Workers
+from groupthink.records import Response, Weights
+from groupthink.rollout.ahead_worker import draw_ahead
+from groupthink.rollout.engine import Sampling
+from groupthink.rollout.torch_engine import TorchEngine
+
+FAILURES = 3
+"""Of the process, in a row, at which the engine gives up."""
+
+OPENING = 300.0
+"""Seconds for a process to import torch and make the model, on a busy machine."""
+
+
+@dataclass(eq=False, slots=True)
+class AheadHandle:
+    """Responses that the process draws. Its tokens come all at once, when they are finished."""
+
+    engine: "AheadEngine"
+    request: tuple[np.ndarray, Sampling, int]
+    responses: tuple[Response, ...] | None = None
+    cancelled: bool = False
+
+    def start(self) -> None:
+        self.engine.send_off()
+
+    def result(self) -> tuple[Response, ...]:
+        self.engine.send_off()
+        while self.responses is None and not self.cancelled:
+            self.engine.advance()
+        if self.responses is None or self.cancelled:
+            raise RuntimeError("these responses were cancelled")
+        return self.responses
+
+    def cancel(self) -> None:
+        """They are not wanted any more. (The process, where it has begun on them, ends them all the same.)"""
+        self.cancelled = self.cancelled or self.responses is None
+
+    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
+        for j, response in enumerate(self.result()):
+            yield j, response.token_ids_T.tolist()
+
+
+@dataclass(eq=False, slots=True)
+class Load:
+    """Weights that the process draws from, from its next run on."""
+
+    version: int
+    buffer: int  # which file holds them
+    checksum: int
+    taken: bool = False  # the process draws from them, or has done
+
+    @property
+    def message(self) -> tuple[Any, ...]:
+        return "load", self.version, self.buffer, self.checksum
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """Prompts that are drawn from together."""
+
+    ticket: int
+    handles: list[AheadHandle]
+
+    @property
+    def message(self) -> tuple[Any, ...]:
+        return "run", self.ticket, [handle.request for handle in self.handles]
+
+
+class AheadEngine:
+    """`like` is an engine of the same model, which is asked how to draw and draws nothing.
+
+    `lag` is how many loads may be on their way while earlier runs are unfinished: as many copies of the weights are
+    kept, and one more. `at_once`: unfinished responses go on under newer weights. `patience`: seconds without a sign of
+    life after which the process counts as hung. Raises RuntimeError after three failures of it in a row.
+    """
+
+    def __init__(self, like: TorchEngine, *, lag: int, at_once: bool, patience: float, threads: int = 1):
+        self.like, self.at_once, self.patience, self.threads = like, at_once, patience, threads
+        self.tensors = {name: tensor.detach().cpu() for name, tensor in like.model.named_parameters()}
+        self.buffers: list[SharedTensors] = []
+        self.copies = lag + 2
+        self.log: list[Load | Run] = []  # what the process is at, or has still to do; a Load before its runs
+        self.collected: list[AheadHandle] = []  # submitted and not yet sent
+        self.failures: list[str] = []  # since something was last finished
+        self.restarts = 0
+        self.heard = 0.0  # time.monotonic() of the process's last message
+        self._tickets = itertools.count()
+        self._begin()
+        self.load(Weights(like.version, self.tensors))
+
+    # -- the protocol --
+
+    def submit(self, prompt_ids: np.ndarray, sampling: Sampling, seed: int) -> AheadHandle:
+        self.like.room(prompt_ids)  # refuses what cannot be answered
+        self.collected.append(handle := AheadHandle(self, (prompt_ids, sampling, seed)))
+        return handle
+
+    def load(self, weights: Weights) -> None:
+        """Raises ValueError where the weights are not this model's."""
+        self.like.require_own(weights)
+        self.send_off()
+        while not (free := set(range(self.copies)) - {it.buffer for it in self.log if isinstance(it, Load)}):
+            self.advance()
+        buffer = min(free)
+        self._send(Load(weights.version, buffer, self.buffers[buffer].write(weights.tensors)))
+
+    def release(self) -> None:
+        self.send_off()
+        while any(isinstance(it, Run) for it in self.log):
+            self.advance()
+        self.workers.send(0, ("release",))
+
+    def close(self) -> None:
+        for handle in [*self.collected, *(one for it in self.log if isinstance(it, Run) for one in it.handles)]:
+            handle.cancel()
+        self.log, self.collected = [], []
+        self.workers.close()
+        self._folder.cleanup()
+
+    # -- what handles ask for --
+
+    def send_off(self) -> None:
+        """Send what was submitted since the last time."""
+        handles, self.collected = [one for one in self.collected if not one.cancelled], []
+        if handles:
+            self._send(Run(next(self._tickets), handles))
+
+    def advance(self) -> None:
+        """Wait for a message of the process and take it in; replace the process where none will come."""
+        try:
+            self.workers.wait(0, 0.2)
+            message = self.workers.receive(0, self.heard)
+        except RuntimeError as gone:
+            self._replace(str(gone))
+            return
+        if message is not None:
+            self.heard = time.monotonic()
+            self._take(message)
+
+    # -- the process --
+
+    def _send(self, it: Load | Run) -> None:
+        if not any(isinstance(other, Run) for other in self.log):
+            self.heard = time.monotonic()  # it had nothing to say
+        self.log.append(it)
+        try:
+            self.workers.send(0, it.message)
+        except RuntimeError as gone:
+            self._replace(str(gone))
+
+    def _take(self, message: tuple[Any, ...]) -> None:
+        match message:
+            case ("ready",):
+                self._folder.cleanup()  # what is mapped stays; nothing is left behind, however this process ends
+                self.workers.silence = self.patience
+            case ("alive",):
+                pass
+            case ("loaded", buffer):
+                next(it for it in self.log if isinstance(it, Load) and it.buffer == buffer).taken = True
+            case ("done", ticket, responses):
+                run = next(it for it in self.log if isinstance(it, Run) and it.ticket == ticket)
+                for handle, its in zip(run.handles, responses, strict=True):
+                    handle.responses = its
+                self.log.remove(run)
+                self.failures = []
+            case _:
+                raise AssertionError(f"no such message: {message[0]}")
+        self._forget()
+
+    def _forget(self) -> None:
+        """Loads that another follows, and that no unfinished run needs; their files may be written again."""
+        pairs = itertools.pairwise([*self.log, None])
+        idle = [it for it, after in pairs if isinstance(it, Load) and it.taken and isinstance(after, Load)]
+        self.log = [it for it in self.log if it not in idle]
+
+    def _begin(self) -> None:
+        """Start a process, and let it map the weights."""
+        self._folder = tempfile.TemporaryDirectory(prefix="groupthink-")
+        paths = [Path(self._folder.name) / f"weights-{place}" for place in range(self.copies)]
+        before, self.buffers = self.buffers, [SharedTensors(path, self.tensors) for path in paths]
+        for old, new in zip(before, self.buffers, strict=False):
+            new.write(old.tensors)
+        self.workers = Workers(1, draw_ahead, "rollout", silence=max(self.patience, OPENING))
+        self.heard = time.monotonic()
+        model, decoder = self.like.model, type(self.like.decoder)
+        described = (model.config, model.generation_config, model.dtype, str(model.device), self.like.tokenizer)
+        self.workers.send(0, (paths, self.at_once, self.threads, *described, decoder, self.like.max_sequences))
+
+    def _replace(self, gone: str) -> None:
+        """Another process, told all that is unfinished."""
+        while True:
+            self.workers.close(patience=0)
+            self._folder.cleanup()
+            self.failures.append(gone)
+            if len(self.failures) == FAILURES:
+                raise RuntimeError(
+                    f"the rollout process failed {FAILURES} times in a row, and finished nothing in between:\n"
+                    + "\n".join(f"  {place}. {failure}" for place, failure in enumerate(self.failures, 1))
+                )
+            self.restarts += 1
+            try:
+                self._begin()
+                for it in self.log:
+                    self.workers.send(0, it.message)
+                return
+            except RuntimeError as again:
+                gone = str(again)

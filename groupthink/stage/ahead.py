@@ -1,0 +1,51 @@
+"""The steps whose responses were asked for and are not learned from yet."""
+
+from pathlib import Path
+
+from groupthink.records import Group
+from groupthink.rollout.generate import Pending, begin
+from groupthink.rollout.noise import mix
+from groupthink.run.directory import Run
+from groupthink.run.groups import read_groups, write_groups
+from groupthink.stage.workshop import Workshop
+
+FILE = "ahead.parquet"
+"""In a checkpoint: the responses of the steps that were ahead of it."""
+
+
+class Ahead:
+    """Asks for responses up to `rollout.lag` steps before they are learned from.
+
+    What step k is asked for when the weights have version k - lag is drawn from those weights, where the engine takes
+    its orders in turn. A resume begins with the responses that its checkpoint holds.
+    """
+
+    def __init__(self, run: Run, shop: Workshop):
+        self.shop, self.recipe = shop, run.recipe
+        newest = run.latest_checkpoint()
+        held = newest / FILE if newest is not None else None
+        self.steps: dict[int, Pending | list[Group]] = dict(read_groups(held)) if held and held.exists() else {}
+        self.next = max(self.steps, default=run.remaining_steps().start - 1) + 1  # step to be asked for
+
+    def ask(self, step: int) -> None:
+        """Ask for all that may be on its way while `step` is learned from."""
+        recipe, shop = self.recipe, self.shop
+        while self.next <= min(step + recipe.rollout.lag, recipe.steps - 1):
+            problems = shop.supply.draw(self.next, recipe.task.problems_per_step)
+            seed = mix(recipe.seed, self.next)
+            self.steps[self.next] = begin(shop.engine, shop.tokenizer, problems, recipe.rollout, seed)
+            self.next += 1
+
+    def take(self, step: int) -> list[Group]:
+        """The groups of a step, waited for where they are not finished."""
+        return self._groups(self.steps.pop(step))
+
+    def save(self, folder: Path) -> None:
+        """Write what is on its way into a checkpoint. Waits for it."""
+        self.shop.save(folder)
+        if self.steps:
+            write_groups(folder / FILE, {step: self._groups(asked) for step, asked in self.steps.items()})
+
+    @staticmethod
+    def _groups(asked: Pending | list[Group]) -> list[Group]:
+        return asked.result() if isinstance(asked, Pending) else asked

@@ -1,0 +1,96 @@
+"""Drawing in a process of its own: which weights draw what, and what becomes of a process that dies or hangs."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from groupthink.nano.tokenizer import build_tokenizer
+from groupthink.records import Weights
+from groupthink.rollout import ahead_engine
+from groupthink.rollout.ahead_engine import AheadEngine
+from groupthink.rollout.engine import Sampling
+from groupthink.rollout.torch_engine import TorchEngine
+from tests.rollout.test_workers import PROMPTS, assert_same, ending_model, rollout
+
+LONG = Sampling(200, n=4)
+
+
+def plain(seed=0) -> TorchEngine:
+    return TorchEngine(ending_model(seed), build_tokenizer())
+
+
+def weights(version: int) -> Weights:
+    return Weights(version, dict(ending_model(version).named_parameters()))
+
+
+@pytest.fixture
+def engine():
+    opened = AheadEngine(plain(), lag=1, at_once=False, patience=20)
+    yield opened
+    opened.close()
+
+
+def test_it_draws_what_an_engine_in_this_process_draws(engine):
+    assert_same(rollout(engine), rollout(plain()))
+    assert not os.path.exists(engine._folder.name)  # nothing is left on disk
+
+
+def test_what_was_asked_for_before_a_load_is_drawn_from_the_weights_before_it(engine):
+    asked = []
+    for version in (1, 2, 3):
+        asked.append([engine.submit(prompt, Sampling(20, n=3), seed=i) for i, prompt in enumerate(PROMPTS)])
+        asked[-1][-1].start()
+        engine.load(weights(version))
+    here = plain()
+    for version, handles in enumerate(asked):
+        if version:
+            here.load(weights(version))
+        assert_same([handle.result() for handle in handles], rollout(here))
+    assert engine.submit(PROMPTS[0], LONG, 0).result()[0].versions_T.tolist()[0] == 3
+    assert len(engine.log) == 1 and engine.restarts == 0
+
+
+def test_at_once_unfinished_responses_go_on_under_newer_weights():
+    engine = AheadEngine(plain(), lag=1, at_once=True, patience=20)
+    try:
+        handles = [engine.submit(prompt, LONG, seed=i) for i, prompt in enumerate(PROMPTS)]
+        handles[-1].start()
+        while not any(getattr(it, "taken", False) for it in engine.log):  # it has begun
+            engine.advance()
+        engine.load(weights(1))
+        versions = [r.versions_T for handle in handles for r in handle.result()]
+    finally:
+        engine.close()
+    assert all((np.diff(versions_T) >= 0).all() for versions_T in versions)
+    assert {int(version) for versions_T in versions for version in versions_T} <= {0, 1}
+
+
+@pytest.mark.parametrize("blow", ["SIGKILL", "SIGSTOP"])
+def test_a_process_that_dies_or_hangs_is_replaced_and_draws_the_same(engine, blow):
+    expected = rollout(plain(), [*PROMPTS] * 4)
+    rollout(engine)  # it is there
+    engine.workers.silence = 8
+    handles = [engine.submit(prompt, Sampling(20, n=3), seed=i) for i, prompt in enumerate([*PROMPTS] * 4)]
+    handles[-1].start()
+    os.kill(engine.workers.processes[0].pid, getattr(signal, blow))
+    assert_same([handle.result() for handle in handles], expected)
+    assert engine.restarts == 1 and not engine.failures
+
+
+def test_after_three_failures_in_a_row_the_engine_gives_up_and_says_what_happened(engine, monkeypatch):
+    monkeypatch.setattr(ahead_engine, "draw_ahead", die)
+    os.kill(engine.workers.processes[0].pid, signal.SIGKILL)
+    with pytest.raises(RuntimeError, match=r"(?s)failed 3 times in a row.* 1\. .*died.* 3\. .*I cannot"):
+        engine.submit(PROMPTS[0], LONG, 0).result()
+
+
+def die(connection):
+    raise RuntimeError("I cannot")
+
+
+def test_weights_of_another_model_are_refused(engine):
+    with pytest.raises(ValueError, match="not this model's weights"):
+        engine.load(Weights(1, {"a": torch.zeros(1)}))

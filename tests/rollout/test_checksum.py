@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from groupthink.rollout.checksum import BLOCK, checksum, checksums
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_a_checksum_sees_the_last_bit_of_any_element_and_where_it_stands(dtype: torch.dtype):
+    torch.manual_seed(0)
+    tensor = torch.randn(37, 11).to(dtype)
+    right = checksum(tensor)
+    assert checksum(tensor.clone()) == right and 0 <= right < 2**64
+    for place in ((0, 0), (20, 5), (36, 10)):
+        other = tensor.clone()
+        other[place] = torch.nextafter(other[place], other.new_tensor(9.0))
+        assert checksum(other) != right
+    assert checksum(tensor.flip(0)) != right
+    assert checksum(torch.cat([tensor, tensor.new_zeros(1, 11)])) != right
+
+
+def test_it_is_that_of_the_values_however_they_lie():
+    tensor = torch.arange(12.0).view(3, 4)
+    assert checksum(tensor.T) == checksum(tensor.T.contiguous()) != checksum(tensor)
+    assert checksum(torch.tensor([0.0, -0.0])) == checksum(torch.zeros(2))
+    assert checksum(torch.nn.Parameter(tensor)) == checksum(tensor)
+
+
+def test_it_does_not_depend_on_how_the_elements_are_cut_into_blocks():
+    """By hand: SplitMix64 of the word and its place, summed."""
+    tensor = torch.arange(BLOCK + 3, dtype=torch.float32)
+    words = tensor.view(torch.int32).tolist()
+    mask, total = 2**64 - 1, 0
+    for place, word in enumerate(words, 1):
+        z = (word + place * 0x9E3779B97F4A7C15) & mask
+
+        def shift(z: int, by: int) -> int:  # with the sign, as torch does
+            signed = z - 2**64 if z >> 63 else z
+            return (z ^ (signed >> by)) & mask
+
+        z = shift(z, 30) * 0xBF58476D1CE4E5B9 & mask
+        z = shift(z, 27) * 0x94D049BB133111EB & mask
+        total += shift(z, 31)
+    assert checksums({"a": tensor}) == {"a": total & mask}
