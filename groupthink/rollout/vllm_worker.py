@@ -136,6 +136,8 @@ class Service:
             else:
                 self.held[piece.key] = piece
         self._send(ready)
+        if not self.core.busy:
+            self.watched.clear()
         self.alive()
 
     def _send(self, pieces: list[Piece]) -> None:

@@ -19,11 +19,13 @@ from groupthink.rollout.generate import generate
 from groupthink.task import open_task
 
 
-def make_learner(model: PreTrainedModel, *, learning_rate: float, steps: int = 5, temperature: float = 1.0) -> Learner:
+def make_learner(
+    model: PreTrainedModel, *, learning_rate: float, warmup_steps: int = 0, temperature: float = 1.0
+) -> Learner:
     policy = PolicySettings(
-        learning_rate=learning_rate, warmup_steps=0, schedule="constant", processes=1, threads=1, traced_groups=0
+        learning_rate=learning_rate, warmup_steps=warmup_steps, processes=1, threads=1, traced_groups=0
     )
-    return Learner(model, None, policy, ObjectiveSettings(kl=0.0), total_steps=steps, temperature=temperature)
+    return Learner(model, None, policy, ObjectiveSettings(kl=0.0), total_steps=140, temperature=temperature)
 
 
 def draw(

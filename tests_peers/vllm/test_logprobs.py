@@ -22,7 +22,7 @@ UPDATES = 5
 
 
 def assert_near(differences_M: np.ndarray) -> None:
-    """Nats, in float32."""
+    """Nats, in float32. Where they differ by more, each is as far from the same computed in float64."""
     assert len(differences_M) > 1000
     assert (differences_M <= 1e-5).mean() >= 0.999 and differences_M.max() <= 5e-5
 
@@ -34,14 +34,14 @@ def assert_drawn_by(groups: list[Group], version: int) -> None:
 def test_grpo_learns_and_they_agree_with_tied_embeddings(tokenizer: PreTrainedTokenizerBase, tmp_path: Path):
     model = load_model("nano")
     assert model.lm_head.weight is model.model.embed_tokens.weight
-    learner = make_learner(model, learning_rate=6e-4)
+    learner = make_learner(model, learning_rate=6e-4, warmup_steps=5)  # as in the default recipe
     judge = Judge(RewardSettings(), open_task("quadratics", 0))
     engine = VllmEngine(model, tokenizer, VllmSettings(own_process=False), tmp_path)
     found, rewards = [], []
     try:
         for step in range(UPDATES + 1):
             engine.verify(learner.weights)
-            groups = draw(engine, tokenizer, step, problems=12, sampling=Sampling(max_tokens=150, n=8))
+            groups = draw(engine, tokenizer, step, problems=12, sampling=Sampling(max_tokens=200, n=8))
             assert_drawn_by(groups, step)
             found.append(np.abs(differences(model, groups)))
             scores = judge.score(groups)
@@ -53,7 +53,7 @@ def test_grpo_learns_and_they_agree_with_tied_embeddings(tokenizer: PreTrainedTo
         engine.close()
     for differences_M in found:
         assert_near(differences_M)
-    assert np.mean(rewards[-2:]) > rewards[0] + 0.08
+    assert np.mean(rewards[-2:]) > np.mean(rewards[:2]) + 0.1
 
 
 def test_they_agree_with_a_head_of_its_own_and_another_temperature(tokenizer: PreTrainedTokenizerBase, tmp_path: Path):
