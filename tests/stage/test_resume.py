@@ -99,7 +99,7 @@ def assert_same(run: Path, other: Path) -> None:
     assert timeless(run) == timeless(other)
     assert [line["step"] for line in timeless(run)] == list(range(STEPS))
     files = [{file.relative_to(one).as_posix() for file in one.rglob("*")} for one in (run, other)]
-    # A run that is killed when all is written, but before it lets go of its lock, leaves the lock's file; nobody holds it.
+    # A run that is killed when all is written, and before it lets go of its lock, leaves the lock's file behind.
     assert files[0] - {LOCK} == files[1] - {LOCK}
     for name in ("before", "after"):
         found = [(one / f"evaluations/{name}.json").read_bytes() for one in (run, other)]
