@@ -23,7 +23,7 @@ train: env
 	$(BIN)/groupthink train
 
 test: env
-	$(BIN)/python -m pytest -q --session-timeout=600
+	$(BIN)/python -m pytest -q --session-timeout=900
 
 # Against TRL itself, in an environment of its own.
 test-peers: env

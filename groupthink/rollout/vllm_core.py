@@ -19,14 +19,21 @@ os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # this process is the engine
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 
-from vllm import EngineArgs, SamplingParams
 from vllm.platforms import current_platform
+
+if current_platform.is_cpu():
+    # Else a first step calls for a C++ compiler, to count ranks that nobody asked for. Read by what is imported next.
+    current_platform.simple_compile_backend = "eager"
+
+from vllm import EngineArgs, SamplingParams
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
 
 from groupthink.rollout.checksum import checksum
 from groupthink.rollout.vllm_pieces import Draw, Key, Piece, Plan, Span
 from groupthink.rollout.vllm_weights import decoded_with
+
+NOTHING = "-1"  # the version of the random weights that it is opened with
 
 BLOCK = 32  # tokens of a block of keys and values on a CPU: whole ones are shared in a group; smaller ones do not work
 
@@ -39,8 +46,10 @@ class VllmCore:
         self.on_cpu = current_platform.is_cpu()
         set_num_threads = torch.set_num_threads
         self._engine = LLMEngine.from_engine_args(EngineArgs(**_arguments(plan, self.on_cpu)))
+        self._engine.set_weight_version(NOTHING)
         torch.set_num_threads = set_num_threads  # vLLM puts another in its place, which does nothing
         self._asleep = False
+        self._warm_up()
 
     @property
     def busy(self) -> bool:
@@ -114,6 +123,13 @@ class VllmCore:
 
     def close(self) -> None:
         self._engine.engine_core.shutdown()
+
+    def _warm_up(self) -> None:
+        """Draw something: vLLM compiles at its first step, which would look like a hang later."""
+        self.add(0, [0] * 2, [(j, Draw(seed=j, max_tokens=2, temperature=1.0)) for j in range(2)])
+        while self.busy:
+            self.step()
+        self._engine.reset_prefix_cache()
 
     def _wake(self, *tags: str) -> None:
         """All of it, or the memory of `tags` alone: a learner may still hold the rest."""

@@ -8,11 +8,12 @@ import pyarrow.parquet as parquet
 import pytest
 
 from groupthink.recipe import load_recipe
+from groupthink.run.directory import Run
 from groupthink.run.groups import read_groups, write_groups
 from groupthink.run.metrics import read_metrics
 from tests.policy.conftest import _make_groups
-from tests.stage.conftest import STEPS, resume, train, weights
-from tests.stage.test_resume import begin_or_resume, finish, kill_when, timeless
+from tests.stage.conftest import STEPS, resume, to_the_end, train, weights
+from tests.stage.test_resume import timeless
 
 
 def lagging(lag: int, *more: str) -> tuple[str, ...]:
@@ -32,16 +33,28 @@ def test_without_a_lag_it_is_the_synchronous_loop_bit_for_bit(finished, place, t
 
 
 @pytest.mark.parametrize("lag", [1, 2])
-def test_step_k_is_sampled_by_version_k_less_the_lag_and_a_resume_is_exact(place, tmp_path, lag):
+def test_step_k_is_sampled_by_version_k_less_the_lag_and_a_resume_is_exact(place, tmp_path, monkeypatch, lag):
     straight = train(tmp_path / "straight", place / "grpo.toml", *lagging(lag))
     assert [versions(straight, step) for step in range(STEPS)] == [{max(step - lag, 0)} for step in range(STEPS)]
     lags = [line["sampling/lag/max"] for line in read_metrics(straight.path / "metrics.jsonl")]
     assert lags == [min(step, lag) for step in range(STEPS)]
 
-    run = tmp_path / "run"
-    recipe, settings = place / "grpo.toml", lagging(lag)
-    assert kill_when(begin_or_resume(run, recipe, *settings), (run / "checkpoints/step-000002").exists)
-    finish(run, recipe, *settings)
+    record, run = Run.record, tmp_path / "run"
+
+    def stop(run, step, *args):
+        if step == 2:  # two steps are done, and the next ones are on their way
+            raise KeyboardInterrupt
+        return record(run, step, *args)
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(KeyboardInterrupt),
+        Run.create(run, load_recipe(place / "grpo.toml", lagging(lag))) as begun,
+    ):
+        patch.setattr(Run, "record", stop)
+        to_the_end(begun)
+    assert list(read_groups(run / "checkpoints/step-000002/ahead.parquet")) == list(range(2, 2 + lag))
+    resume(run)
     assert weights(run) == weights(straight.path) and timeless(run) == timeless(straight.path)
 
 

@@ -1,5 +1,6 @@
 """vLLM as a process of its own: the same responses, whatever becomes of the process."""
 
+import itertools
 import os
 import signal
 import sys
@@ -19,8 +20,8 @@ from groupthink.rollout.vllm_settings import VllmSettings
 from tests_peers.vllm.conftest import folder
 from tests_peers.vllm.steps import differences, draw
 
-PATIENCE = 8.0  # seconds
-SAMPLING = Sampling(max_tokens=150, n=6)
+PATIENCE = 15.0  # seconds: the least that a recipe may ask for
+SAMPLING = Sampling(max_tokens=200, n=8)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +97,7 @@ def test_a_process_that_is_gone_in_mid_generation_is_replaced(
     handles = submit(engine, prompts)
     stream = iter(handles[0])
     told: dict[int, list[int]] = {j: [] for j in range(SAMPLING.n)}
-    for _ in range(40):
-        j, new_ids = next(stream)
+    for j, new_ids in itertools.islice(stream, 3):
         told[j] += new_ids
     assert engine.requests, "it was to be in the midst of it"
     os.kill(first, strike)
@@ -149,7 +149,7 @@ def test_a_cancelled_response_makes_way_and_others_stream(engine: VllmProcessEng
     for j, new_ids in handles[0]:
         told[j] += new_ids
         pieces += 1
-    assert pieces > 20
+    assert pieces > SAMPLING.n
     assert [told[j] for j in range(SAMPLING.n)] == [each.token_ids_T.tolist() for each in handles[0].result()]
     assert all(handle.result() for handle in handles[2:])
     assert not engine.requests
