@@ -31,7 +31,8 @@ test-peers: env
 
 # vLLM itself, in an environment of its own, which takes minutes to make and 3.5 GB.
 test-vllm: env
-	PYTHONPATH=. $$($(BIN)/python bench/environments.py vllm) -m pytest -q --confcutdir=tests_peers tests_peers/vllm
+	PYTHONPATH=. $$($(BIN)/python bench/environments.py vllm) -m pytest -q --timeout=300 \
+		--confcutdir=tests_peers tests_peers/vllm
 
 # On a machine with a CUDA GPU, in the environment that is there.
 test-gpu: env
