@@ -73,7 +73,7 @@ def our_figures(rollouts: Rollouts, settings: ObjectiveSettings, estimator: str,
     logprobs_M, entropies_M = rollouts.logprobs(rollouts.logits_MV)
     seen = {name: getattr(losses, name).numpy() for name in ("ratio_M", "low_M", "high_M", "stale_M")}
     everything = np.arange(len(batch.token_ids_M))
-    trace = Trace(batch, Columns({}), settings)
+    trace = Trace(batch, Columns({}), settings, epochs=1)
     trace.note_tokens(everything, Backward(0.0, logprobs_M.numpy(), entropies_M.numpy(), **seen))
     trace.note_update(0.0, 0.0)
     return trace.report(np.full(len(everything), np.nan), {}).metrics
