@@ -27,26 +27,26 @@ from groupthink.policy.learner import Learner
 from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.settings import PolicySettings
 
-PRODUCTS = ((8192, 2048, 6144), (8192, 6144, 2048), (8192, 8192, 8192))
-"""Products [m, k] x [k, n] whose rate is measured: the model's widest layers, and one that suits a GPU best."""
+PRODUCTS = ((1, 2048, 6144), (1, 6144, 2048), (1, 8192, 8192))
+"""Products [m, k] x [k, n] whose rate is measured, m in micro-batches of tokens: the model's widest layers, and one
+that suits a GPU best."""
 
 
 def main() -> None:
     options = read_options()
-    device, dtype = torch.device(options.device), torch.bfloat16
+    device, dtype = torch.device(options.device), getattr(torch, options.dtype)
     workload = given(options)
     model = a_model(options, device, dtype)
     if options.recompute_layers:
         checkpoint_layers(model)
     settings = PolicySettings(
-        dtype="bfloat16",
+        dtype=options.dtype,
         learning_rate=1e-6,
         schedule="constant",
         warmup_steps=0,
         micro_batch_tokens=options.tokens,
         traced_groups=0,
         processes=1,
-        threads=1,
     )
     objective = ObjectiveSettings(kl=0.0)
     learner = Learner(model, None, settings, objective, total_steps=99, temperature=1.0, device=device)
@@ -54,7 +54,8 @@ def main() -> None:
     prompts = [len(prompt) for prompt in workload.prompts]
     operations = update_operations(prompts, workload.lengths, **model_sizes(model))
     seconds = [timed(lambda: learner.update(batch), device) for _ in range(options.warmup + options.updates)]
-    rates = {f"{m}x{k}x{n}": rate(m, k, n, device, dtype) for m, k, n in PRODUCTS}
+    shapes = [(m * options.tokens, k, n) for m, k, n in PRODUCTS]
+    rates = {f"{m}x{k}x{n}": rate(m, k, n, device, dtype) for m, k, n in shapes}
     took = median(seconds[options.warmup :])
     found = {
         "mfu": round(operations / max(rates.values()) / took, 3),
@@ -68,6 +69,7 @@ def main() -> None:
             "recompute_layers": options.recompute_layers,
             "micro_batch_tokens": learner.micro_batch_tokens,
             "peak_bytes": torch.cuda.max_memory_allocated() if device.type == "cuda" else None,
+            "dtype": options.dtype,
             "device": torch.cuda.get_device_name() if device.type == "cuda" else processor(),
             "torch": torch.__version__,
         },
@@ -91,6 +93,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--updates", type=int, default=5, help="updates that do")
     parser.add_argument("--recompute-layers", action="store_true", help="compute layers anew in the backward pass")
     parser.add_argument("--device", default="cuda", help="cuda, or cpu to try the script")
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16", help="float32: likewise")
     parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
     parser.add_argument("--out", type=Path, help="write the JSON object to this file, too")
     return parser.parse_args()
@@ -141,12 +144,13 @@ def rate(m: int, k: int, n: int, device: torch.device, dtype: torch.dtype, secon
     """Operations a second of products of this shape."""
     left, right = torch.randn(m, k, device=device, dtype=dtype), torch.randn(k, n, device=device, dtype=dtype)
     out, products, start = left @ right, 0, time.perf_counter()
+    at_once = 10 if device.type == "cuda" else 1  # a GPU is not waited for after each
     while time.perf_counter() - start < seconds:
-        for _ in range(10):
+        for _ in range(at_once):
             torch.mm(left, right, out=out)
         if device.type == "cuda":
             torch.cuda.synchronize()
-        products += 10
+        products += at_once
     return products * 2 * m * k * n / (time.perf_counter() - start)
 
 

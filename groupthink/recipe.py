@@ -65,6 +65,12 @@ class Recipe:
         for name in (self.task.name, *self.sft.tasks):
             if name not in TASKS:
                 raise ValueError(f"no task is called {name!r}: did you mean {nearest(name, TASKS)}?")
+        self._require_even_updates()
+        self._require_a_stage_that_can_lag()
+        self._require_what_can_learn()
+        self._require_what_can_be_compared()
+
+    def _require_even_updates(self) -> None:
         examples, minibatches = self.sft.examples_per_step, self.policy.minibatches
         if self.stage == "sft" and examples % minibatches:
             raise ValueError(
@@ -77,6 +83,13 @@ class Recipe:
                 f"policy.minibatches={self.policy.minibatches} does not divide the {responses} responses of a step: "
                 "choose a divisor of task.problems_per_step * rollout.group_size"
             )
+        if self.objective.focus == "kl_cov" and self.policy.minibatches * self.policy.epochs == 1:
+            raise ValueError(
+                'objective.focus="kl_cov" holds tokens to where they were before the first update, and there is one '
+                "update to a batch: raise policy.minibatches or policy.epochs, or take clip_cov"
+            )
+
+    def _require_a_stage_that_can_lag(self) -> None:
         if self.rollout.lag and self.stage != "grpo_async":
             raise ValueError(
                 f'rollout.lag is {self.rollout.lag}, and stage="{self.stage}" samples from the weights that learn: set '
@@ -91,6 +104,9 @@ class Recipe:
                 f"task.rounds is {self.task.rounds}: whether a step needs a further round is not known when it is "
                 'asked for ahead; set task.rounds=1, or stage="grpo"'
             )
+
+    def _require_what_can_learn(self) -> None:
+        """Adapters, precision, and a reference that follows."""
         if self.lora.rank and self.objective.reference_every:
             raise ValueError(
                 "objective.reference_every moves the reference, and with lora.rank the reference is the model without "
@@ -108,11 +124,8 @@ class Recipe:
             )
         if self.lora.rank and self.stage == "sft" and self.sft.from_scratch:
             raise ValueError("sft.from_scratch begins with new weights, all of which must learn: set lora.rank=0")
-        if self.objective.focus == "kl_cov" and minibatches * self.policy.epochs == 1:
-            raise ValueError(
-                'objective.focus="kl_cov" holds tokens to where they were before the first update, and there is one '
-                "update to a batch: raise policy.minibatches or policy.epochs, or take clip_cov"
-            )
+
+    def _require_what_can_be_compared(self) -> None:
         if self.advantage.estimator == "pass_at_k" and self.advantage.k >= self.rollout.group_size:
             raise ValueError(
                 f"advantage.k is {self.advantage.k} and rollout.group_size {self.rollout.group_size}: any k of a group "

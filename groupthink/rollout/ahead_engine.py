@@ -11,7 +11,6 @@ So what is drawn from which version is decided by the order of calls, and is the
 import itertools
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ import numpy as np
 
 from groupthink.model.shared_tensors import SharedTensors
 from groupthink.model.workers import Workers
-from groupthink.records import Response, Weights
+from groupthink.records import Weights
 from groupthink.rollout.ahead_worker import draw_ahead
 from groupthink.rollout.engine import Sampling
+from groupthink.rollout.remote import RemoteHandle, describe
 from groupthink.rollout.torch_engine import TorchEngine
 
 FAILURES = 3
@@ -30,35 +30,6 @@ FAILURES = 3
 
 OPENING = 300.0
 """Seconds for a process to import torch and make the model, on a busy machine."""
-
-
-@dataclass(eq=False, slots=True)
-class AheadHandle:
-    """Responses that the process draws. Its tokens come all at once, when they are finished."""
-
-    engine: "AheadEngine"
-    request: tuple[np.ndarray, Sampling, int]
-    responses: tuple[Response, ...] | None = None
-    cancelled: bool = False
-
-    def start(self) -> None:
-        self.engine.send_off()
-
-    def result(self) -> tuple[Response, ...]:
-        self.engine.send_off()
-        while self.responses is None and not self.cancelled:
-            self.engine.advance()
-        if self.responses is None or self.cancelled:
-            raise RuntimeError("these responses were cancelled")
-        return self.responses
-
-    def cancel(self) -> None:
-        """They are not wanted any more. (The process, where it has begun on them, ends them all the same.)"""
-        self.cancelled = self.cancelled or self.responses is None
-
-    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
-        for j, response in enumerate(self.result()):
-            yield j, response.token_ids_T.tolist()
 
 
 @dataclass(eq=False, slots=True)
@@ -80,7 +51,7 @@ class Run:
     """Prompts that are drawn from together."""
 
     ticket: int
-    handles: list[AheadHandle]
+    handles: list[RemoteHandle]
 
     @property
     def message(self) -> tuple[Any, ...]:
@@ -90,9 +61,10 @@ class Run:
 class AheadEngine:
     """`like` is an engine of the same model, which is asked how to draw and draws nothing.
 
-    `lag` is how many loads may be on their way while earlier runs are unfinished: as many copies of the weights are
-    kept, and one more. `at_once`: unfinished responses go on under newer weights. `patience`: seconds without a sign of
-    life after which the process counts as hung. Raises RuntimeError after three failures of it in a row.
+    `lag` is how many loads may be on their way while an earlier run is unfinished. As many copies of the weights are
+    kept, one that the run is drawn from, and one to write to. `at_once`: unfinished responses go on under newer ones.
+    `patience`: seconds without a sign of life after which the process counts as hung. Raises RuntimeError after three
+    failures of it in a row.
     """
 
     def __init__(self, like: TorchEngine, *, lag: int, at_once: bool, patience: float, threads: int = 1):
@@ -101,7 +73,7 @@ class AheadEngine:
         self.buffers: list[SharedTensors] = []
         self.copies = lag + 2
         self.log: list[Load | Run] = []  # what the process is at, or has still to do; a Load before its runs
-        self.collected: list[AheadHandle] = []  # submitted and not yet sent
+        self.collected: list[RemoteHandle] = []  # submitted and not yet sent
         self.failures: list[str] = []  # since something was last finished
         self.restarts = 0
         self.heard = 0.0  # time.monotonic() of the process's last message
@@ -111,25 +83,25 @@ class AheadEngine:
 
     # -- the protocol --
 
-    def submit(self, prompt_ids: np.ndarray, sampling: Sampling, seed: int) -> AheadHandle:
+    def submit(self, prompt_ids: np.ndarray, sampling: Sampling, seed: int) -> RemoteHandle:
         self.like.room(prompt_ids)  # refuses what cannot be answered
-        self.collected.append(handle := AheadHandle(self, (prompt_ids, sampling, seed)))
-        return handle
+        self.collected.append(RemoteHandle(self, 0, (prompt_ids, sampling, seed)))
+        return self.collected[-1]
 
     def load(self, weights: Weights) -> None:
         """Raises ValueError where the weights are not this model's."""
         self.like.require_own(weights)
         self.send_off()
         while not (free := set(range(self.copies)) - {it.buffer for it in self.log if isinstance(it, Load)}):
-            self.advance()
+            self.advance(0)
         buffer = min(free)
         self._send(Load(weights.version, buffer, self.buffers[buffer].write(weights.tensors)))
 
     def release(self) -> None:
         self.send_off()
         while any(isinstance(it, Run) for it in self.log):
-            self.advance()
-        self.workers.send(0, ("release",))
+            self.advance(0)
+        self._tell(("release",))
 
     def close(self) -> None:
         for handle in [*self.collected, *(one for it in self.log if isinstance(it, Run) for one in it.handles)]:
@@ -146,11 +118,12 @@ class AheadEngine:
         if handles:
             self._send(Run(next(self._tickets), handles))
 
-    def advance(self) -> None:
-        """Wait for a message of the process and take it in; replace the process where none will come."""
+    def advance(self, worker: int) -> None:
+        """Wait for a message of the process (the only one) and take it in; replace it where none will come."""
+        self.send_off()
         try:
-            self.workers.wait(0, 0.2)
-            message = self.workers.receive(0, self.heard)
+            self.workers.wait(worker, 0.2)
+            message = self.workers.receive(worker, self.heard)
         except RuntimeError as gone:
             self._replace(str(gone))
             return
@@ -164,10 +137,13 @@ class AheadEngine:
         if not any(isinstance(other, Run) for other in self.log):
             self.heard = time.monotonic()  # it had nothing to say
         self.log.append(it)
+        self._tell(it.message)
+
+    def _tell(self, message: tuple[Any, ...]) -> None:
         try:
-            self.workers.send(0, it.message)
+            self.workers.send(0, message)
         except RuntimeError as gone:
-            self._replace(str(gone))
+            self._replace(str(gone))  # which tells the next one what is in the log
 
     def _take(self, message: tuple[Any, ...]) -> None:
         match message:
@@ -203,9 +179,7 @@ class AheadEngine:
             new.write(old.tensors)
         self.workers = Workers(1, draw_ahead, "rollout", silence=max(self.patience, OPENING))
         self.heard = time.monotonic()
-        model, decoder = self.like.model, type(self.like.decoder)
-        described = (model.config, model.generation_config, model.dtype, str(model.device), self.like.tokenizer)
-        self.workers.send(0, (paths, self.at_once, self.threads, *described, decoder, self.like.max_sequences))
+        self.workers.send(0, (paths, self.at_once, self.threads, describe(self.like)))
 
     def _replace(self, gone: str) -> None:
         """Another process, told all that is unfinished."""

@@ -4,7 +4,7 @@ It takes messages in order. A "load" and all that follows it wait until what is 
 draws from which version depends on the order of messages alone; with `at_once` they do not wait, and unfinished
 responses go on under the newer weights, each token with its version.
 
-    (paths, description of the model)    the first one; answered by ("ready",) when the files of weights are mapped
+    (paths, how to draw, the model)      the first one; answered by ("ready",) when the files of weights are mapped
     ("load", version, buffer, checksum)  draw from the weights in that file; answered by ("loaded", buffer)
     ("run", ticket, requests)            answered by ("done", ticket, responses), after some ("alive",)
     ("release",)                         give memory back
@@ -16,27 +16,23 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from groupthink.model.workers import SIGN_OF_LIFE
+from groupthink.rollout.remote import open_described
 
 
 def draw_ahead(connection: Connection) -> None:
     """Serve until the pipe is closed."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    from groupthink.model.attention import register_attention
     from groupthink.model.shared_tensors import SharedTensors
     from groupthink.records import Weights
-    from groupthink.rollout.torch_engine import Request, TorchEngine
+    from groupthink.rollout.torch_engine import Request
 
-    register_attention()
-    paths, at_once, threads, config, generation_config, dtype, device, tokenizer, decoder, most = connection.recv()
+    paths, at_once, threads, described = connection.recv()
     torch.set_num_threads(threads)
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="groupthink").eval().to(device)
-    model.generation_config = generation_config  # names the tokens that end a response
-    parameters = dict(model.named_parameters())
-    buffers = [SharedTensors(path, {name: tensor.cpu() for name, tensor in parameters.items()}) for path in paths]
+    engine = open_described(*described)
+    like = {name: tensor.cpu() for name, tensor in engine.model.named_parameters()}
+    buffers = [SharedTensors(path, like) for path in paths]
     connection.send(("ready",))
-    engine = TorchEngine(model, tokenizer, decoder=decoder(model), max_sequences=most)
     inbox: deque[Any] = deque()
     live: dict[int, list[Request]] = {}
     told = time.monotonic()

@@ -12,26 +12,21 @@ import time
 from multiprocessing.connection import Connection
 
 from groupthink.model.workers import SIGN_OF_LIFE
+from groupthink.rollout.remote import open_described
 
 
 def draw(connection: Connection) -> None:
     """Serve until the pipe is closed."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    from groupthink.model.attention import register_attention
     from groupthink.model.shared_tensors import SharedTensors
     from groupthink.records import Weights
-    from groupthink.rollout.torch_engine import TorchEngine
 
     torch.set_num_threads(1)
-    register_attention()
-    path, config, generation_config, dtype, tokenizer, decoder, max_sequences = connection.recv()
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="groupthink").eval()
-    model.generation_config = generation_config  # names the tokens that end a response
-    shared = SharedTensors(path, dict(model.named_parameters()))
+    path, described = connection.recv()
+    engine = open_described(*described)
+    shared = SharedTensors(path, dict(engine.model.named_parameters()))
     connection.send(("ready",))
-    engine = TorchEngine(model, tokenizer, decoder=decoder(model), max_sequences=max_sequences)
     current: int | None = None
     while True:
         match connection.recv():

@@ -20,35 +20,8 @@ from groupthink.model.shared_tensors import SharedTensors
 from groupthink.model.workers import Workers
 from groupthink.records import Response, Weights
 from groupthink.rollout.engine import Handle, Sampling
+from groupthink.rollout.remote import RemoteHandle, describe
 from groupthink.rollout.torch_engine import TorchEngine
-
-
-@dataclass(eq=False)
-class RemoteHandle:
-    """Responses that a worker draws. Its tokens come all at once, when they are finished."""
-
-    engine: "WorkerEngine"
-    worker: int
-    request: tuple[np.ndarray, Sampling, int]
-    responses: tuple[Response, ...] | None = None
-    cancelled: bool = False
-
-    def start(self) -> None:
-        self.engine.send_off()
-
-    def result(self) -> tuple[Response, ...]:
-        while self.responses is None and not self.cancelled:
-            self.engine.advance(self.worker)
-        if self.responses is None or self.cancelled:
-            raise RuntimeError("these responses were cancelled")
-        return self.responses
-
-    def cancel(self) -> None:
-        self.cancelled = self.cancelled or self.responses is None
-
-    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
-        for j, response in enumerate(self.result()):
-            yield j, response.token_ids_T.tolist()
 
 
 @dataclass(eq=False)
@@ -93,12 +66,8 @@ class WorkerEngine:
         self._folder = tempfile.TemporaryDirectory(prefix="groupthink-")
         path = Path(self._folder.name) / "weights"
         self._shared = SharedTensors(path, dict(local.model.named_parameters()))
-        model = local.model
-        # The decoder that was verified here, on the real weights, serves the workers, too.
-        settings = (model.config, model.generation_config, model.dtype)
-        description = (path, *settings, local.tokenizer, type(local.decoder), local.max_sequences)
         for i in range(len(workers)):
-            workers.send(i, description)
+            workers.send(i, (path, describe(local)))
         self._share(dict(local.model.named_parameters()), local.version)
 
     def submit(self, prompt_ids: np.ndarray, sampling: Sampling, seed: int) -> Handle:

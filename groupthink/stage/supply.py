@@ -54,4 +54,4 @@ class Supply:
         if self.sampler is not None:
             state = json.loads((folder / STATE).read_text())
             self.sampler.restore(state)
-            self._places = state["places"]
+            self._places = state.get("places", {})  # a run that began before any could be ahead has none

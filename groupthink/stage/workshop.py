@@ -112,15 +112,15 @@ def _settle(run: Run, model: PreTrainedModel) -> Recipe:
     """Write what this machine offers into the run: a resume takes the same, and so arrives at the same bits."""
     recipe = run.recipe
     found = find_processes(model)
-    side_by_side = recipe.rollout.lag > 0  # one process generates while the others learn
+    # With a lag one process generates while the others learn; else all do the one, and then the other.
+    drawing, learning = (1, max(1, found - 1)) if recipe.rollout.lag else (found, found)
     on_cpu = model.device.type == "cpu"  # what was settled there holds nowhere else
-    learning = max(1, found - 1) if side_by_side else found
     processes = 1 if recipe.learns_alone or not on_cpu else recipe.policy.processes or learning
     threads = recipe.policy.threads or (1 if is_small(model) else max(1, physical_cores() // processes))
     run.settle(
         replace(
             recipe,
-            rollout=replace(recipe.rollout, processes=recipe.rollout.processes or (1 if side_by_side else found)),
+            rollout=replace(recipe.rollout, processes=recipe.rollout.processes or drawing),
             policy=replace(recipe.policy, processes=processes, threads=threads),
         )
     )

@@ -59,7 +59,7 @@ def test_at_once_unfinished_responses_go_on_under_newer_weights():
         handles = [engine.submit(prompt, LONG, seed=i) for i, prompt in enumerate(PROMPTS)]
         handles[-1].start()
         while not any(getattr(it, "taken", False) for it in engine.log):  # it has begun
-            engine.advance()
+            engine.advance(0)
         engine.load(weights(1))
         versions = [r.versions_T for handle in handles for r in handle.result()]
     finally:

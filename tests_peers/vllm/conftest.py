@@ -10,8 +10,8 @@ import pytest
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groupthink.model.loading import load_model, load_tokenizer
-from groupthink.rollout.vllm_engine import VllmEngine
-from groupthink.rollout.vllm_settings import VllmSettings
+from groupthink.rollout.vllm.engine import VllmEngine
+from groupthink.rollout.vllm.settings import VllmSettings
 
 os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)  # it would go before vllm.memory_gb
 VERSION = next(f"{its.name} {its.version}" for its in distributions() if its.name.startswith("vllm"))

@@ -12,7 +12,7 @@ from groupthink.model.loading import load_model
 from groupthink.rollout.engine import Sampling
 from groupthink.rollout.noise import mix
 from groupthink.rollout.torch_engine import TorchEngine
-from groupthink.rollout.vllm_engine import VllmEngine
+from groupthink.rollout.vllm.engine import VllmEngine
 
 
 @pytest.fixture(scope="module")

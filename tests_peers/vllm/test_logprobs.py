@@ -13,8 +13,8 @@ from groupthink.records import Group
 from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
 from groupthink.rollout.engine import Sampling
-from groupthink.rollout.vllm_engine import VllmEngine
-from groupthink.rollout.vllm_settings import VllmSettings
+from groupthink.rollout.vllm.engine import VllmEngine
+from groupthink.rollout.vllm.settings import VllmSettings
 from groupthink.task import open_task
 from tests_peers.vllm.steps import differences, draw, learn, make_learner, untied
 

@@ -14,9 +14,9 @@ import torch, transformers
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.records import Weights
 from groupthink.rollout.generate import generate
-from groupthink.rollout.open_vllm import open_vllm
+from groupthink.rollout.vllm.open import open_vllm
 from groupthink.rollout.settings import RolloutSettings
-from groupthink.rollout.vllm_settings import VllmSettings
+from groupthink.rollout.vllm.settings import VllmSettings
 from groupthink.task import open_task
 
 python, folder = sys.argv[1:]

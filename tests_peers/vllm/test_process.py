@@ -15,8 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groupthink.records import Response, Weights
 from groupthink.rollout.engine import Handle, Sampling
-from groupthink.rollout.vllm_process import VllmProcessEngine
-from groupthink.rollout.vllm_settings import VllmSettings
+from groupthink.rollout.vllm.process import VllmProcessEngine
+from groupthink.rollout.vllm.settings import VllmSettings
 from tests_peers.vllm.conftest import folder
 from tests_peers.vllm.steps import differences, draw
 

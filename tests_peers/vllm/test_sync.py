@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groupthink.records import Weights
 from groupthink.rollout.engine import Sampling
-from groupthink.rollout.vllm_engine import VllmEngine
+from groupthink.rollout.vllm.engine import VllmEngine
 from tests_peers.vllm.steps import differences, draw, learn, make_learner
 
 Pairs = Iterator[tuple[str, torch.Tensor]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from groupthink.rollout.other_python import Gone, OtherPython
+from groupthink.rollout.vllm.other_python import Gone, OtherPython
 
 PATIENCE = 1.5
 
@@ -15,7 +15,7 @@ PATIENCE = 1.5
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[OtherPython]:
     process = OtherPython(
-        sys.executable, "tests.rollout.echo_process", {"GREETING": "hello"}, tmp_path / "log", patience=PATIENCE
+        sys.executable, "tests.rollout.vllm.echo_process", {"GREETING": "hello"}, tmp_path / "log", patience=PATIENCE
     )
     process.patience = 60.0  # to start, on a busy machine
     process.send(("ready?",))

@@ -30,8 +30,8 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
 
 from groupthink.rollout.checksum import checksum
-from groupthink.rollout.vllm_pieces import Draw, Key, Piece, Plan, Span
-from groupthink.rollout.vllm_weights import decoded_with
+from groupthink.rollout.vllm.pieces import Draw, Key, Piece, Plan, Span
+from groupthink.rollout.vllm.weights import decoded_with
 
 NOTHING = "-1"  # the version of the random weights that it is opened with
 

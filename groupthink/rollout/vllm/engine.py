@@ -11,9 +11,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from groupthink.records import Weights
 from groupthink.rollout.engine import Sampling
 from groupthink.rollout.sync import expected_of, require_fit, require_same
-from groupthink.rollout.vllm_plan import make_plan
-from groupthink.rollout.vllm_request import VllmRequest, require_law, require_room
-from groupthink.rollout.vllm_settings import VllmSettings
+from groupthink.rollout.vllm.plan import make_plan
+from groupthink.rollout.vllm.request import VllmRequest, require_law, require_room
+from groupthink.rollout.vllm.settings import VllmSettings
 
 
 class VllmEngine:
@@ -25,7 +25,7 @@ class VllmEngine:
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: VllmSettings, folder: Path
     ):
-        from groupthink.rollout.vllm_core import VllmCore
+        from groupthink.rollout.vllm.core import VllmCore
 
         self.tokenizer = tokenizer
         self.plan = make_plan(model, tokenizer, settings, folder)

@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from groupthink.rollout.vllm_pieces import Key, Piece
+from groupthink.rollout.vllm.pieces import Key, Piece
 
 
 def main(descriptor: int) -> None:
@@ -76,7 +76,7 @@ class Service:
         import torch
 
         from groupthink.model.shared_tensors import SharedTensors
-        from groupthink.rollout.vllm_core import VllmCore
+        from groupthink.rollout.vllm.core import VllmCore
 
         tensors = {name: torch.empty(shape, dtype=getattr(torch, plan.dtype)) for name, shape in like.items()}
         self.tensors = SharedTensors(path, tensors).tensors

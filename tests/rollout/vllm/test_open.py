@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from groupthink.nano.tokenizer import build_tokenizer
-from groupthink.rollout.open_vllm import open_vllm
 from groupthink.rollout.settings import RolloutSettings
-from groupthink.rollout.vllm_plan import aliases_of, make_plan
-from groupthink.rollout.vllm_process import VllmProcessEngine
-from groupthink.rollout.vllm_settings import VllmSettings
+from groupthink.rollout.vllm.open import open_vllm
+from groupthink.rollout.vllm.plan import aliases_of, make_plan
+from groupthink.rollout.vllm.process import VllmProcessEngine
+from groupthink.rollout.vllm.settings import VllmSettings
 from tests.tiny import tiny
 
 CPU = torch.device("cpu")
@@ -66,7 +66,7 @@ def test_what_vllm_cannot_draw_is_refused_before_it_is_opened(tmp_path: Path):
 
 
 def test_where_vllm_is_not_installed_it_is_said_how_to_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("groupthink.rollout.open_vllm.find_spec", lambda name: None)
+    monkeypatch.setattr("groupthink.rollout.vllm.open.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'groupthink\[vllm\]', or name a Python"):
         open_vllm(tiny("qwen3"), build_tokenizer(), RolloutSettings(), CPU, tmp_path)
 

@@ -10,10 +10,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groupthink.rollout.engine import Engine
 from groupthink.rollout.settings import RolloutSettings
-from groupthink.rollout.vllm_engine import VllmEngine
-from groupthink.rollout.vllm_process import VllmProcessEngine
-from groupthink.rollout.vllm_request import require_law
-from groupthink.rollout.vllm_settings import VllmSettings
+from groupthink.rollout.vllm.engine import VllmEngine
+from groupthink.rollout.vllm.process import VllmProcessEngine
+from groupthink.rollout.vllm.request import require_law
+from groupthink.rollout.vllm.settings import VllmSettings
 
 
 def open_vllm(

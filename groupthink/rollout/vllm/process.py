@@ -24,11 +24,11 @@ from groupthink.model.shared_tensors import SharedTensors
 from groupthink.model.workers import SIGN_OF_LIFE
 from groupthink.records import Weights
 from groupthink.rollout.engine import Sampling
-from groupthink.rollout.other_python import Gone, OtherPython
 from groupthink.rollout.sync import expected_of, require_fit, require_same
-from groupthink.rollout.vllm_plan import make_plan
-from groupthink.rollout.vllm_request import VllmRequest, require_law, require_room
-from groupthink.rollout.vllm_settings import VllmSettings
+from groupthink.rollout.vllm.other_python import Gone, OtherPython
+from groupthink.rollout.vllm.plan import make_plan
+from groupthink.rollout.vllm.request import VllmRequest, require_law, require_room
+from groupthink.rollout.vllm.settings import VllmSettings
 
 WAIT = 0.2  # seconds that a process is waited for at a time
 OPENING = 900.0  # seconds for vLLM to be imported and opened, which on a GPU compiles
@@ -168,7 +168,7 @@ class VllmProcessEngine:
             shared = SharedTensors(path, self.like)
             shared.write(self._shared.tensors)
             self._shared = shared
-            module = "groupthink.rollout.vllm_worker"
+            module = "groupthink.rollout.vllm.worker"
             self.process = OtherPython(self.python, module, environment, self.log, self.patience)
             like = {name: tuple(tensor.shape) for name, tensor in self.like.items()}
             self.process.send((self.plan, path, like, interval))

@@ -6,8 +6,8 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groupthink.model.chat import stop_ids
-from groupthink.rollout.vllm_pieces import Plan
-from groupthink.rollout.vllm_settings import VllmSettings
+from groupthink.rollout.vllm.pieces import Plan
+from groupthink.rollout.vllm.settings import VllmSettings
 
 CONTEXT = 32_768
 """Tokens, for a model that names no bound of its own."""

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from groupthink.records import Response
 from groupthink.rollout.engine import Sampling
 from groupthink.rollout.noise import mix
-from groupthink.rollout.vllm_pieces import Draw, Piece
+from groupthink.rollout.vllm.pieces import Draw, Piece
 
 LEAST, MOST = 0.01, 2.0
 """Temperatures between which vLLM draws as asked."""

@@ -1,0 +1,76 @@
+"""What an engine whose processes draw has in common with another: the handle, and the engine that a process opens."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from groupthink.records import Response
+from groupthink.rollout.engine import Sampling
+
+if TYPE_CHECKING:  # heavy, and a worker that starts imports this file early
+    from groupthink.rollout.torch_engine import TorchEngine
+
+
+class Sender(Protocol):
+    """What a handle needs of its engine."""
+
+    def send_off(self) -> None:
+        """Send the processes what was submitted since the last time."""
+        ...
+
+    def advance(self, worker: int) -> None:
+        """Send off; then wait a while for a message of one process, and take it in."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class RemoteHandle:
+    """Responses that another process draws. Its tokens come all at once, when they are finished."""
+
+    engine: Sender
+    worker: int
+    request: tuple[np.ndarray, Sampling, int]
+    responses: tuple[Response, ...] | None = None
+    cancelled: bool = False
+
+    def start(self) -> None:
+        self.engine.send_off()
+
+    def result(self) -> tuple[Response, ...]:
+        while self.responses is None and not self.cancelled:
+            self.engine.advance(self.worker)
+        if self.responses is None or self.cancelled:
+            raise RuntimeError("these responses were cancelled")
+        return self.responses
+
+    def cancel(self) -> None:
+        """They are not wanted any more. (A process that has begun on them ends them all the same.)"""
+        self.cancelled = self.cancelled or self.responses is None
+
+    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
+        for j, response in enumerate(self.result()):
+            yield j, response.token_ids_T.tolist()
+
+
+def describe(engine: "TorchEngine") -> tuple[Any, ...]:
+    """All that `open_described` needs in another process; the decoder was verified here, on the real weights."""
+    model = engine.model
+    described = (model.config, model.generation_config, model.dtype, str(model.device))
+    return (*described, engine.tokenizer, type(engine.decoder), engine.max_sequences)
+
+
+def open_described(
+    config: Any, generation_config: Any, dtype: Any, device: str, tokenizer: Any, decoder: Any, max_sequences: int
+) -> "TorchEngine":
+    """The same engine in this process, with weights that are still to be loaded."""
+    from transformers import AutoModelForCausalLM
+
+    from groupthink.model.attention import register_attention
+    from groupthink.rollout.torch_engine import TorchEngine
+
+    register_attention()
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="groupthink").eval().to(device)
+    model.generation_config = generation_config  # names the tokens that end a response
+    return TorchEngine(model, tokenizer, decoder=decoder(model), max_sequences=max_sequences)
