@@ -12,7 +12,9 @@ STAMP := .venv/.built
 
 env: $(STAMP)
 
-$(STAMP): pyproject.toml groupthink/rollout/native.c constraints/train.txt constraints/dev.txt
+NATIVE := groupthink/model/vectors.h groupthink/model/native.c groupthink/rollout/native.c
+
+$(STAMP): pyproject.toml $(NATIVE) constraints/train.txt constraints/dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/train.txt \
 		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch

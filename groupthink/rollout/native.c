@@ -10,36 +10,11 @@
  * dimensions of a token side by side. A row attends to `seen` tokens in its shared blocks (the prompt of its group),
  * then to its own, itself the last.
  */
-#include <limits.h>
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+#include "../model/vectors.h"
 
 #define BLOCK 32 /* tokens */
 #define ROWS 6   /* of a tile: 6 x 2 sums, 2 weights and a broadcast fill the 16 registers of AVX2 */
 #define DEPTH 32 /* terms of a sum that are added up by themselves: shorter sums round less */
-#define UNROLL _Pragma("GCC unroll 8")
-#define SEPARATE __attribute__((noinline)) static void
-#define INLINE static inline __attribute__((always_inline))
-
-#if defined(__x86_64__)
-/* Asked before anything below is called: that is made for AVX2. */
-int groupthink_can_run(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC target("avx2,fma")
-#endif
-#define KEEP_IN_REGISTER(x) __asm__("" : "+x"(x))
-#elif defined(__aarch64__)
-int groupthink_can_run(void) { return 1; }
-#define KEEP_IN_REGISTER(x)
-#else
-#error "written for x86-64 and aarch64"
-#endif
-
-typedef float v8 __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t i8 __attribute__((vector_size(32), aligned(4), may_alias));
 
 typedef struct {
   int32_t layers, hidden, heads, kv_heads, head_dim, intermediate, vocab, qk_norm;
@@ -50,29 +25,6 @@ typedef struct {
   const float *qkv, *out, *gate_up, *down; /* packed; norms multiplied into what follows them */
   const float *qk_norm;                    /* [H + Hkv, D], or null */
 } Layer;
-
-INLINE v8 all(float x) { return (v8){x, x, x, x, x, x, x, x}; }
-INLINE v8 load(const float *p) { return *(const v8 *)p; }
-INLINE void store(float *p, v8 x) { *(v8 *)p = x; }
-INLINE v8 choose(i8 mask, v8 a, v8 b) { return (v8)(((i8)a & mask) | ((i8)b & ~mask)); }
-INLINE float sum(v8 x) { return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7])); }
-
-/* e^x for x in [-87, 88], relative error below 2e-7: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes). */
-INLINE v8 exponential(v8 x) {
-  const v8 magic = all(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
-  x = choose(x < all(88.0f), x, all(88.0f));
-  x = choose(x > all(-87.0f), x, all(-87.0f));
-  v8 n = (x * all(1.44269504088896341f) + magic) - magic;
-  v8 r = (x - n * all(0.693359375f)) + n * all(2.12194440e-4f);
-  v8 p = all(1.9875691500e-4f);
-  p = p * r + all(1.3981999507e-3f);
-  p = p * r + all(8.3334519073e-3f);
-  p = p * r + all(4.1665795894e-2f);
-  p = p * r + all(1.6666665459e-1f);
-  p = p * r + all(5.0000001201e-1f);
-  p = p * (r * r) + r + all(1.0f);
-  return p * (v8)((__builtin_convertvector(n, i8) + 127) << 23);
-}
 
 /* -- matrix products -- */
 
@@ -141,15 +93,6 @@ SEPARATE product_add(const float *a, int M, int K, const float *w, int N, float 
 }
 SEPARATE product_gate(const float *a, int M, int K, const float *w, int N, const float *scale, float *c) {
   product(GATE, a, M, K, w, N, scale, c, N / 2);
-}
-
-/* 1 / sqrt(mean(x^2) + epsilon) of each row */
-INLINE void inverse_rms(const float *x, int M, int C, float epsilon, float *scale) {
-  for (int m = 0; m < M; m++, x += C) {
-    v8 s = all(0);
-    for (int c = 0; c < C; c += 8) s += load(x + c) * load(x + c);
-    scale[m] = 1.0f / sqrtf(sum(s) / C + epsilon);
-  }
 }
 
 SEPARATE inverse_rms_of(const float *x, int M, int C, float epsilon, float *scale) {
@@ -330,6 +273,4 @@ void groupthink_step(const Shape *s, const Layer *layers, const float *embedding
   product_store(x, W, C, head, (s->vocab + 15) & ~15, scale, logits);
 }
 
-#if defined(__clang__) && defined(__x86_64__)
-#pragma clang attribute pop
-#endif
+VECTORS_END

@@ -9,6 +9,7 @@ from groupthink.model.lora import add_lora
 from groupthink.model.packing import pack
 from groupthink.model.scoring import TokenScorer, run_body
 from groupthink.model.settings import LoraSettings
+from groupthink.model.threads import using_threads
 from tests.tiny import tiny
 
 
@@ -76,7 +77,26 @@ def test_a_model_that_computes_something_else_is_found_out(part):
 
 def test_long_sequences_whose_square_would_be_held_are_left_to_the_models_own_body():
     fast = FastBody(tiny("qwen3", max_position_embeddings=1024))
-    assert fast.takes(packed(LONGEST - 3)) and not fast.takes(packed(LONGEST - 2))
+    with using_threads(2):
+        assert fast.takes(packed(LONGEST - 3)) and not fast.takes(packed(LONGEST - 2))
+
+
+def test_one_thread_computes_in_c_which_holds_no_square():
+    fast = FastBody(load_model("nano"))
+    if not fast.native:
+        pytest.skip("native.c was not compiled here, or this processor cannot run it")
+    with using_threads(1):
+        assert fast.takes(packed(LONGEST + 100))
+
+
+def test_one_thread_and_two_make_the_same_gradients():
+    model = load_model("nano")
+    found = []
+    for threads in (1, 2):
+        with using_threads(threads):
+            found.append(values_and_gradients(FastBody(model), model))
+    for name, expected in found[1].items():
+        assert (found[0][name] - expected).norm() <= 1e-5 * expected.norm(), name
 
 
 def test_a_frozen_model_is_compared_by_its_values():
