@@ -8,6 +8,7 @@ from limit import model_sizes, product_rates, step_operations
 from turns import Phases, Spec, Turns, keep_to_core
 
 from groupthink.advantage import AdvantageSettings, advantage
+from groupthink.model.allocator import keep_freed_memory
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
@@ -25,10 +26,15 @@ from groupthink.task import open_task
 def main(spec: Spec) -> None:
     turns = Turns()
     keep_to_core(spec.core)
-    torch.set_num_threads(1)
-    rollout = RolloutSettings(group_size=spec.group_size, max_tokens=spec.max_tokens, processes=1)
+    keep_freed_memory()  # as every run does
+    torch.set_num_threads(spec.threads)
+    rollout = RolloutSettings(group_size=spec.group_size, max_tokens=spec.max_tokens, processes=spec.processes)
     policy = PolicySettings(
-        learning_rate=spec.learning_rate, warmup_steps=0, schedule="constant", processes=1, threads=1
+        learning_rate=spec.learning_rate,
+        warmup_steps=0,
+        schedule="constant",
+        processes=spec.processes,
+        threads=spec.threads,
     )
     tokenizer, model = load_tokenizer(spec.model), load_model(spec.model)
     task = open_task("quadratics", spec.seed)
@@ -57,6 +63,7 @@ def main(spec: Spec) -> None:
         with phases("learn"):
             report = learner.update(assemble(groups, advantage(scores, AdvantageSettings())))
         engine.load(learner.weights)
+        engine.verify(learner.weights)
         figures = phases.figures()
 
         lengths = [[len(response) for response in group.responses] for group in groups]
@@ -73,6 +80,7 @@ def main(spec: Spec) -> None:
             rates=product_rates(),
         )
     engine.close()
+    learner.close()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from groupthink.task import open_task
 def main(spec: Spec, micro_batch: int, generation: dict[str, Any]) -> None:
     turns = Turns()
     keep_to_core(spec.core)
-    torch.set_num_threads(1)
+    torch.set_num_threads(spec.threads)
     tokenizer = AutoTokenizer.from_pretrained(spec.model, padding_side="left")
     task = open_task("quadratics", spec.seed)
     problems = [problem for step in range(spec.steps) for problem in task.sample(step, spec.problems)]

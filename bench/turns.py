@@ -1,4 +1,4 @@
-"""A measured program's side of a comparison: it takes one step each time it is asked to, on one core.
+"""A measured program's side of a comparison: it takes one step each time it is asked to.
 
 The program that compares writes a line for each step that it wants, and reads an answer in JSON. While
 one side steps, the other waits for a line and uses no processor time.
@@ -28,7 +28,9 @@ class Spec:
     learning_rate: float  # so small that both sides go on sampling from almost the same model
     steps: int  # the turns that there may be
     seed: int
-    core: int | None  # the processor core to stay on; None where the system lets nobody choose
+    core: int | None  # the processor core to stay on; None: any, as where the system lets nobody choose
+    threads: int = 1  # of torch's operations
+    processes: int = 1  # that groupthink works with
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -22,6 +22,7 @@ from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.settings import PolicySettings
 from groupthink.reward.settings import RewardSettings
 from groupthink.rollout.settings import RolloutSettings
+from groupthink.rollout.vllm.settings import VllmSettings
 from groupthink.stage.settings import EvaluateSettings, SftSettings
 from groupthink.task import TASKS
 from groupthink.task.settings import TaskSettings
@@ -47,6 +48,7 @@ class Recipe:
     checkpoint_every: int = 40  # steps
     task: TaskSettings = field(default_factory=TaskSettings)
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
+    vllm: VllmSettings = field(default_factory=VllmSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)
     advantage: AdvantageSettings = field(default_factory=AdvantageSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
@@ -95,9 +97,16 @@ class Recipe:
                 f'rollout.lag is {self.rollout.lag}, and stage="{self.stage}" samples from the weights that learn: set '
                 'stage="grpo_async", or rollout.lag=0'
             )
-        if self.rollout.lag and self.rollout.processes > 1:
+        vllm = self.rollout.engine == "vllm"
+        if (self.rollout.lag or vllm) and self.rollout.processes > 1:
             raise ValueError(
-                f"rollout.processes is {self.rollout.processes}: with rollout.lag one process generates; leave it at 0"
+                f"rollout.processes is {self.rollout.processes}: with {'vLLM' if vllm else 'rollout.lag'} one process "
+                "generates; leave it at 0"
+            )
+        if vllm and self.rollout.lag and self.rollout.lag_by == "order":
+            raise ValueError(
+                'rollout.lag_by="order" draws exactly from the weights of so many steps ago, and vLLM takes new ones '
+                'at once: set rollout.lag_by="time", or rollout.engine="torch"'
             )
         if self.stage == "grpo_async" and self.task.rounds > 1:
             raise ValueError(

@@ -48,16 +48,21 @@ class Response:
     """
 
     token_ids_T: np.ndarray  # int64; with the end-of-sequence token where there is one
-    sampled_T: np.ndarray  # bool; False for tokens that the policy did not draw (a tool's output)
-    logprobs_T: np.ndarray  # float32, nats, under the learner's law: log_softmax(logits / temperature)
-    drawn_logprobs_T: np.ndarray  # float32, nats, under the law that drew: top-p and top-k change it
-    versions_T: np.ndarray  # int64; the version of the weights that drew each token
+    sampled_T: np.ndarray  # bool; False for tokens that the policy did not draw (a task's reply, a tool's output)
+    logprobs_T: np.ndarray  # float32, nats, under the learner's law, log_softmax(logits / temperature); 0 if not drawn
+    drawn_logprobs_T: np.ndarray  # float32, nats, under the law that drew: top-p and top-k change it; 0 likewise
+    versions_T: np.ndarray  # int64; the version of the weights that drew each token; -1 where none did
     text: str  # decoded with special tokens, without the end of sequence
-    finish: str  # "stop": the policy ended it; "length": it was cut at max_tokens
+    finish: str  # "stop": the policy ended it; "length": it was cut at max_tokens, or before a reply too long for them
     seed: int
 
     def __len__(self) -> int:
         return len(self.token_ids_T)
+
+    @property
+    def written(self) -> int:
+        """How many of its tokens the policy drew: those of replies are not its doing."""
+        return int(self.sampled_T.sum())
 
     @cached_property
     def chain(self) -> Chain:
@@ -124,6 +129,7 @@ class Report:
     entropies_M: np.ndarray  # float32, nats
     clipped_M: np.ndarray  # bool
     change_M: np.ndarray  # float32, nats: log-probability after the update less before; NaN where not traced
+    difference_M: np.ndarray  # float32, nats: the learner's log-probability before it moved less the engine's, or NaN
 
 
 @dataclass(frozen=True, eq=False, slots=True)

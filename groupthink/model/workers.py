@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 SIGN_OF_LIFE = 5.0  # seconds between a busy worker's messages
@@ -31,19 +32,20 @@ class Workers:
     """
 
     def __init__(self, n: int, serve: Serve, role: str, silence: float = SILENCE):
-        context = multiprocessing.get_context("spawn")
-        self.role, self.silence = role, silence
-        self.processes, self.connections = [], []
-        for i in range(n):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs, serve), name=f"groupthink-{role}-{i + 1}", daemon=True)
-            process.start()
-            theirs.close()  # or the end of either process would not be seen by the other
-            self.processes.append(process)
-            self.connections.append(ours)
+        self.serve, self.role, self.silence = serve, role, silence
+        begun = [self._begin(i) for i in range(n)]
+        self.processes = [process for process, _ in begun]
+        self.connections = [connection for _, connection in begun]
 
     def __len__(self) -> int:
         return len(self.processes)
+
+    def replace(self, i: int) -> None:
+        """End worker `i`, whatever it is at, and begin another in its place."""
+        self.connections[i].close()
+        self.processes[i].kill()
+        self.processes[i].join()
+        self.processes[i], self.connections[i] = self._begin(i)
 
     def send(self, i: int, message: Any) -> None:
         try:
@@ -51,11 +53,12 @@ class Workers:
         except (BrokenPipeError, ConnectionResetError):
             raise self._death(i) from None
 
-    def receive(self, i: int, heard: float) -> tuple[Any, ...] | None:
+    def receive(self, i: int, heard: float, silence: float | None = None) -> tuple[Any, ...] | None:
         """A message of worker `i`, or None where it has none yet. Raises RuntimeError where none will come.
 
-        `heard`: when its last message came, by `time.monotonic`.
+        `heard`: when its last message came, by `time.monotonic`. `silence`: as above, for this once.
         """
+        silence = self.silence if silence is None else silence
         alive = self.processes[i].is_alive()  # asked first: it may send its last words and end in between
         try:
             if self.connections[i].poll(0):
@@ -67,8 +70,8 @@ class Workers:
             raise self._death(i) from None
         if not alive:
             raise self._death(i)
-        if time.monotonic() - heard > self.silence:
-            raise RuntimeError(f"{self._name(i)} has been silent for {self.silence:.0f} s")
+        if time.monotonic() - heard > silence:
+            raise RuntimeError(f"{self._name(i)} has been silent for {silence:.0f} s")
         return None
 
     def wait(self, i: int, seconds: float) -> None:
@@ -84,6 +87,15 @@ class Workers:
             if process.is_alive():
                 process.kill()
                 process.join()
+
+    def _begin(self, i: int) -> tuple[BaseProcess, Connection]:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        name = f"groupthink-{self.role}-{i + 1}"
+        process = context.Process(target=work, args=(theirs, self.serve), name=name, daemon=True)
+        process.start()
+        theirs.close()  # or the end of either process would not be seen by the other
+        return process, ours
 
     def _name(self, i: int) -> str:
         return f"{self.role} worker {i + 1} (process {self.processes[i].pid})"

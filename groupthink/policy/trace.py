@@ -83,7 +83,8 @@ class Trace:
             metrics["stale_negatives"] = passes["stale"] / every
         if self.reference_logprobs_M is not None:
             metrics["kl"] = _mean(self._k3()[sampled_M])
-        metrics |= self._sampling(sampled_M & self._unmoved_M)
+        before_M, measured_M = self._before(sampled_M & self._unmoved_M)
+        metrics |= self._sampling(before_M, measured_M)
         return Report(
             metrics=metrics | others,
             learner_logprobs_M=self.logprobs_M,
@@ -91,18 +92,22 @@ class Trace:
             entropies_M=self.entropies_M,
             clipped_M=self.clipped_M,
             change_M=change_M,
+            difference_M=np.where(measured_M, before_M - self.batch.old_logprobs_M, np.float32(np.nan)),
         )
 
-    def _sampling(self, unmoved_M: np.ndarray) -> dict[str, float]:
-        """How far the law that sampled is from the learner's, before any update."""
-        before_M, counted_M = self.logprobs_M, unmoved_M
-        if self.before_M is not None:
-            before_M, counted_M = self.before_M, self.batch.sampled_M & np.isfinite(self.before_M)
+    def _before(self, unmoved_M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The learner's log-probabilities before any update, and the tokens of which they are known."""
+        if self.before_M is None:
+            return self.logprobs_M, unmoved_M
+        return self.before_M, self.batch.sampled_M & np.isfinite(self.before_M)
+
+    def _sampling(self, before_M: np.ndarray, measured_M: np.ndarray) -> dict[str, float]:
+        """How far the law that sampled is from the learner's."""
         corrected = self.objective.correction != "none"  # of all that lies between the law that drew and the learner's
         return correction_figures(
             before_M,
             self.batch.drawn_logprobs_M if corrected else self.batch.old_logprobs_M,
-            counted_M,
+            measured_M,
             self.batch.starts,
             correction=self.objective.correction,
             low=self.objective.correction_low,

@@ -58,7 +58,7 @@ class Judge:
         parts: dict[str, float | None] = {
             "accuracy": accuracy(verdict),
             "format": adherence(chain, response.finish),
-            "brevity": brevity(len(response), right=verdict.right, brief=brief, long=long),
+            "brevity": brevity(response.written, right=verdict.right, brief=brief, long=long),
         }
         return parts, verdict
 

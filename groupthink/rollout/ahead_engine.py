@@ -22,14 +22,9 @@ from groupthink.model.workers import Workers
 from groupthink.records import Weights
 from groupthink.rollout.ahead_worker import draw_ahead
 from groupthink.rollout.engine import Sampling
-from groupthink.rollout.remote import RemoteHandle, describe
+from groupthink.rollout.remote import OPENING, RemoteHandle, describe, require_few
+from groupthink.rollout.sync import different, require_fresh, require_version
 from groupthink.rollout.torch_engine import TorchEngine
-
-FAILURES = 3
-"""Of the process, in a row, at which the engine gives up."""
-
-OPENING = 300.0
-"""Seconds for a process to import torch and make the model, on a busy machine."""
 
 
 @dataclass(eq=False, slots=True)
@@ -63,7 +58,7 @@ class AheadEngine:
 
     `lag` is how many loads may be on their way while an earlier run is unfinished. As many copies of the weights are
     kept, one that the run is drawn from, and one to write to. `at_once`: unfinished responses go on under newer ones.
-    `patience`: seconds without a sign of life after which the process counts as hung. Raises RuntimeError after three
+    `patience`: seconds without a sign of life after which the process counts as hung. Raises EngineFailed after three
     failures of it in a row.
     """
 
@@ -95,7 +90,15 @@ class AheadEngine:
         while not (free := set(range(self.copies)) - {it.buffer for it in self.log if isinstance(it, Load)}):
             self.advance(0)
         buffer = min(free)
-        self._send(Load(weights.version, buffer, self.buffers[buffer].write(weights.tensors)))
+        self.newest = Load(weights.version, buffer, self.buffers[buffer].write(weights.tensors))
+        self._send(self.newest)
+
+    def verify(self, weights: Weights) -> None:
+        """Of what is submitted from now on. The process looks for itself, when it takes them, at what it was sent."""
+        require_version(weights.version, self.newest.version)
+        held = self.buffers[self.newest.buffer].tensors
+        stale = different(held.items(), ((name, weights.tensors[name]) for name in held))
+        require_fresh(stale, weights.version)
 
     def release(self) -> None:
         self.send_off()
@@ -187,11 +190,7 @@ class AheadEngine:
             self.workers.close(patience=0)
             self._folder.cleanup()
             self.failures.append(gone)
-            if len(self.failures) == FAILURES:
-                raise RuntimeError(
-                    f"the rollout process failed {FAILURES} times in a row, and finished nothing in between:\n"
-                    + "\n".join(f"  {place}. {failure}" for place, failure in enumerate(self.failures, 1))
-                )
+            require_few(self.failures)
             self.restarts += 1
             try:
                 self._begin()

@@ -42,7 +42,9 @@ def draw_ahead(connection: Connection) -> None:
             case ("load", version, buffer, checksum):
                 if buffers[buffer].checksum() != checksum:
                     raise RuntimeError("the weights that this process sees are not those that were sent")
-                engine.load(Weights(version, buffers[buffer].tensors))
+                held = Weights(version, buffers[buffer].tensors)
+                engine.load(held)
+                engine.verify(held)
                 connection.send(("loaded", buffer))
             case ("run", ticket, requests):
                 live[ticket] = [engine.submit(*request) for request in requests]

@@ -27,6 +27,10 @@ class Decoder(Protocol):
         """The model's weights have changed: follow them."""
         ...
 
+    def stale(self) -> list[str]:
+        """Names of the tensors that it decodes with which are not what the model's weights now make of them."""
+        ...
+
     def release(self) -> None:
         """Give memory back; asked only while no row is alive."""
         ...

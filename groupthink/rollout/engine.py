@@ -33,6 +33,10 @@ class Sampling:
         return cls(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k, settings.group_size)
 
 
+class EngineFailed(RuntimeError):
+    """What draws died or hung, and went on doing so after it was replaced."""
+
+
 class Handle(Protocol):
     """The responses to one prompt, on their way."""
 
@@ -62,6 +66,10 @@ class Engine(Protocol):
 
     def load(self, weights: Weights) -> None:
         """Draw from these weights from now on; tokens carry their version."""
+        ...
+
+    def verify(self, weights: Weights) -> None:
+        """Raise RuntimeError unless what it decodes with is made of exactly these weights, of this version."""
         ...
 
     def release(self) -> None:

@@ -3,7 +3,7 @@
 Used only where `verify.agrees` finds it equal to transformers' own pass.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 from transformers import PreTrainedModel
 
 from groupthink.model.llama import Shape, inverse_rms, knows, qk_norms, shape_of
+from groupthink.rollout.sync import different
 
 GROWTH = 8  # room grows by an eighth, and ...
 GRAIN = 32  # ... by whole multiples of so many tokens
@@ -45,6 +46,15 @@ def fuse(layer: Any, shape: Shape) -> Layer:
     )
 
 
+def named(layers: Iterable[Layer], **others: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of layers and of what stands around them, by names such as `layers.0.qkv`."""
+    yield from others.items()
+    for i, layer in enumerate(layers):
+        for part, tensor in layer._asdict().items():
+            if tensor is not None:
+                yield f"layers.{i}.{part}", tensor
+
+
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """Rotary embedding as x * cos + swap(x) * sin, swap exchanging the halves of x; both are [tokens, 1, D]."""
@@ -68,10 +78,14 @@ class FastDecoder:
 
     @torch.inference_mode()
     def refresh(self) -> None:
-        self.layers = [fuse(layer, shape_of(self.model)) for layer in self.model.base_model.layers]
-        self.embedding = self.model.get_input_embeddings().weight
-        self.head = self.model.get_output_embeddings().weight
-        self.norm = self.model.base_model.norm.weight
+        self.layers = [*self._fused()]
+        self.embedding, self.head, self.norm = self._around()
+
+    @torch.inference_mode()
+    def stale(self) -> list[str]:
+        embedding, head, norm = self._around()
+        held = named(self.layers, embedding=self.embedding, head=self.head, norm=self.norm)
+        return different(held, named(self._fused(), embedding=embedding, head=head, norm=norm))
 
     def release(self) -> None:
         assert not self.live
@@ -140,6 +154,15 @@ class FastDecoder:
                 cache[:, targets, :, :longest] = cache[:, sources, :, :longest]
             self.lengths[targets] = self.lengths[sources]
         self.live, self.lengths = live, self.lengths[:live]
+
+    def _fused(self) -> Iterator[Layer]:
+        """The model's layers as its weights now make them, one at a time."""
+        return (fuse(layer, shape_of(self.model)) for layer in self.model.base_model.layers)
+
+    def _around(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Embedding, head and the norm before it, which are the model's own."""
+        model = self.model
+        return model.get_input_embeddings().weight, model.get_output_embeddings().weight, model.base_model.norm.weight
 
     def _layers(self, token_ids_N: Tensor, positions_N: Tensor, attend: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """The hidden states [N, hidden]; `attend` turns a cache and [N, H + 2 Hkv, D] into [N, H * D]."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -11,6 +12,8 @@ from groupthink.records import Group, Problem
 from groupthink.rollout.engine import Engine, Handle, Sampling
 from groupthink.rollout.noise import mix
 from groupthink.rollout.settings import RolloutSettings
+from groupthink.rollout.turns import take_turns
+from groupthink.task.reply import Reply
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -20,13 +23,18 @@ class Pending:
     problems: Sequence[Problem]
     prompts: Sequence[np.ndarray]  # token ids
     handles: Sequence[Handle]
+    go_on: Callable[[list[Group]], list[Group]] | None = None  # the turns after the first, where the task replies
 
     def result(self) -> list[Group]:
-        """The groups, in the order of the problems: waits for all responses."""
-        return [
+        """The groups, in the order of the problems: waits for all responses.
+
+        Turns after the first are asked for now, and drawn from the weights as they are now.
+        """
+        groups = [
             Group(problem, prompt_ids, handle.result())
             for problem, prompt_ids, handle in zip(self.problems, self.prompts, self.handles, strict=True)
         ]
+        return self.go_on(groups) if self.go_on else groups
 
 
 def begin(
@@ -35,8 +43,12 @@ def begin(
     problems: Sequence[Problem],
     settings: RolloutSettings | Sampling,
     seed: int,
+    reply: Reply | None = None,
 ) -> Pending:
-    """Ask for a group of responses to each problem; what is drawn depends on (seed, problem id) alone."""
+    """Ask for a group of responses to each problem; what is drawn depends on (seed, problem id) alone.
+
+    Where the task has a `reply`, responses may have several turns: see `take_turns`.
+    """
     sampling = Sampling.of(settings) if isinstance(settings, RolloutSettings) else settings
     prompts = [encode_prompt(tokenizer, problem.prompt) for problem in problems]
     handles = [
@@ -45,7 +57,8 @@ def begin(
     ]
     if handles:
         handles[-1].start()
-    return Pending(problems, prompts, handles)
+    go_on = partial(take_turns, engine, tokenizer, sampling, reply) if reply else None
+    return Pending(problems, prompts, handles, go_on)
 
 
 def generate(
@@ -55,15 +68,20 @@ def generate(
     settings: RolloutSettings | Sampling,
     seed: int,
     on_text: Callable[[str], None] | None = None,
+    reply: Reply | None = None,
 ) -> list[Group]:
     """`begin`, and what comes of it.
 
-    `on_text` is told the text of the first problem's first response whenever it has grown.
+    `on_text` is told the text of the first problem's first response whenever it has grown; its later turns come at
+    once, at the end.
     """
-    pending = begin(engine, tokenizer, problems, settings, seed)
+    pending = begin(engine, tokenizer, problems, settings, seed, reply)
     if on_text and pending.handles:
         _watch(pending.handles[0], tokenizer, on_text)
-    return pending.result()
+    groups = pending.result()
+    if on_text and groups and reply:
+        on_text(groups[0].responses[0].text)
+    return groups
 
 
 def _watch(handle: Handle, tokenizer: PreTrainedTokenizerBase, on_text: Callable[[str], None]) -> None:

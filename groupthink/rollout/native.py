@@ -1,6 +1,7 @@
 """native.c as Python calls it: one step of a small Llama or Qwen3 in one call, on a CPU."""
 
 import ctypes
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 
@@ -12,7 +13,7 @@ from transformers import PreTrainedModel
 
 from groupthink.model.llama import knows, shape_of
 from groupthink.model.threads import is_small
-from groupthink.rollout.fast import Layer, fuse
+from groupthink.rollout.fast import Layer, fuse, named
 
 PAGE = 32  # tokens whose keys and values lie together; BLOCK in native.c
 PANEL = 16  # columns of packed weights that lie side by side, likewise
@@ -70,6 +71,10 @@ class Step:
         )
         self.cosine = self.sine = torch.empty(0, shape.head_dim // 2)
         self._scratch = torch.empty(0)
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """All that a step multiplies by, by name."""
+        return named(self.layers, embedding=self.embedding, head=self.head)
 
     def page_shape(self) -> tuple[int, ...]:
         """Floats of a page: [layers, keys and values, Hkv, tokens times D]."""

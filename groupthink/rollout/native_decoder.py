@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from groupthink.rollout.native import PAGE, Step, can_compute
 from groupthink.rollout.pages import Pages
+from groupthink.rollout.sync import different
 
 CHUNK = 512
 """Tokens of prompts that are computed at once: this bounds the memory that it takes."""
@@ -28,6 +29,9 @@ class NativeDecoder:
 
     def refresh(self) -> None:
         self.step = Step(self.model)
+
+    def stale(self) -> list[str]:
+        return different(self.step.tensors(), Step(self.model).tensors())
 
     def release(self) -> None:
         assert not self.live

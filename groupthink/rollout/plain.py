@@ -29,6 +29,9 @@ class PlainDecoder:
     def refresh(self) -> None:
         """Nothing to follow: the model itself is asked."""
 
+    def stale(self) -> list[str]:
+        return []
+
     def release(self) -> None:
         assert not self.live
 

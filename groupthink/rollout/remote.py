@@ -1,13 +1,19 @@
 """What an engine whose processes draw has in common with another: the handle, and the engine that a process opens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from groupthink.records import Response
-from groupthink.rollout.engine import Sampling
+from groupthink.rollout.engine import EngineFailed, Sampling
+
+FAILURES = 3
+"""Of a process, in a row, at which an engine gives up."""
+
+OPENING = 300.0
+"""Seconds for a process to import torch and make the model, on a busy machine."""
 
 if TYPE_CHECKING:  # heavy, and a worker that starts imports this file early
     from groupthink.rollout.torch_engine import TorchEngine
@@ -52,6 +58,15 @@ class RemoteHandle:
     def __iter__(self) -> Iterator[tuple[int, list[int]]]:
         for j, response in enumerate(self.result()):
             yield j, response.token_ids_T.tolist()
+
+
+def require_few(failures: Sequence[str]) -> None:
+    """Raise EngineFailed where a process has failed too often since something was last finished."""
+    if len(failures) >= FAILURES:
+        raise EngineFailed(
+            f"the rollout process failed {len(failures)} times in a row, and finished nothing in between:\n"
+            + "\n".join(f"  {place}. {failure}" for place, failure in enumerate(failures, 1))
+        )
 
 
 def describe(engine: "TorchEngine") -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+ENGINES = ("torch", "vllm")
 LAGS = ("order", "time")
 LEAST_PATIENCE = 15.0
 
@@ -18,6 +19,8 @@ class RolloutSettings:
     processes: int = 0  # that generate side by side; 0: found at the first start and written into the run
     lag: int = 0  # for stage grpo_async: by how many versions of the weights what is learned from may be behind
     lag_by: str = "order"  # exactly `lag`, by the order of orders; or "time": at most, and weights are taken at once
+    engine: str = "torch"  # torch: embedded, shares the learner's weights; vllm: as [vllm] says
+    max_difference: float = 0.1  # nats a token between engine and learner, beyond which a run stops or corrects; 0: off
     patience: float = 120.0  # seconds without a sign of life, after which a process that generates counts as hung
 
     def __post_init__(self) -> None:
@@ -27,6 +30,10 @@ class RolloutSettings:
             raise ValueError(f"rollout.processes is {self.processes}: give 1 or more, or 0 to let it be found")
         if self.lag < 0:
             raise ValueError(f"rollout.lag is {self.lag}: give 0 or more versions")
+        if self.engine not in ENGINES:
+            raise ValueError(f"rollout.engine is {self.engine!r}: choose one of {', '.join(ENGINES)}")
+        if self.max_difference < 0:
+            raise ValueError(f"rollout.max_difference is {self.max_difference}: give nats above 0, or 0 for no bound")
         if self.lag_by not in LAGS:
             raise ValueError(f"rollout.lag_by is {self.lag_by!r}: choose one of {', '.join(LAGS)}")
         if self.patience < LEAST_PATIENCE:

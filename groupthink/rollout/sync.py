@@ -1,7 +1,8 @@
 """Does an engine decode with the weights that it should? Its own words for it, compared with the learner's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from groupthink.records import Weights
@@ -20,11 +21,7 @@ def expected_of(weights: Weights, names: Mapping[str, str]) -> dict[str, int]:
 
 def require_same(expected: Mapping[str, int], version: int, found: Mapping[str, int], found_version: str) -> None:
     """Raise RuntimeError where the engine's version or any tensor that it decodes with is not the learner's."""
-    if found_version != str(version):
-        raise RuntimeError(
-            f"the engine draws from weights of version {found_version}, and the learner is at version {version}: "
-            "a sync was left out"
-        )
+    require_version(version, found_version)
     unread = sorted(expected.keys() - found.keys())
     unsent = sorted(found.keys() - expected.keys())
     if unread or unsent:
@@ -38,6 +35,34 @@ def require_same(expected: Mapping[str, int], version: int, found: Mapping[str, 
             f"the engine says that it draws from version {version}, but {len(stale)} of the {len(expected)} tensors "
             f"that it decodes with are not the learner's: {_some(stale)}. They were not synced, or only in part"
         )
+
+
+def require_version(version: int, found: int | str) -> None:
+    """Raise RuntimeError where the engine draws from other weights than those of `version`."""
+    if str(found) != str(version):
+        raise RuntimeError(
+            f"the engine draws from weights of version {found}, and the learner is at version {version}: "
+            "a sync was left out"
+        )
+
+
+def require_fresh(stale: Sequence[str], version: int) -> None:
+    """Raise RuntimeError where there is a tensor that is not what weights of `version` make of it."""
+    if stale:
+        raise RuntimeError(
+            f"the engine says that it draws from version {version}, but of the tensors that it decodes with these are "
+            f"not the learner's: {_some(list(stale))}. They were not synced, or only in part"
+        )
+
+
+def different(held: Iterable[tuple[str, Tensor]], fresh: Iterable[tuple[str, Tensor]]) -> list[str]:
+    """The names under which two rows of tensors do not hold the same values. What is one tensor is not looked at."""
+    pairs = zip(held, fresh, strict=True)
+    return [name for (name, own), (_, now) in pairs if own.data_ptr() != now.data_ptr() and not _equal(own, now)]
+
+
+def _equal(own: Tensor, now: Tensor) -> bool:
+    return torch.equal(own.detach(), now.detach().to(own.device))
 
 
 def require_fit(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> None:

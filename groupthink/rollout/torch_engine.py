@@ -16,6 +16,7 @@ from groupthink.rollout.engine import Sampling
 from groupthink.rollout.law import draw, learner_law, narrow
 from groupthink.rollout.ledger import Ledger
 from groupthink.rollout.noise import mix, uniform
+from groupthink.rollout.sync import different, require_fresh, require_version
 
 
 @dataclass(eq=False, slots=True)
@@ -130,6 +131,15 @@ class TorchEngine:
                     parameter.copy_(weights.tensors[name])
         self.decoder.refresh()
         self.version = weights.version
+
+    @torch.no_grad()
+    def verify(self, weights: Weights) -> None:
+        """The decoder's own tensors are made anew of these weights, and compared with those that it decodes with."""
+        require_version(weights.version, self.version)
+        self.require_own(weights)
+        own = {name: parameter.detach() for name, parameter in self.model.named_parameters()}
+        stale = different(own.items(), ((name, weights.tensors[name]) for name in own))
+        require_fresh(stale or self.decoder.stale(), weights.version)
 
     def release(self) -> None:
         if not self.rows:

@@ -32,13 +32,14 @@ def draw(connection: Connection) -> None:
         match connection.recv():
             case ("load", version, checksum):
                 # The file may be ahead of this message, by a load that nothing was drawn before: it follows.
-                current = checksum
-                engine.load(Weights(version, shared.tensors))
+                current, held = checksum, Weights(version, shared.tensors)
+                engine.load(held)
             case ("release",):
                 engine.release()
             case ("run", requests):
                 if shared.checksum() != current:
                     raise RuntimeError("the weights that this worker sees are not those that were sent")
+                engine.verify(held)
                 handles = [engine.submit(*request) for request in requests]
                 told = time.monotonic()
                 while engine.busy:

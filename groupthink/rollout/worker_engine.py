@@ -4,6 +4,8 @@
     result                sends every worker its share in one message, draws the own share, waits for theirs
     load                  waits until all rest, writes the weights into a file that all have mapped, tells them
 
+A worker that is dead or silent is replaced by another, which is given the weights and the share that is unfinished.
+
 So what a process draws together, and with it every bit of the result, depends on what was asked, not on time.
 """
 
@@ -12,16 +14,20 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from groupthink.model.shared_tensors import SharedTensors
-from groupthink.model.workers import Workers
+from groupthink.model.workers import SILENCE, Workers
 from groupthink.records import Response, Weights
 from groupthink.rollout.engine import Handle, Sampling
-from groupthink.rollout.remote import RemoteHandle, describe
+from groupthink.rollout.remote import OPENING, RemoteHandle, describe, require_few
+from groupthink.rollout.sync import different, require_fresh, require_version
 from groupthink.rollout.torch_engine import TorchEngine
+
+FILE = "weights"
 
 
 @dataclass(eq=False)
@@ -50,25 +56,33 @@ class LocalHandle:
 class Share:
     """What one worker has been given."""
 
+    weights: SharedTensors  # in the file that it has mapped
+    folder: tempfile.TemporaryDirectory  # in which that file lies, until all that map it have
     collected: list[RemoteHandle] = field(default_factory=list)  # not sent yet
     sent: list[RemoteHandle] = field(default_factory=list)  # in the message that awaits its answer
-    heard: float = 0.0  # time.monotonic() of its last message
+    heard: float = field(default_factory=time.monotonic)  # when its last message came
     ready: bool = False  # it has mapped the weights
+    failures: list[str] = field(default_factory=list)  # since it last finished something
 
 
 class WorkerEngine:
-    """An Engine of several processes: `local` in this one, and a `TorchEngine` in each worker."""
+    """An Engine of several processes: `local` in this one, and a `TorchEngine` in each worker.
 
-    def __init__(self, local: TorchEngine, workers: Workers):
-        self.local, self.workers = local, workers
-        self.shares = [Share(heard=time.monotonic()) for _ in range(len(workers))]
+    `patience`: seconds without a sign of life, after which a worker that draws counts as hung. One that is dead or hung
+    is replaced, and the other draws the same. Raises EngineFailed after three failures of a worker in a row.
+    """
+
+    def __init__(self, local: TorchEngine, workers: Workers, patience: float = SILENCE):
+        self.local, self.workers, self.patience = local, workers, patience
         self.submitted = 0
-        self._folder = tempfile.TemporaryDirectory(prefix="groupthink-")
-        path = Path(self._folder.name) / "weights"
-        self._shared = SharedTensors(path, dict(local.model.named_parameters()))
+        self.restarts = 0
+        weights, folder = self._new_file()
+        self.shares = [Share(weights, folder) for _ in range(len(workers))]
         for i in range(len(workers)):
-            workers.send(i, (path, describe(local)))
+            workers.send(i, (Path(folder.name) / FILE, describe(local)))
         self._share(dict(local.model.named_parameters()), local.version)
+
+    # -- the protocol --
 
     def submit(self, prompt_ids: np.ndarray, sampling: Sampling, seed: int) -> Handle:
         process = self.submitted % (len(self.workers) + 1)
@@ -85,16 +99,28 @@ class WorkerEngine:
         self.local.load(weights)
         self._share(weights.tensors, weights.version)
 
+    def verify(self, weights: Weights) -> None:
+        """A worker looks for itself, before it draws, at what came with the last load."""
+        self.local.verify(weights)
+        require_version(weights.version, self.version)
+        for its in self._files():
+            require_fresh(
+                different(its.tensors.items(), ((name, weights.tensors[name]) for name in its.tensors)), weights.version
+            )
+
     def release(self) -> None:
         self.rest()
         self.local.release()
         for i in range(len(self.workers)):
-            self.workers.send(i, ("release",))
+            self._tell(i, ("release",))
 
     def close(self) -> None:
         self.local.close()
         self.workers.close()
-        self._folder.cleanup()
+        for share in self.shares:
+            share.folder.cleanup()
+
+    # -- what handles ask for --
 
     def send_off(self) -> None:
         """Send the workers what was submitted since the last time; prompts are counted from 0 again."""
@@ -106,28 +132,25 @@ class WorkerEngine:
             share.collected = []
             if share.sent:
                 share.heard = time.monotonic()
-                self.workers.send(i, ("run", [handle.request for handle in share.sent]))
+                self._tell(i, self._run(share))
 
     def advance(self, i: int) -> None:
-        """Go on with the own share, or else wait for worker `i`; take what it has sent."""
+        """Go on with the own share, or else wait for worker `i`; take what it has sent, or replace it."""
         self.send_off()
         share = self.shares[i]
-        if self.local.busy:
-            self.local.step()
-        else:
-            self.workers.wait(i, 0.2)
-        message = self.workers.receive(i, share.heard)
-        if message is None:
+        try:
+            if self.local.busy:
+                self.local.step()
+            else:
+                self.workers.wait(i, 0.2)
+            patience = self.patience if share.ready else max(self.patience, OPENING)
+            message = self.workers.receive(i, share.heard, patience)
+        except RuntimeError as gone:
+            self._replace(i, str(gone))
             return
-        share.heard = time.monotonic()
-        if message[0] == "ready":
-            share.ready = True
-            if all(share.ready for share in self.shares):
-                self._folder.cleanup()  # what is mapped stays; nothing is left behind, however this process ends
-        if message[0] == "done":
-            for handle, responses in zip(share.sent, message[1], strict=True):
-                handle.responses = responses
-            share.sent = []
+        if message is not None:
+            share.heard = time.monotonic()
+            self._take(share, message)
 
     def rest(self) -> None:
         """Finish all that was asked for: weights may not change under a worker that draws."""
@@ -137,7 +160,63 @@ class WorkerEngine:
         while self.local.busy:
             self.local.step()
 
+    # -- the processes --
+
+    def _take(self, share: Share, message: tuple[Any, ...]) -> None:
+        if message[0] == "ready":
+            share.ready = True
+            if all(other.ready for other in self.shares if other.folder is share.folder):
+                share.folder.cleanup()  # what is mapped stays; nothing is left behind, however this process ends
+        if message[0] == "done":
+            for handle, responses in zip(share.sent, message[1], strict=True):
+                handle.responses = responses
+            share.sent, share.failures = [], []
+
+    def _tell(self, i: int, message: tuple[Any, ...]) -> None:
+        try:
+            self.workers.send(i, message)
+        except RuntimeError as gone:
+            self._replace(i, str(gone))  # which tells the next one how things stand
+
+    def _replace(self, i: int, gone: str) -> None:
+        """Another worker in the place of `i`, with a file of weights of its own, and told what is unfinished."""
+        share = self.shares[i]
+        while True:
+            share.failures.append(gone)
+            require_few(share.failures)
+            self.restarts += 1
+            self.workers.replace(i)
+            weights, share.folder = self._new_file()
+            weights.write(share.weights.tensors)
+            share.weights, share.ready, share.heard = weights, False, time.monotonic()
+            try:
+                self.workers.send(i, (Path(share.folder.name) / FILE, describe(self.local)))
+                self.workers.send(i, self._load())
+                if share.sent:
+                    self.workers.send(i, self._run(share))
+                return
+            except RuntimeError as again:
+                gone = str(again)
+
+    @staticmethod
+    def _run(share: Share) -> tuple[Any, ...]:
+        return "run", [handle.request for handle in share.sent]
+
+    # -- weights --
+
+    def _new_file(self) -> tuple[SharedTensors, tempfile.TemporaryDirectory]:
+        folder = tempfile.TemporaryDirectory(prefix="groupthink-")
+        return SharedTensors(Path(folder.name) / FILE, dict(self.local.model.named_parameters())), folder
+
+    def _files(self) -> list[SharedTensors]:
+        """Each once: workers share one, but for those that took another's place."""
+        return list({id(share.weights): share.weights for share in self.shares}.values())
+
     def _share(self, tensors: Mapping[str, Tensor], version: int) -> None:
-        checksum = self._shared.write(tensors)
+        self.version = version
+        (self.checksum,) = {its.write(tensors) for its in self._files()}
         for i in range(len(self.workers)):
-            self.workers.send(i, ("load", version, checksum))
+            self._tell(i, self._load())
+
+    def _load(self) -> tuple[Any, ...]:
+        return "load", self.version, self.checksum

@@ -53,9 +53,9 @@ def dead_metrics(scores: Sequence[Sequence[Score]]) -> Metrics:
 
 
 def length_metrics(groups: Sequence[Group]) -> Metrics:
-    """Lengths in tokens, end of sequence included; `clipped_ratio` is the share cut at `max_tokens`."""
+    """Lengths in tokens that the policy drew, end of sequence included; `clipped_ratio` is the share that was cut."""
     responses = [response for group in groups for response in group.responses]
-    lengths_B = np.array([len(response) for response in responses])
+    lengths_B = np.array([response.written for response in responses])
     ended_B = np.array([response.finish == "stop" for response in responses])
     return {
         "completions/mean_length": float(lengths_B.mean()),

@@ -8,6 +8,7 @@ from groupthink.rollout.noise import mix
 from groupthink.run.directory import Run
 from groupthink.run.groups import read_groups, write_groups
 from groupthink.stage.workshop import Workshop
+from groupthink.task.reply import reply_of
 
 FILE = "ahead.parquet"
 """In a checkpoint: the responses of the steps that were ahead of it."""
@@ -33,7 +34,8 @@ class Ahead:
         while self.next <= min(step + recipe.rollout.lag, recipe.steps - 1):
             problems = shop.supply.draw(self.next, recipe.task.problems_per_step)
             seed = mix(recipe.seed, self.next)
-            self.steps[self.next] = begin(shop.engine, shop.tokenizer, problems, recipe.rollout, seed)
+            reply = reply_of(shop.task)
+            self.steps[self.next] = begin(shop.engine, shop.tokenizer, problems, recipe.rollout, seed, reply)
             self.next += 1
 
     def take(self, step: int) -> list[Group]:
@@ -43,8 +45,11 @@ class Ahead:
     def save(self, folder: Path) -> None:
         """Write what is on its way into a checkpoint. Waits for it."""
         self.shop.save(folder)
-        if self.steps:
-            write_groups(folder / FILE, {step: self._groups(asked) for step, asked in self.steps.items()})
+        # Kept as they are written: later turns, asked for anew, would be drawn from newer weights.
+        groups = {step: self._groups(asked) for step, asked in self.steps.items()}
+        self.steps = dict(groups)
+        if groups:
+            write_groups(folder / FILE, groups)
 
     @staticmethod
     def _groups(asked: Pending | list[Group]) -> list[Group]:

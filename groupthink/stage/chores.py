@@ -1,8 +1,11 @@
 """What is done every n steps, after a step was recorded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from groupthink.rollout.engine import EngineFailed
+from groupthink.run.checkpoints import step_of
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
 from groupthink.stage.evaluate import evaluate_run
@@ -56,3 +59,20 @@ def evaluation(run: Run, shop: Workshop, view: View) -> Chore:
             evaluate_run(run, shop, view, f"step-{done:06d}", recipe.evaluate.samples)
 
     return chore
+
+
+@contextmanager
+def keeping_what_is_done(run: Run, shop: Workshop) -> Iterator[None]:
+    """Where the engine gives up, write a checkpoint: a resume goes on with the step that it failed in.
+
+    (What a stage asked for ahead is lost with the engine, and is drawn from newer weights then.)
+    """
+    try:
+        yield
+    except EngineFailed as failed:
+        newest, done = run.latest_checkpoint(), shop.learner.steps
+        whole = run.steps_done == done  # it may have failed between an update and the record of its step
+        if whole and (newest is None or step_of(newest) < done):
+            newest = run.checkpoint(done, shop.save)
+        failed.add_note(f"what was learned until then is kept in {newest}")
+        raise

@@ -26,6 +26,7 @@ from groupthink.stage.settings import EvaluateSettings
 from groupthink.stage.statistics import interval, majority_right, pass_at_k
 from groupthink.stage.workshop import Workshop
 from groupthink.task import Task, open_task
+from groupthink.task.reply import reply_of
 from groupthink.task.settings import TaskSettings
 
 DEFAULTS = EvaluateSettings()
@@ -74,7 +75,7 @@ def summarise(sampled: Sequence[Sequence[Graded]], greedy: Sequence[Sequence[Gra
         "lenient": float(np.mean([one.lenient for one in every])),
         "problems": right_PC.shape[0],
         "samples": right_PC.shape[1],
-        "length": float(np.mean([len(one.response) for one in every])),
+        "length": float(np.mean([one.response.written for one in every])),
         "truncated": float(np.mean([one.response.finish == "length" for one in every])),
         "traits": trait_figures(every),
     }
@@ -114,7 +115,7 @@ def _row(kind: str, one: Graded) -> dict[str, Any]:
         "extracted": one.extracted,
         "right": one.right,
         "lenient": one.lenient,
-        "length": len(one.response),
+        "length": one.response.written,
         "finish": one.response.finish,
         "traits": sorted(one.traits),
     }
@@ -137,7 +138,8 @@ def evaluate(
 
     def graded(n: int, temperature: float) -> list[list[Graded]]:
         sampling = Sampling(max_tokens=max_tokens, temperature=temperature, n=n)
-        groups = generate(engine, tokenizer, held_out, sampling, mix(seed, "evaluate", temperature))
+        seeded = mix(seed, "evaluate", temperature)
+        groups = generate(engine, tokenizer, held_out, sampling, seeded, reply=reply_of(task))
         return [
             [grade(task, group.problem, response, opened=opened) for response in group.responses] for group in groups
         ]
@@ -194,7 +196,7 @@ def evaluate_model(
         drawn = f"{samples} sampled at temperature {temperature:g} and 1 greedy for each"
         note(f"evaluating {name} on {problems} problems of {asked.name} ({split}): {drawn}")
     tokenizer, model = load_tokenizer(name), load_model(name, device=device)
-    engine = open_engine(model, tokenizer, replace(recipe.rollout, lag=0), device)
+    engine = open_engine(model, tokenizer, replace(recipe.rollout, lag=0, engine="torch"), device)
     try:
         found = evaluate(
             engine,

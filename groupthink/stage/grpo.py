@@ -10,7 +10,7 @@ from groupthink.rollout.noise import mix
 from groupthink.run.directory import Run
 from groupthink.run.metrics import dead_metrics
 from groupthink.run.terminal import View
-from groupthink.stage.chores import chores_of
+from groupthink.stage.chores import chores_of, keeping_what_is_done
 from groupthink.stage.clock import Clock
 from groupthink.stage.closing import closing_figures, closing_lines
 from groupthink.stage.credit import credit_tokens
@@ -18,7 +18,9 @@ from groupthink.stage.evaluate import evaluate_run
 from groupthink.stage.fill import Filling, Scores
 from groupthink.stage.penalties import penalise, weights_of
 from groupthink.stage.publish import publish
+from groupthink.stage.trust import require_agreement
 from groupthink.stage.workshop import Workshop, open_workshop
+from groupthink.task.reply import reply_of
 
 
 def train_by_grpo(run: Run, view: View, take_steps: Callable[[Run, Workshop, View], None]) -> dict[str, Any]:
@@ -27,7 +29,8 @@ def train_by_grpo(run: Run, view: View, take_steps: Callable[[Run, Workshop, Vie
     with open_workshop(run) as shop:
         shop.engine.load(shop.learner.weights)
         evaluate_run(run, shop, view, "before", settings.base_samples, cool_samples=settings.samples)
-        take_steps(run, shop, view)
+        with keeping_what_is_done(run, shop):
+            take_steps(run, shop, view)
         evaluate_run(run, shop, view, "after", settings.samples)
         figures = closing_figures(run.read_evaluation("before"), run.read_evaluation("after"))
         publish(run, shop.learner, shop.tokenizer, figures)
@@ -42,7 +45,7 @@ def grpo(run: Run, shop: Workshop, view: View) -> None:
     What a step draws depends on (seed, step) alone, so it can be replayed.
     """
     recipe, supply, engine, judge, learner = run.recipe, shop.supply, shop.engine, shop.judge, shop.learner
-    task, weights = recipe.task, weights_of(recipe)
+    task, weights, reply = recipe.task, weights_of(recipe), reply_of(shop.task)
     chores = chores_of(run, shop, view)
 
     def teaches(scores: Scores) -> list[bool]:
@@ -50,11 +53,12 @@ def grpo(run: Run, shop: Workshop, view: View) -> None:
 
     for step in run.remaining_steps():
         clock = Clock()
+        engine.verify(learner.weights)  # it cannot draw from stale weights
         filling = Filling(step, wanted=task.problems_per_step, rounds=task.rounds, telling=teaches)
         while filling.missing:
             problems, seed = supply.draw(filling.turn, filling.missing), mix(recipe.seed, filling.turn)
             with clock("generate"):  # 1: several responses to each problem
-                groups = generate(engine, shop.tokenizer, problems, recipe.rollout, seed, view.writing)
+                groups = generate(engine, shop.tokenizer, problems, recipe.rollout, seed, view.writing, reply)
             with clock("score"):  # 2: a reward for each response, by rules
                 scores = judge.score(groups)
             supply.observe(groups, scores)
@@ -69,6 +73,7 @@ def grpo(run: Run, shop: Workshop, view: View) -> None:
         engine.load(learner.weights)
         figures = {**filling.figures(), **dead_metrics(judged)}
         metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)
+        require_agreement(run, step, groups, batch, report, view)
         view.stepped(metrics)
         for chore in chores:
             chore(step + 1)

@@ -15,6 +15,7 @@ from groupthink.stage.chores import chores_of
 from groupthink.stage.clock import Clock
 from groupthink.stage.credit import credit_tokens
 from groupthink.stage.penalties import penalise, weights_of
+from groupthink.stage.trust import require_agreement
 from groupthink.stage.workshop import Workshop
 
 
@@ -22,7 +23,8 @@ def grpo_async(run: Run, shop: Workshop, view: View) -> None:
     """Every remaining step of `run`; the engine holds the learner's weights, or those of a version on its way to it.
 
     Step k is sampled by version k - lag (version 0 in the first steps), or by that and newer ones where the engine
-    takes weights at once. At lag 0 this is `grpo`. The old log-probabilities are those of the law that sampled, so the
+    takes weights at once. (Turns after a task's replies are asked for when their step is taken: with a lag, only such
+    an engine draws them.) At lag 0 this is `grpo`. The old log-probabilities are those of the law that sampled, so the
     objective's ratio and its corrections see the staleness.
     """
     recipe, engine, judge, learner = run.recipe, shop.engine, shop.judge, shop.learner
@@ -30,6 +32,7 @@ def grpo_async(run: Run, shop: Workshop, view: View) -> None:
     chores = chores_of(run, shop, view, ahead.save)
     for step in run.remaining_steps():
         clock = Clock()
+        engine.verify(learner.weights)  # it cannot draw from stale weights
         ahead.ask(step)
         with clock("generate"):  # 1: several responses to each problem, begun while earlier steps were learned from
             groups = ahead.take(step)
@@ -48,6 +51,7 @@ def grpo_async(run: Run, shop: Workshop, view: View) -> None:
             engine.load(learner.weights)
         figures = {**staleness(groups, step), **dead_metrics(judged)}
         metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)
+        require_agreement(run, step, groups, batch, report, view)
         view.stepped(metrics)
         for chore in chores:
             chore(step + 1)

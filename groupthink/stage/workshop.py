@@ -26,6 +26,7 @@ from groupthink.run.checkpoints import find_damage
 from groupthink.run.directory import Run
 from groupthink.stage.supply import Supply
 from groupthink.task import Task, open_task
+from groupthink.task.reply import reply_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,13 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
     """
     keep_freed_memory()
     recipe, device = run.recipe, find_device()
+    task = open_task(recipe.task.name, recipe.seed, recipe.task.split)
+    _require_turns_in_time(task, recipe)
     tokenizer, model = load_tokenizer(reference_of(run)), _first_policy(run, device)
     recipe = _settle(run, model)
-    task = open_task(recipe.task.name, recipe.seed, recipe.task.split)
     # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
     drawn = load_model(reference_of(run), device=device, dtype=model.dtype) if recipe.lora.rank else model
-    engine = open_engine(drawn, tokenizer, recipe.rollout, device)
+    engine = open_engine(drawn, tokenizer, recipe.rollout, device, recipe.vllm, run.path / "vllm")
     try:
         learner = _open_learner(run, model, device)
         try:
@@ -71,6 +73,16 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
             learner.close()
     finally:
         engine.close()
+
+
+def _require_turns_in_time(task: Task, recipe: Recipe) -> None:
+    """Raise ValueError where turns that follow a task's replies would break the promise of a lag."""
+    if reply_of(task) and recipe.rollout.lag and recipe.rollout.lag_by == "order":
+        raise ValueError(
+            f"task {task.name} replies to what the policy writes, and what follows a reply is asked for when its step "
+            f"is learned from: it could not be drawn from the weights of {recipe.rollout.lag} steps before, and would "
+            'wait for all that was asked for meanwhile; set rollout.lag_by="time", or rollout.lag=0'
+        )
 
 
 def _open_learner(run: Run, model: PreTrainedModel, device: torch.device) -> Learner:
@@ -114,6 +126,8 @@ def _settle(run: Run, model: PreTrainedModel) -> Recipe:
     found = find_processes(model)
     # With a lag one process generates while the others learn; else all do the one, and then the other.
     drawing, learning = (1, max(1, found - 1)) if recipe.rollout.lag else (found, found)
+    if recipe.rollout.engine == "vllm":
+        drawing = 1
     on_cpu = model.device.type == "cpu"  # what was settled there holds nowhere else
     processes = 1 if recipe.learns_alone or not on_cpu else recipe.policy.processes or learning
     threads = recipe.policy.threads or (1 if is_small(model) else max(1, physical_cores() // processes))

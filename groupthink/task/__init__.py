@@ -11,7 +11,7 @@ from groupthink.task.verdict import Verdict
 
 
 class Task(Protocol):
-    """A family of problems, and the rule that checks their answers."""
+    """A family of problems, and the rule that checks their answers. One of several turns is `Replying`, too."""
 
     name: str
 

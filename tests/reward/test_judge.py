@@ -2,6 +2,7 @@ import asyncio
 import dataclasses
 import itertools
 
+import numpy as np
 import pytest
 
 from groupthink.reward.judge import Judge, weighted_sum
@@ -25,6 +26,15 @@ def test_the_seeds_three_responses_earn_exactly_its_rewards(group):
     ]
     assert [score.extracted for score in scores] == ["x=2, x=3", "x=2, x=3", "x=-8, x=-2"]
     assert "x=2, x=3" in scores[2].note
+
+
+def test_a_reply_is_not_held_against_a_brief_response(group):
+    right, long, wrong = group.responses
+    replied = dataclasses.replace(long, sampled_T=np.arange(200) < 40)  # the rest is a tool's
+    [scores] = Judge(RewardSettings(), Quadratics()).score(
+        [dataclasses.replace(group, responses=(right, replied, wrong))]
+    )
+    assert [score.parts["brevity"] for score in scores] == [1.0, 1.0, 0.0]
 
 
 def test_the_value_does_not_depend_on_the_order_of_the_parts():

@@ -11,7 +11,7 @@ from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.records import Weights
 from groupthink.rollout import ahead_engine
 from groupthink.rollout.ahead_engine import AheadEngine
-from groupthink.rollout.engine import Sampling
+from groupthink.rollout.engine import EngineFailed, Sampling
 from groupthink.rollout.torch_engine import TorchEngine
 from tests.rollout.test_workers import PROMPTS, assert_same, ending_model, rollout
 
@@ -83,7 +83,7 @@ def test_a_process_that_dies_or_hangs_is_replaced_and_draws_the_same(engine, blo
 def test_after_three_failures_in_a_row_the_engine_gives_up_and_says_what_happened(engine, monkeypatch):
     monkeypatch.setattr(ahead_engine, "draw_ahead", die)
     os.kill(engine.workers.processes[0].pid, signal.SIGKILL)
-    with pytest.raises(RuntimeError, match=r"(?s)failed 3 times in a row.* 1\. .*died.* 3\. .*I cannot"):
+    with pytest.raises(EngineFailed, match=r"(?s)failed 3 times in a row.* 1\. .*died.* 3\. .*I cannot"):
         engine.submit(PROMPTS[0], LONG, 0).result()
 
 

@@ -3,10 +3,13 @@ import pytest
 import torch
 
 from groupthink.model.llama import knows
+from groupthink.model.loading import load_model
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.records import Weights
 from groupthink.rollout.engine import Sampling
 from groupthink.rollout.fast import FastDecoder
+from groupthink.rollout.native import can_compute
+from groupthink.rollout.native_decoder import NativeDecoder
 from groupthink.rollout.noise import mix
 from groupthink.rollout.plain import PlainDecoder
 from groupthink.rollout.torch_engine import TorchEngine
@@ -226,6 +229,39 @@ def test_the_models_own_tensors_are_followed_without_a_copy_of_them():
     assert tokens([before]) != tokens([after])
     law = plain_law(model, PROMPTS[0], after[0], 1.0)
     np.testing.assert_allclose(after[0].logprobs_T, of_tokens(law, after[0]), atol=5e-5)
+
+
+COPIED = ["q_proj", "v_proj", "up_proj", "q_norm", "input_layernorm", "post_attention_layernorm"]
+
+
+@pytest.mark.parametrize(
+    "make, parts", [(FastDecoder, COPIED), (NativeDecoder, [*COPIED, "o_proj", "down_proj", "model.norm"])]
+)
+def test_whatever_the_decoder_has_not_followed_is_found_by_what_it_decodes_with(make, parts):
+    model = load_model("nano")
+    if make is NativeDecoder and not can_compute(model):
+        pytest.skip("native.c was not compiled here, or this processor cannot run it")
+    engine = TorchEngine(model, build_tokenizer(), decoder=make(model))
+    parameters = dict(model.named_parameters())
+    for version, part in enumerate(parts):
+        engine.verify(Weights(version, parameters))
+        moved = next(name for name in parameters if part in name)
+        with torch.no_grad():
+            parameters[moved].view(-1)[3] += 1e-6  # in the model's own tensor, of which the decoder has a copy
+        with pytest.raises(RuntimeError, match=r"not the learner's: (layers\.0|head)"):
+            engine.verify(Weights(version, parameters))
+        engine.load(Weights(version + 1, parameters))
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "gemma3"])
+def test_a_sync_that_was_left_out_or_other_weights_are_noticed(kind):
+    engine = engine_of(kind)
+    parameters = dict(engine.model.named_parameters())
+    with pytest.raises(RuntimeError, match="version 0, and the learner is at version 1"):
+        engine.verify(Weights(1, parameters))
+    others = {name: parameter.detach() * (1 + 1e-6) for name, parameter in parameters.items()}
+    with pytest.raises(RuntimeError, match="not the learner's"):
+        engine.verify(Weights(0, others))
 
 
 def test_weights_of_another_model_are_refused():

@@ -1,4 +1,5 @@
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.records import Weights
-from groupthink.rollout.engine import Sampling
+from groupthink.rollout.engine import EngineFailed, Sampling
 from groupthink.rollout.open import open_engine
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.torch_engine import TorchEngine
@@ -56,7 +57,7 @@ def test_two_processes_draw_what_one_draws(shared_engine):
 
 def test_nothing_is_left_on_disk_once_all_have_the_weights(shared_engine):
     rollout(shared_engine)
-    assert not os.path.exists(shared_engine._folder.name)
+    assert not os.path.exists(shared_engine.shares[0].folder.name)
 
 
 def test_every_bit_is_the_same_the_next_time(shared_engine):
@@ -103,15 +104,59 @@ def test_a_prompt_that_a_worker_could_not_answer_is_refused_at_once(shared_engin
     shared_engine.rest()
 
 
-def test_a_worker_that_died_is_named():
+@pytest.mark.parametrize("blow", ["SIGKILL", "SIGSTOP"])
+def test_a_worker_that_dies_or_hangs_is_replaced_and_draws_the_same(blow):
+    engine = open_engine(ending_model(), build_tokenizer(), RolloutSettings(processes=2), CPU)
+    try:
+        expected = rollout(engine, [*PROMPTS] * 4)
+        newer = Weights(1, dict(ending_model(seed=1).named_parameters()))
+        engine.patience = 8
+        handles = [engine.submit(prompt, Sampling(20, n=3), seed=i) for i, prompt in enumerate([*PROMPTS] * 4)]
+        handles[-1].start()
+        os.kill(engine.workers.processes[0].pid, getattr(signal, blow))
+        assert_same([handle.result() for handle in handles], expected)
+        assert engine.restarts == 1 and not engine.shares[0].failures
+        assert not os.path.exists(engine.shares[0].folder.name)
+        here = TorchEngine(ending_model(), build_tokenizer())
+        for each in (engine, here):
+            each.load(newer)
+        assert_same(rollout(engine), rollout(here))  # it follows the weights as the first one did
+    finally:
+        engine.close()
+
+
+def test_a_worker_that_fails_again_and_again_ends_the_engine_and_is_named(monkeypatch):
     engine = open_engine(tiny("qwen3"), build_tokenizer(), RolloutSettings(processes=2), CPU)
     try:
+        engine.workers.serve = die
         process = engine.workers.processes[0]
         process.kill()
-        with pytest.raises(RuntimeError, match=rf"worker 1 \(process {process.pid}\) died with exit code -9"):
+        first = rf"worker 1 \(process {process.pid}\) died with exit code -9"
+        with pytest.raises(EngineFailed, match=rf"(?s)failed 3 times in a row.* 1\. .*{first}.* 3\. .*I cannot"):
             rollout(engine)
     finally:
         engine.close()
+
+
+def die(connection):
+    raise RuntimeError("I cannot")
+
+
+def test_a_sync_that_was_left_out_is_noticed(shared_engine):
+    shared_engine.verify(Weights(0, dict(ending_model().named_parameters())))
+    with pytest.raises(RuntimeError, match="version 0, and the learner is at version 1: a sync was left out"):
+        shared_engine.verify(Weights(1, dict(ending_model().named_parameters())))
+
+
+def test_a_worker_that_has_other_weights_than_were_sent_does_not_draw(shared_engine):
+    tensor = next(iter(shared_engine.shares[0].weights.tensors.values()))
+    with torch.no_grad():
+        tensor += 1e-6
+    try:
+        with pytest.raises(RuntimeError, match="not the learner's"):
+            shared_engine.verify(Weights(0, dict(ending_model().named_parameters())))
+    finally:
+        shared_engine.load(Weights(0, dict(ending_model().named_parameters())))
 
 
 def test_one_process_needs_no_workers():

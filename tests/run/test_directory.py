@@ -50,7 +50,13 @@ def a_step(rewards=((1.0, 0.2), (0.2, 0.2)), **response):
     change_M = np.full(M, np.nan, np.float32)
     change_M[:3] = 0.1
     report = Report(
-        {"loss": 0.5, "kl": 0.01}, np.arange(M, dtype=np.float32), None, change_M + 1, np.zeros(M, bool), change_M
+        {"loss": 0.5, "kl": 0.01},
+        np.arange(M, dtype=np.float32),
+        None,
+        change_M + 1,
+        np.zeros(M, bool),
+        change_M,
+        change_M,
     )
     advantages_PG = np.array(rewards) - np.mean(rewards, axis=1, keepdims=True)
     return groups, scores, advantages_PG, batch, report, {"generate": 0.25}

@@ -22,14 +22,13 @@ def open_vllm(
     settings: RolloutSettings,
     device: torch.device,
     folder: Path,
-    vllm: VllmSettings | None = None,
+    vllm: VllmSettings,
 ) -> Engine:
     """An engine that draws from copies of `model`'s weights, which it holds when this returns.
 
     `folder` is made where it is not there; what vLLM is told of the model goes into it, and what its process prints.
     Raises ValueError for what vLLM cannot do, or where it is not installed.
     """
-    vllm = vllm or VllmSettings()
     require_law(settings.temperature, settings.top_p, settings.top_k, table="rollout.")
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"vLLM does not compute on {device.type}: draw with rollout.engine='torch'")

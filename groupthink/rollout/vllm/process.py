@@ -23,7 +23,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from groupthink.model.shared_tensors import SharedTensors
 from groupthink.model.workers import SIGN_OF_LIFE
 from groupthink.records import Weights
-from groupthink.rollout.engine import Sampling
+from groupthink.rollout.engine import EngineFailed, Sampling
 from groupthink.rollout.sync import expected_of, require_fit, require_same
 from groupthink.rollout.vllm.other_python import Gone, OtherPython
 from groupthink.rollout.vllm.plan import make_plan
@@ -144,7 +144,7 @@ class VllmProcessEngine:
             self.process.kill()
             self.failures.append(str(gone))
             if len(self.failures) >= self.settings.failures:
-                raise RuntimeError(
+                raise EngineFailed(
                     f"vLLM's process failed {len(self.failures)} times in a row, and nothing was drawn in between:\n"
                     + "\n".join(f"  {i}. {failure}" for i, failure in enumerate(self.failures, 1))
                     + f"\nThe end of {self.log}:\n{self.process.last_words()}"

@@ -60,7 +60,7 @@ def test_what_vllm_cannot_draw_is_refused_before_it_is_opened(tmp_path: Path):
         (RolloutSettings(), torch.device("mps"), "does not compute on mps"),
     ]:
         with pytest.raises(ValueError, match=story):
-            open_vllm(model, tokenizer, settings, device, tmp_path)
+            open_vllm(model, tokenizer, settings, device, tmp_path, VllmSettings())
     with pytest.raises(ValueError, match=r"there is no Python 'no/such/python'"):
         open_vllm(model, tokenizer, RolloutSettings(), CPU, tmp_path, VllmSettings(python="no/such/python"))
 
@@ -68,7 +68,7 @@ def test_what_vllm_cannot_draw_is_refused_before_it_is_opened(tmp_path: Path):
 def test_where_vllm_is_not_installed_it_is_said_how_to_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("groupthink.rollout.vllm.open.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'groupthink\[vllm\]', or name a Python"):
-        open_vllm(tiny("qwen3"), build_tokenizer(), RolloutSettings(), CPU, tmp_path)
+        open_vllm(tiny("qwen3"), build_tokenizer(), RolloutSettings(), CPU, tmp_path, VllmSettings())
 
 
 @pytest.mark.parametrize(
