@@ -18,9 +18,13 @@ def is_small(model: PreTrainedModel) -> bool:
     return model.device.type == "cpu" and model.num_parameters() < SMALL
 
 
+MOST = 8
+"""Processes of one run: a step of a small model has no work for more."""
+
+
 def find_processes(model: PreTrainedModel) -> int:
-    """How many processes should work side by side: a small model on a CPU has no use for threads, but for a second."""
-    return 2 if is_small(model) and physical_cores() >= 2 else 1
+    """How many processes may be worth having side by side, one for a core where the model is small."""
+    return min(MOST, physical_cores()) if is_small(model) else 1
 
 
 @contextmanager

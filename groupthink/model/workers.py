@@ -40,6 +40,13 @@ class Workers:
     def __len__(self) -> int:
         return len(self.processes)
 
+    def keep(self, n: int) -> None:
+        """End all but the first `n`."""
+        rest = Workers(0, self.serve, self.role)
+        rest.processes, rest.connections = self.processes[n:], self.connections[n:]
+        self.processes, self.connections = self.processes[:n], self.connections[:n]
+        rest.close()
+
     def replace(self, i: int) -> None:
         """End worker `i`, whatever it is at, and begin another in its place."""
         self.connections[i].close()

@@ -22,7 +22,7 @@ from torch import Tensor
 from groupthink.model.shared_tensors import SharedTensors
 from groupthink.model.workers import SILENCE, Workers
 from groupthink.records import Response, Weights
-from groupthink.rollout.engine import Handle, Sampling
+from groupthink.rollout.engine import Engine, Handle, Sampling
 from groupthink.rollout.remote import OPENING, RemoteHandle, describe, require_few
 from groupthink.rollout.sync import different, require_fresh, require_version
 from groupthink.rollout.torch_engine import TorchEngine
@@ -74,6 +74,7 @@ class WorkerEngine:
 
     def __init__(self, local: TorchEngine, workers: Workers, patience: float = SILENCE):
         self.local, self.workers, self.patience = local, workers, patience
+        self.active = len(workers) + 1  # processes that prompts are dealt to
         self.submitted = 0
         self.restarts = 0
         weights, folder = self._new_file()
@@ -85,7 +86,7 @@ class WorkerEngine:
     # -- the protocol --
 
     def submit(self, prompt_ids: np.ndarray, sampling: Sampling, seed: int) -> Handle:
-        process = self.submitted % (len(self.workers) + 1)
+        process = self.submitted % self.active
         self.submitted += 1
         if process == 0:
             return LocalHandle(self, self.local.submit(prompt_ids, sampling, seed))
@@ -119,6 +120,22 @@ class WorkerEngine:
         self.workers.close()
         for share in self.shares:
             share.folder.cleanup()
+
+    def use(self, n: int) -> None:
+        """Deal prompts to the first `n` processes alone, until told otherwise."""
+        assert 1 <= n <= len(self.workers) + 1
+        self.rest()
+        self.submitted, self.active = 0, n
+
+    def keep(self, n: int) -> Engine:
+        """An engine of the first `n` processes; the others end."""
+        self.use(n)
+        self.workers.keep(n - 1)
+        gone, self.shares = self.shares[n - 1 :], self.shares[: n - 1]
+        for share in gone:
+            if not any(share.folder is other.folder and not other.ready for other in self.shares):
+                share.folder.cleanup()
+        return self if self.shares else self.local
 
     # -- what handles ask for --
 

@@ -22,8 +22,10 @@ from groupthink.recipe import Recipe
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
 from groupthink.rollout.open import open_engine
+from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.run.checkpoints import find_damage
 from groupthink.run.directory import Run
+from groupthink.stage.fastest import fastest
 from groupthink.stage.supply import Supply
 from groupthink.task import Task, open_task
 from groupthink.task.reply import reply_of
@@ -58,11 +60,15 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
     task = open_task(recipe.task.name, recipe.seed, recipe.task.split)
     _require_turns_in_time(task, recipe)
     tokenizer, model = load_tokenizer(reference_of(run)), _first_policy(run, device)
-    recipe = _settle(run, model)
     # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
     drawn = load_model(reference_of(run), device=device, dtype=model.dtype) if recipe.lora.rank else model
     engine = open_engine(drawn, tokenizer, recipe.rollout, device, recipe.vllm, run.path / "vllm")
     try:
+        processes = find_processes(model)
+        if isinstance(engine, WorkerEngine) and not recipe.rollout.processes:
+            processes = fastest(engine, tokenizer, task, recipe)
+            engine = engine.keep(processes)
+        _settle(run, model, processes)
         learner = _open_learner(run, model, device)
         try:
             judge = Judge(recipe.reward, task, opened=opens_thinking(tokenizer))
@@ -120,10 +126,12 @@ def _first_policy(run: Run, device: torch.device) -> PreTrainedModel:
     return model
 
 
-def _settle(run: Run, model: PreTrainedModel) -> Recipe:
-    """Write what this machine offers into the run: a resume takes the same, and so arrives at the same bits."""
+def _settle(run: Run, model: PreTrainedModel, found: int) -> None:
+    """Write what this machine offers into the run: a resume takes the same, and so arrives at the same bits.
+
+    `found`: how many processes are worth having.
+    """
     recipe = run.recipe
-    found = find_processes(model)
     # With a lag one process generates while the others learn; else all do the one, and then the other.
     drawing, learning = (1, max(1, found - 1)) if recipe.rollout.lag else (found, found)
     if recipe.rollout.engine == "vllm":
@@ -138,7 +146,6 @@ def _settle(run: Run, model: PreTrainedModel) -> Recipe:
             policy=replace(recipe.policy, processes=processes, threads=threads),
         )
     )
-    return run.recipe
 
 
 def reference_of(run: Run) -> str | Path:

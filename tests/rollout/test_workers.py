@@ -161,3 +161,24 @@ def test_a_worker_that_has_other_weights_than_were_sent_does_not_draw(shared_eng
 
 def test_one_process_needs_no_workers():
     assert type(open_engine(tiny("qwen3"), build_tokenizer(), RolloutSettings(processes=1), CPU)) is TorchEngine
+
+
+def test_fewer_processes_draw_the_same_and_those_that_are_not_kept_end():
+    engine = open_engine(ending_model(), build_tokenizer(), RolloutSettings(processes=3), CPU)
+    try:
+        expected = rollout(engine)
+        for n in (1, 2):
+            engine.use(n)
+            assert_same(rollout(engine), expected)
+            assert not any(share.collected or share.sent for share in engine.shares[n - 1 :])
+        processes = list(engine.workers.processes)
+        assert engine.keep(2) is engine
+        assert [process.is_alive() for process in processes] == [True, False]
+        assert_same(rollout(engine), expected)
+        engine.load(Weights(1, dict(ending_model().named_parameters())))
+        alone = engine.keep(1)
+        assert alone is engine.local and not processes[0].is_alive()
+        alone.load(Weights(0, dict(ending_model().named_parameters())))
+        assert_same(rollout(alone), expected)
+    finally:
+        engine.close()
