@@ -1,0 +1,128 @@
+"""Does what draws change what is learned? The default recipe by each engine, from the same seeds, paired by problem.
+
+    python bench/engines.py [--seeds 0 1 2] [--json] [--out FILE]
+
+Trains nano by the embedded engine, by vLLM and a step behind (`grpo_async`), asks each on the same held-out problems,
+and compares them with the embedded engine's. Takes an hour on two cores; a run that is there is not made again.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import environments
+import numpy as np
+import pyarrow.parquet as parquet
+from vs_trl import processor, tell
+
+from groupthink.stage.statistics import interval
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+EMBEDDED = "embedded"
+BOUND = -0.03
+"""By how much another engine may be worse, at the lower end of the interval."""
+
+
+def main() -> None:
+    options = read_options()
+    kinds: dict[str, list[str]] = {EMBEDDED: []}
+    if "vllm" in options.engines:
+        python = environments.make("vllm", options.torch_index)
+        kinds["vllm"] = ["rollout.engine=vllm", f"vllm.python={python}", "vllm.threads=2"]
+    if "async" in options.engines:
+        kinds["async"] = ["stage=grpo_async", "rollout.lag=1"]
+    right: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
+    for seed in options.seeds:  # by seed, so that what is there early can be compared
+        for kind, settings in kinds.items():
+            run = options.runs / f"{kind}-{seed}"
+            train(run, [*settings, f"seed={seed}", *asked(options)])
+            right[kind][seed] = shares_of(run)
+            tell(f"{run.name}: {right[kind][seed].mean():.1%}")
+        if options.out:
+            write(options, right)
+    found = summary(options, right)
+    if options.json:
+        print(json.dumps(found))
+    else:
+        for kind, figures in found["against_embedded"].items():
+            low, high = f"{figures['low']:+.1%}", f"{figures['high']:+.1%}"
+            print(f"{kind}: {figures['mean']:+.1%} [{low}, {high}]  (aim: all of it above {BOUND:.0%})")
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--engines", nargs="+", choices=("vllm", "async"), default=["vllm", "async"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--problems", type=int, default=500, help="held-out ones")
+    parser.add_argument("--samples", type=int, default=4, help="responses to each")
+    parser.add_argument("--steps", type=int, help="of training; without it the recipe's")
+    parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "engines", help="where they are kept")
+    parser.add_argument(
+        "--torch-index", default=os.environ.get("TORCH_INDEX"), help="a package index to get torch from"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
+    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too, after each seed")
+    return parser.parse_args()
+
+
+def asked(options: argparse.Namespace) -> list[str]:
+    words = [f"evaluate.problems={options.problems}", f"evaluate.samples={options.samples}", "evaluate.base_samples=1"]
+    return words + ([f"steps={options.steps}"] if options.steps else [])
+
+
+def train(run: Path, settings: list[str]) -> None:
+    """A run to its end, from wherever it stands."""
+    if (run / "summary.json").exists():
+        return
+    words = ["--resume", "--run", run] if (run / "recipe.toml").exists() else ["--run", run, *settings]
+    run.parent.mkdir(parents=True, exist_ok=True)
+    with (run.parent / f"{run.name}.log").open("a") as log:
+        command = [sys.executable, "-m", "groupthink.cli", "train", *map(str, words)]
+        subprocess.run(command, check=True, stdout=log, stderr=log, cwd=REPOSITORY)
+
+
+def shares_of(run: Path) -> np.ndarray:
+    """For each held-out problem, in the order of their ids, the share of sampled responses that were right."""
+    rows = parquet.read_table(run / "evaluations" / "after.parquet").to_pylist()
+    by_problem: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        if row["kind"] == "sampled":
+            by_problem[row["problem"]].append(float(row["right"]))
+    return np.array([np.mean(by_problem[problem]) for problem in sorted(by_problem)])
+
+
+def summary(options: argparse.Namespace, right: dict[str, dict[int, np.ndarray]]) -> dict[str, Any]:
+    """Differences are paired by seed and problem; the interval of their mean is over all such pairs."""
+    against = {}
+    for kind, by_seed in right.items():
+        seeds = [seed for seed in by_seed if seed in right[EMBEDDED]]
+        if kind != EMBEDDED and seeds:
+            difference = np.concatenate([by_seed[seed] - right[EMBEDDED][seed] for seed in seeds])
+            low, high = interval(difference)
+            against[kind] = {"mean": round(float(difference.mean()), 4), "low": round(low, 4), "high": round(high, 4)}
+    return {
+        "against_embedded": against,
+        "bound": BOUND,
+        "accuracy": {
+            kind: {str(seed): round(float(each.mean()), 4) for seed, each in by_seed.items()}
+            for kind, by_seed in right.items()
+        },
+        "problems": options.problems,
+        "samples": options.samples,
+        "steps": options.steps or "the recipe's",
+        "processor": processor(),
+    }
+
+
+def write(options: argparse.Namespace, right: dict[str, dict[int, np.ndarray]]) -> None:
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(summary(options, right), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
