@@ -25,7 +25,7 @@ train: env
 	$(BIN)/groupthink train
 
 test: env
-	$(BIN)/python -m pytest -q --session-timeout=900
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal --session-timeout=900
 
 # Against TRL itself, in an environment of its own.
 test-peers: env

@@ -53,7 +53,7 @@ class NativeBetween(Between):
         sizes = (len(spans), shape.heads, shape.kv_heads, shape.head_dim)
         self._spans = _Spans(*(column.data_ptr() for column in self._columns), *sizes, shape.head_dim**-0.5)
         needed = self.library.groupthink_scratch_floats(*map(ctypes.c_int64, (self.packed.longest, shape.head_dim)))
-        self._scratch = torch.empty(needed)
+        self._scratch = torch.empty(needed, dtype=torch.float32)
 
     def norm(self, x: Tensor) -> tuple[Tensor, Tensor]:
         normed, scale = torch.empty_like(x), x.new_empty(len(x), 1)

@@ -155,11 +155,11 @@ class WorkerEngine:
         """Go on with the own share, or else wait for worker `i`; take what it has sent, or replace it."""
         self.send_off()
         share = self.shares[i]
+        if self.local.busy:
+            self.local.step()
+        else:
+            self.workers.wait(i, 0.2)
         try:
-            if self.local.busy:
-                self.local.step()
-            else:
-                self.workers.wait(i, 0.2)
             patience = self.patience if share.ready else max(self.patience, OPENING)
             message = self.workers.receive(i, share.heard, patience)
         except RuntimeError as gone:

@@ -293,11 +293,11 @@ from groupthink.policy.settings import PolicySettings
 from groupthink.records import Batch
 
 torch.set_num_threads(1)
-lengths_B = np.full(24, 192)
+lengths_B = np.full(48, 192)
 M = lengths_B.sum()
 draw = np.random.default_rng(0)
 batch = Batch(
-    prompts=(np.arange(4),), group_B=np.zeros(24, int), starts=np.concatenate([[0], np.cumsum(lengths_B)]),
+    prompts=(np.arange(4),), group_B=np.zeros(48, int), starts=np.concatenate([[0], np.cumsum(lengths_B)]),
     token_ids_M=draw.integers(0, 100, M), sampled_M=np.ones(M, bool), old_logprobs_M=np.full(M, -4.0, np.float32),
     drawn_logprobs_M=np.full(M, -4.0, np.float32),
     advantages_M=np.ones(M, np.float32), weights_M=np.full(M, 1 / M, np.float32),
