@@ -39,7 +39,8 @@ def main() -> None:
     right: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
     for seed in options.seeds:  # by seed, so that what is there early can be compared
         for kind, settings in kinds.items():
-            run = options.runs / f"{kind}-{seed}"
+            steps = f"-{options.steps}-steps" if options.steps else ""
+            run = options.runs / f"{kind}-{seed}-{options.problems}x{options.samples}{steps}"
             train(run, [*settings, f"seed={seed}", *asked(options)])
             right[kind][seed] = shares_of(run)
             tell(f"{run.name}: {right[kind][seed].mean():.1%}")

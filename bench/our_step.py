@@ -1,15 +1,19 @@
 """groupthink's side of `vs_trl.py`: the five steps as `groupthink/stage/grpo.py` composes them."""
 
 import sys
+from functools import partial
+from pathlib import Path
 
 import torch
 import transformers
 from limit import model_sizes, product_rates, step_operations
+from transformers import PreTrainedTokenizerBase
 from turns import Phases, Spec, Turns, keep_to_core
 
 from groupthink.advantage import AdvantageSettings, advantage
 from groupthink.model.allocator import keep_freed_memory
 from groupthink.model.loading import load_model, load_tokenizer
+from groupthink.model.saving import save_policy
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
 from groupthink.policy.objective.settings import ObjectiveSettings
@@ -31,7 +35,8 @@ def main(spec: Spec) -> None:
     rollout = RolloutSettings(group_size=spec.group_size, max_tokens=spec.max_tokens, processes=spec.processes)
     policy = PolicySettings(
         learning_rate=spec.learning_rate,
-        warmup_steps=0,
+        warmup_steps=spec.warmup,
+        minibatches=spec.updates,
         schedule="constant",
         processes=spec.processes,
         threads=spec.threads,
@@ -49,6 +54,7 @@ def main(spec: Spec) -> None:
         temperature=rollout.temperature,
     )
     engine.load(learner.weights)
+    turns.save = partial(save, learner, tokenizer)
     sizes = model_sizes(model)
 
     turns.answer(versions={"torch": torch.__version__, "transformers": transformers.__version__})
@@ -81,6 +87,11 @@ def main(spec: Spec) -> None:
         )
     engine.close()
     learner.close()
+
+
+def save(learner: Learner, tokenizer: PreTrainedTokenizerBase, folder: str) -> None:
+    save_policy(learner.model, Path(folder))
+    tokenizer.save_pretrained(folder)
 
 
 if __name__ == "__main__":

@@ -60,18 +60,20 @@ def main(spec: Spec, micro_batch: int, generation: dict[str, Any]) -> None:
             processing_class=tokenizer,
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(InTurn(turns, Phases(), trainer, spec.group_size))
+        trainer.add_callback(InTurn(turns, Phases(), trainer, spec))
         trainer.train()
 
 
 def settings(spec: Spec, micro_batch: int, generation: dict[str, Any], folder: str) -> GRPOConfig:
     """groupthink's default objective in TRL's words, on a CPU, with all that is not the step itself turned off."""
+    responses = spec.problems * spec.group_size
     return GRPOConfig(
         output_dir=folder,
-        max_steps=spec.steps,
-        # One generation batch, cut into micro-batches, makes one update.
+        max_steps=spec.steps * spec.updates,
+        # One generation batch, cut into micro-batches, makes the updates of a step.
         per_device_train_batch_size=micro_batch,
-        gradient_accumulation_steps=spec.problems * spec.group_size // micro_batch,
+        gradient_accumulation_steps=responses // micro_batch // spec.updates,
+        steps_per_generation=responses // micro_batch,
         num_generations=spec.group_size,
         max_completion_length=spec.max_tokens,
         temperature=1.0,
@@ -79,7 +81,8 @@ def settings(spec: Spec, micro_batch: int, generation: dict[str, Any], folder: s
         loss_type="grpo",
         scale_rewards="none",
         learning_rate=spec.learning_rate,
-        lr_scheduler_type="constant",
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=spec.warmup * spec.updates,
         adam_beta2=0.99,
         max_grad_norm=1.0,
         shuffle_dataset=False,
@@ -102,11 +105,12 @@ def settings(spec: Spec, micro_batch: int, generation: dict[str, Any], folder: s
 class InTurn(TrainerCallback):
     """Holds the trainer between steps until one is asked for. A step lasts from the asking to its update's end."""
 
-    def __init__(self, turns: Turns, phases: Phases, trainer: GRPOTrainer, group_size: int):
+    def __init__(self, turns: Turns, phases: Phases, trainer: GRPOTrainer, spec: Spec):
         self.turns = turns
+        self.turns.save = trainer.save_model
         self.phases = phases
         self.metrics = trainer._metrics["train"]
-        self.group_size = group_size
+        self.group_size, self.updates = spec.group_size, spec.updates
         self.drawn: dict[str, Any] = {}
         self._generate = trainer._generate
         trainer._generate = self._watched
@@ -117,6 +121,8 @@ class InTurn(TrainerCallback):
         self._wait(control)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step % self.updates:
+            return  # further updates from this batch are to come
         figures = self.phases.figures()
         self.turns.answer(**figures, **self.drawn, reward=self.metrics["reward"][-1], kl=self.metrics["kl"][-1])
         self._wait(control)

@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -31,6 +31,8 @@ class Spec:
     core: int | None  # the processor core to stay on; None: any, as where the system lets nobody choose
     threads: int = 1  # of torch's operations
     processes: int = 1  # that groupthink works with
+    updates: int = 1  # of the weights, to a step
+    warmup: int = 0  # steps over which the learning rate rises to that
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -43,13 +45,17 @@ class Spec:
 class Turns:
     """The line to the program that compares. What libraries print goes to stderr instead."""
 
-    def __init__(self) -> None:
+    def __init__(self, save: Callable[[str], object] = print) -> None:
+        self.save = save  # the model, into a folder
         self._answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     def asked(self) -> bool:
-        """Wait for the next line; False where there will be none."""
-        return bool(sys.stdin.readline())
+        """Wait until a step is asked for; False where there will be none. Save the model where that is asked."""
+        while (line := sys.stdin.readline()).startswith("save "):
+            self.save(line.removeprefix("save ").rstrip("\n"))
+            self.answer()
+        return bool(line)
 
     def answer(self, **figures: Any) -> None:
         print(json.dumps(figures), file=self._answers, flush=True)

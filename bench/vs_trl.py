@@ -67,6 +67,13 @@ class Side:
         self.process.stdin.flush()
         return self._answer()
 
+    def save(self, folder: str) -> None:
+        """Have it write its model into a folder."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"save {folder}\n")
+        self.process.stdin.flush()
+        self._answer()
+
     def close(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()

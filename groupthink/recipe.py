@@ -103,6 +103,11 @@ class Recipe:
                 f"rollout.processes is {self.rollout.processes}: with {'vLLM' if vllm else 'rollout.lag'} one process "
                 "generates; leave it at 0"
             )
+        if vllm and self.rollout.lag and not self.vllm.own_process:
+            raise ValueError(
+                "vllm.own_process=false draws while its responses are waited for, so nothing can run ahead: leave it "
+                "at true, or set rollout.lag=0"
+            )
         if vllm and self.rollout.lag and self.rollout.lag_by == "order":
             raise ValueError(
                 'rollout.lag_by="order" draws exactly from the weights of so many steps ago, and vLLM takes new ones '

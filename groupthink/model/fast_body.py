@@ -1,4 +1,4 @@
-"""A hand-written forward and backward pass for Llama and Qwen3 over packed tokens, for models that are small.
+"""A hand-written forward and backward pass for Llama and Qwen3 over packed tokens; it was written for small models.
 
 In a small model the matrix products of a layer take little longer than what stands between them (`between.py`). Here
 that is done in few passes over memory: weights of norms are multiplied into the matrices that follow, products that
@@ -29,8 +29,11 @@ TOLERANCE = 1e-4
 ROWS = 512
 """Tokens that an MLP works on at a time."""
 
+LONG = 70
+"""Tokens of the longest response of the probe: past the queries that C computes at a time."""
+
 LONGEST = 512
-"""Tokens of a sequence, up to which what `blocks` keeps for the backward pass is small. (C keeps nothing.)"""
+"""Tokens of a sequence, up to which what `blocks` keeps for the backward pass is small. (C keeps a number a query.)"""
 
 
 class FastBody:
@@ -102,7 +105,8 @@ def agrees(fast: FastBody, model: PreTrainedModel, run_body: Callable[[PreTraine
     Asked at load, on a probe.
     """
     rng = np.random.default_rng(0)
-    draw = [rng.integers(0, model.config.vocab_size, length) for length in (3, 7, 5, 1, 4, 9)]
+    longest = min(LONG, (getattr(model.config, "max_position_embeddings", None) or LONG) - 3)
+    draw = [rng.integers(0, model.config.vocab_size, length) for length in (3, 7, longest, 1, 4, 9)]
     parameters = [parameter for parameter in model.base_model.parameters() if parameter.requires_grad]
 
     def found(hidden_NH: Tensor) -> list[Tensor]:

@@ -1,11 +1,13 @@
 /*
- * Eight floats at a time, for AVX2 and NEON. Included once by each C file, which ends with VECTORS_END.
+ * Eight floats at a time, for AVX2 and NEON. Included once by each C file, whose last line is VECTORS_END: for clang, what
+ * says that functions are made for AVX2 holds up to there.
  */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
 #define UNROLL _Pragma("GCC unroll 8")
+/* A function that is not merged into its caller, and one that always is. */
 #define SEPARATE __attribute__((noinline)) static void
 #define INLINE static inline __attribute__((always_inline))
 
@@ -41,8 +43,8 @@ INLINE float sum(v8 x) { return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5])
 /* e^x for x in [-87, 88], relative error below 2e-7: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes). */
 INLINE v8 exponential(v8 x) {
   const v8 magic = all(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
-  x = choose(x < all(88.0f), x, all(88.0f));
-  x = choose(x > all(-87.0f), x, all(-87.0f));
+  x = choose(x > all(88.0f), all(88.0f), x); /* this way round, NaN stays NaN */
+  x = choose(x < all(-87.0f), all(-87.0f), x);
   v8 n = (x * all(1.44269504088896341f) + magic) - magic;
   v8 r = (x - n * all(0.693359375f)) + n * all(2.12194440e-4f);
   v8 p = all(1.9875691500e-4f);

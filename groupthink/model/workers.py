@@ -9,20 +9,28 @@ This file is what a worker imports first: everything heavy is imported late.
 import multiprocessing
 import os
 import signal
+import socket
+import struct
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
 from typing import Any
 
 SIGN_OF_LIFE = 5.0  # seconds between a busy worker's messages
 SILENCE = 300.0  # seconds without any, after which a busy worker counts as hung
 
 
-Serve = Callable[[Connection], None]
+Serve = Callable[["Mailbox"], None]
 """A worker's work, a function at the top of a module: it reads messages and answers them until the pipe is closed."""
+
+
+class WorkerGone(RuntimeError):
+    """A worker is dead, or counts as hung. (What it raised itself is a plain RuntimeError.)"""
 
 
 class Workers:
@@ -54,16 +62,22 @@ class Workers:
         self.processes[i].join()
         self.processes[i], self.connections[i] = self._begin(i)
 
-    def send(self, i: int, message: Any) -> None:
+    def send(self, i: int, message: Any, silence: float | None = None) -> None:
+        """Raises WorkerGone where it does not arrive; `silence`: as above, for this once."""
+        silence = self.silence if silence is None else silence
+        _limit(self.connections[i], silence)
         try:
             self.connections[i].send(message)
+        except BlockingIOError:
+            raise self._hung(i, silence) from None
         except (BrokenPipeError, ConnectionResetError):
             raise self._death(i) from None
 
     def receive(self, i: int, heard: float, silence: float | None = None) -> tuple[Any, ...] | None:
-        """A message of worker `i`, or None where it has none yet. Raises RuntimeError where none will come.
+        """A message of worker `i`, or None where it has none yet. Raises WorkerGone where none will come.
 
-        `heard`: when its last message came, by `time.monotonic`. `silence`: as above, for this once.
+        `heard`: when its last message came, by `time.monotonic`. `silence`: as above, for this once. Raises
+        RuntimeError with the story of what the worker itself has raised.
         """
         silence = self.silence if silence is None else silence
         alive = self.processes[i].is_alive()  # asked first: it may send its last words and end in between
@@ -73,12 +87,14 @@ class Workers:
                 if message[0] == "failed":
                     raise RuntimeError(f"{self._name(i)} failed:\n{message[1]}")
                 return message
+        except BlockingIOError:  # it stopped in the middle of a message
+            raise self._hung(i, silence) from None
         except (EOFError, ConnectionResetError):
             raise self._death(i) from None
         if not alive:
             raise self._death(i)
         if time.monotonic() - heard > silence:
-            raise RuntimeError(f"{self._name(i)} has been silent for {silence:.0f} s")
+            raise self._hung(i, silence)
         return None
 
     def wait(self, i: int, seconds: float) -> None:
@@ -107,21 +123,85 @@ class Workers:
     def _name(self, i: int) -> str:
         return f"{self.role} worker {i + 1} (process {self.processes[i].pid})"
 
-    def _death(self, i: int) -> RuntimeError:
+    def _hung(self, i: int, seconds: float) -> WorkerGone:
+        return WorkerGone(f"{self._name(i)} has been silent for {seconds:.0f} s")
+
+    def _death(self, i: int) -> WorkerGone:
         self.processes[i].join(2)
-        return RuntimeError(f"{self._name(i)} died with exit code {self.processes[i].exitcode}")
+        return WorkerGone(f"{self._name(i)} died with exit code {self.processes[i].exitcode}")
+
+
+class Closed(EOFError):
+    """The parent has closed the pipe."""
+
+
+class Mailbox:
+    """A worker's end of the pipe, which is read and written beside its work.
+
+    Two full pipes, each end writing, would wait for ever: here reading and writing never wait for each other.
+    """
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+        self._inbox: SimpleQueue[Any] = SimpleQueue()
+        self._outbox: SimpleQueue[Any] = SimpleQueue()
+        self._writer = threading.Thread(target=self._write, daemon=True)
+        self._writer.start()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def recv(self) -> Any:
+        """The next message, waited for. Raises Closed where there will be none."""
+        message = self._inbox.get()
+        if message is Closed:
+            self._inbox.put(Closed)
+            raise Closed
+        return message
+
+    def poll(self) -> bool:
+        """Whether there is one already, or the end of them."""
+        return not self._inbox.empty()
+
+    def send(self, message: Any) -> None:
+        self._outbox.put(message)
+
+    def flush(self) -> None:
+        """Wait until all is sent. Nothing can be sent afterwards."""
+        self._outbox.put(Closed)
+        self._writer.join()
+
+    def _read(self) -> None:
+        try:
+            while True:
+                self._inbox.put(self._connection.recv())
+        except (EOFError, OSError):
+            self._inbox.put(Closed)
+
+    def _write(self) -> None:
+        with suppress(OSError):  # the parent is gone: reading tells of it
+            while (message := self._outbox.get()) is not Closed:
+                self._connection.send(message)
 
 
 def work(connection: Connection, serve: Serve) -> None:
     """A worker's life: `serve`, until the parent closes the pipe or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_follow_parent, daemon=True).start()
+    mailbox = Mailbox(connection)
     try:
-        serve(connection)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass
+        serve(mailbox)
+    except Closed:
+        return
     except Exception:
-        connection.send(("failed", traceback.format_exc()))
+        mailbox.send(("failed", traceback.format_exc()))
+    mailbox.flush()
+
+
+def _limit(connection: Connection, seconds: float) -> None:
+    """Wait no longer for half a message, or for room for one: a stopped process neither reads nor writes."""
+    limit = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+    with socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
 
 
 def _follow_parent() -> None:

@@ -24,7 +24,7 @@ class PolicySettings:
     minibatches: int = 1  # updates made in one pass over a batch
     epochs: int = 1  # passes over a batch
     micro_batch_tokens: int = 16384  # tokens computed at a time; bounds memory, does not change the gradient
-    processes: int = 0  # that learn side by side; 0: found at the first start and written into the run
+    processes: int = 0  # that learn side by side; 0: as many as draw fastest, which is measured at the first start
     dtype: str = "float32"  # of the weights while they are computed with; or "bfloat16": its masters stay in float32
     recompute_layers: bool = False  # in the backward pass, in place of keeping what is inside them: memory for time
     threads: int = 0  # of each of them; 0: likewise

@@ -11,9 +11,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+from groupthink.model.workers import Mailbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Description:
     recompute_layers: bool  # in the backward pass of the policy
 
 
-def learn(connection: Connection) -> None:
+def learn(connection: Mailbox) -> None:
     """Serve until the pipe is closed."""
     import torch
     from transformers import AutoModelForCausalLM

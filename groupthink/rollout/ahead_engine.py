@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from groupthink.model.shared_tensors import SharedTensors
-from groupthink.model.workers import Workers
+from groupthink.model.workers import WorkerGone, Workers
 from groupthink.records import Weights
 from groupthink.rollout.ahead_worker import draw_ahead
 from groupthink.rollout.engine import Sampling
@@ -70,7 +70,7 @@ class AheadEngine:
         self.log: list[Load | Run] = []  # what the process is at, or has still to do; a Load before its runs
         self.collected: list[RemoteHandle] = []  # submitted and not yet sent
         self.failures: list[str] = []  # since something was last finished
-        self.restarts = 0
+        self.restarts: list[str] = []
         self.heard = 0.0  # time.monotonic() of the process's last message
         self._tickets = itertools.count()
         self._begin()
@@ -127,7 +127,7 @@ class AheadEngine:
         try:
             self.workers.wait(worker, 0.2)
             message = self.workers.receive(worker, self.heard)
-        except RuntimeError as gone:
+        except WorkerGone as gone:
             self._replace(str(gone))
             return
         if message is not None:
@@ -145,7 +145,7 @@ class AheadEngine:
     def _tell(self, message: tuple[Any, ...]) -> None:
         try:
             self.workers.send(0, message)
-        except RuntimeError as gone:
+        except WorkerGone as gone:
             self._replace(str(gone))  # which tells the next one what is in the log
 
     def _take(self, message: tuple[Any, ...]) -> None:
@@ -191,11 +191,11 @@ class AheadEngine:
             self._folder.cleanup()
             self.failures.append(gone)
             require_few(self.failures)
-            self.restarts += 1
+            self.restarts.append(gone)
             try:
                 self._begin()
                 for it in self.log:
                     self.workers.send(0, it.message)
                 return
-            except RuntimeError as again:
+            except WorkerGone as again:
                 gone = str(again)

@@ -4,7 +4,7 @@ It takes messages in order. A "load" and all that follows it wait until what is 
 draws from which version depends on the order of messages alone; with `at_once` they do not wait, and unfinished
 responses go on under the newer weights, each token with its version.
 
-    (paths, how to draw, the model)      the first one; answered by ("ready",) when the files of weights are mapped
+    (paths, at once, threads, the model) the first one; answered by ("ready",) when the files of weights are mapped
     ("load", version, buffer, checksum)  draw from the weights in that file; answered by ("loaded", buffer)
     ("run", ticket, requests)            answered by ("done", ticket, responses), after some ("alive",)
     ("release",)                         give memory back
@@ -12,14 +12,13 @@ responses go on under the newer weights, each token with its version.
 
 import time
 from collections import deque
-from multiprocessing.connection import Connection
 from typing import Any
 
-from groupthink.model.workers import SIGN_OF_LIFE
+from groupthink.model.workers import SIGN_OF_LIFE, Mailbox
 from groupthink.rollout.remote import open_described
 
 
-def draw_ahead(connection: Connection) -> None:
+def draw_ahead(connection: Mailbox) -> None:
     """Serve until the pipe is closed."""
     import torch
 
@@ -54,7 +53,7 @@ def draw_ahead(connection: Connection) -> None:
                 raise AssertionError(f"no such message: {message[0]}")
 
     while True:
-        while connection.poll(0) or not (inbox or engine.busy):
+        while connection.poll() or not (inbox or engine.busy):
             inbox.append(connection.recv())
         while inbox and (at_once or not engine.busy):
             take(inbox.popleft())

@@ -1,4 +1,4 @@
-"""What a rollout engine is: four verbs, and the handle that each submission gives."""
+"""What a rollout engine is: five verbs, and the handle that each submission gives."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +33,10 @@ class Sampling:
         return cls(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k, settings.group_size)
 
 
+class NoRoom(ValueError):
+    """A prompt leaves no room for a response in what the engine can hold of a sequence."""
+
+
 class EngineFailed(RuntimeError):
     """What draws died or hung, and went on doing so after it was replaced."""
 
@@ -59,6 +63,9 @@ class Handle(Protocol):
 
 class Engine(Protocol):
     """Draws responses from a policy. Response j to a prompt depends on (weights, prompt, seed, j) alone."""
+
+    restarts: list[str]
+    """Why a process that draws was replaced, each time."""
 
     def submit(self, prompt_ids: np.ndarray, sampling: Sampling, seed: int) -> Handle:
         """Ask for `sampling.n` responses to a prompt, which is prefilled once for all of them."""

@@ -16,6 +16,9 @@ from groupthink.rollout.vllm.settings import VllmSettings
 from groupthink.rollout.worker import draw
 from groupthink.rollout.worker_engine import WorkerEngine
 
+UNMEASURED = 2
+"""Processes where nothing says how many draw fastest: a second one is nearly always worth it."""
+
 
 def open_engine(
     model: PreTrainedModel,
@@ -35,7 +38,7 @@ def open_engine(
         return open_vllm(model, tokenizer, settings, device, folder, vllm)
     assert model.device.type == device.type
     # A run that began on a CPU may go on, or be evaluated, on a GPU: that is not shared between processes.
-    processes = (settings.processes or find_processes(model)) if device.type == "cpu" else 1
+    processes = (settings.processes or min(UNMEASURED, find_processes(model))) if device.type == "cpu" else 1
     alone = is_small(model) or processes > 1
     engine = TorchEngine(model, tokenizer, threads=1 if alone else None)
     if settings.lag:

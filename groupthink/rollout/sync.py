@@ -62,7 +62,8 @@ def different(held: Iterable[tuple[str, Tensor]], fresh: Iterable[tuple[str, Ten
 
 
 def _equal(own: Tensor, now: Tensor) -> bool:
-    return torch.equal(own.detach(), now.detach().to(own.device))
+    own, now = own.detach(), now.detach().to(own.device)
+    return torch.equal(own, now) or bool(((own == now) | (own.isnan() & now.isnan())).all())  # NaN is another fault
 
 
 def require_fit(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> None:

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from groupthink.model.chat import stop_ids
 from groupthink.records import Response, Weights
 from groupthink.rollout.decoder import Decoder, open_decoder
-from groupthink.rollout.engine import Sampling
+from groupthink.rollout.engine import NoRoom, Sampling
 from groupthink.rollout.law import draw, learner_law, narrow
 from groupthink.rollout.ledger import Ledger
 from groupthink.rollout.noise import mix, uniform
@@ -93,6 +93,7 @@ class TorchEngine:
         self.model, self.tokenizer = model, tokenizer
         self.max_sequences, self.threads = max_sequences, threads
         self.version = 0
+        self.restarts: list[str] = []  # it has no process of its own
         # MPS has no float64: laws are made and drawn from on the CPU there.
         self.device = torch.device("cpu") if model.device.type == "mps" else model.device
         self.stop_ids = stop_ids(tokenizer, model)
@@ -117,7 +118,7 @@ class TorchEngine:
         if not len(prompt_ids):
             raise ValueError("the prompt has no tokens: give it at least one")
         if len(prompt_ids) >= self.context:
-            raise ValueError(
+            raise NoRoom(
                 f"the prompt has {len(prompt_ids)} tokens and the model's context {self.context}: shorten the prompt"
             )
         return self.context - len(prompt_ids)

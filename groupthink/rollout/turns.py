@@ -12,7 +12,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from groupthink.records import Group, Problem, Response
-from groupthink.rollout.engine import Engine, Handle, Sampling
+from groupthink.rollout.engine import Engine, Handle, NoRoom, Sampling
 from groupthink.rollout.noise import mix
 from groupthink.task.reply import Reply
 
@@ -70,8 +70,8 @@ def _ask(
         of_one = replace(sampling, max_tokens=left, n=1)
         try:
             return engine.submit(so_far, of_one, mix(talk.response.seed, len(talk.texts)))
-        except ValueError:
-            pass  # the model's context is full: a law that it cannot draw from was refused with the first turn
+        except NoRoom:
+            pass  # the model's context is full
     talk.response = replace(talk.response, finish="length")
     return None
 

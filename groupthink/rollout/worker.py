@@ -2,20 +2,19 @@
 
 It consumes messages in order, and produces one answer to each "run":
 
-    (description of the model)       the first one; answered by ("ready",) when the shared file is mapped
+    (path, description of the model) the first one; answered by ("ready",) when the shared file is mapped
     ("load", version, checksum)      draw from the weights that the shared file holds now
     ("run", requests)                answered by ("done", responses), after some ("alive",)
     ("release",)                     give memory back
 """
 
 import time
-from multiprocessing.connection import Connection
 
-from groupthink.model.workers import SIGN_OF_LIFE
+from groupthink.model.workers import SIGN_OF_LIFE, Mailbox
 from groupthink.rollout.remote import open_described
 
 
-def draw(connection: Connection) -> None:
+def draw(connection: Mailbox) -> None:
     """Serve until the pipe is closed."""
     import torch
 

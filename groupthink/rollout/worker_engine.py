@@ -1,6 +1,6 @@
 """An engine of several processes: this one and its workers, each with a share of the prompts.
 
-    submit, submit, ...   prompt i since the last rest goes to process i % n, never to who is free
+    submit, submit, ...   prompt i since the last sending goes to process i % n, never to who is free
     result                sends every worker its share in one message, draws the own share, waits for theirs
     load                  waits until all rest, writes the weights into a file that all have mapped, tells them
 
@@ -20,7 +20,7 @@ import numpy as np
 from torch import Tensor
 
 from groupthink.model.shared_tensors import SharedTensors
-from groupthink.model.workers import SILENCE, Workers
+from groupthink.model.workers import SILENCE, WorkerGone, Workers
 from groupthink.records import Response, Weights
 from groupthink.rollout.engine import Engine, Handle, Sampling
 from groupthink.rollout.remote import OPENING, RemoteHandle, describe, require_few
@@ -69,14 +69,15 @@ class WorkerEngine:
     """An Engine of several processes: `local` in this one, and a `TorchEngine` in each worker.
 
     `patience`: seconds without a sign of life, after which a worker that draws counts as hung. One that is dead or hung
-    is replaced, and the other draws the same. Raises EngineFailed after three failures of a worker in a row.
+    is replaced, and the other draws the same. Raises EngineFailed after three failures of a worker in a row, and
+    RuntimeError with what a worker has raised itself.
     """
 
     def __init__(self, local: TorchEngine, workers: Workers, patience: float = SILENCE):
         self.local, self.workers, self.patience = local, workers, patience
         self.active = len(workers) + 1  # processes that prompts are dealt to
         self.submitted = 0
-        self.restarts = 0
+        self.restarts: list[str] = []
         weights, folder = self._new_file()
         self.shares = [Share(weights, folder) for _ in range(len(workers))]
         for i in range(len(workers)):
@@ -116,6 +117,9 @@ class WorkerEngine:
             self._tell(i, ("release",))
 
     def close(self) -> None:
+        for share in self.shares:
+            for handle in (*share.collected, *share.sent):
+                handle.cancel()
         self.local.close()
         self.workers.close()
         for share in self.shares:
@@ -160,9 +164,8 @@ class WorkerEngine:
         else:
             self.workers.wait(i, 0.2)
         try:
-            patience = self.patience if share.ready else max(self.patience, OPENING)
-            message = self.workers.receive(i, share.heard, patience)
-        except RuntimeError as gone:
+            message = self.workers.receive(i, share.heard, self._patience(share))
+        except WorkerGone as gone:
             self._replace(i, str(gone))
             return
         if message is not None:
@@ -191,8 +194,8 @@ class WorkerEngine:
 
     def _tell(self, i: int, message: tuple[Any, ...]) -> None:
         try:
-            self.workers.send(i, message)
-        except RuntimeError as gone:
+            self.workers.send(i, message, self._patience(self.shares[i]))
+        except WorkerGone as gone:
             self._replace(i, str(gone))  # which tells the next one how things stand
 
     def _replace(self, i: int, gone: str) -> None:
@@ -201,7 +204,7 @@ class WorkerEngine:
         while True:
             share.failures.append(gone)
             require_few(share.failures)
-            self.restarts += 1
+            self.restarts.append(gone)
             self.workers.replace(i)
             weights, share.folder = self._new_file()
             weights.write(share.weights.tensors)
@@ -212,8 +215,11 @@ class WorkerEngine:
                 if share.sent:
                     self.workers.send(i, self._run(share))
                 return
-            except RuntimeError as again:
+            except WorkerGone as again:
                 gone = str(again)
+
+    def _patience(self, share: Share) -> float:
+        return self.patience if share.ready else max(self.patience, OPENING)
 
     @staticmethod
     def _run(share: Share) -> tuple[Any, ...]:

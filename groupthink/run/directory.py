@@ -62,7 +62,8 @@ class Run:
         self.path = path
         self.recipe = recipe
         self._newest = newest
-        self._first_step = self.steps_done = checkpoints.step_of(newest) if newest else 0  # steps on record
+        self._first_step = checkpoints.step_of(newest) if newest else 0
+        self.steps_done = self._first_step  # wholly, with all that belongs to them
         self._lock = lock
 
     @classmethod
@@ -156,7 +157,6 @@ class Run:
         """Write one line of the figures of a step, and return it."""
         line = {"step": step, **metrics, **timed(timings)}
         append_line(self.path / "metrics.jsonl", line)
-        self.steps_done = step + 1
         return line
 
     def checkpoint(self, done: int, write: Callable[[Path], None]) -> Path:

@@ -16,11 +16,41 @@ Chore = Callable[[int], None]
 
 
 def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None] | None = None) -> list[Chore]:
-    """A look at the learner; evaluation, where asked for; then the checkpoint: a resume finds both or neither.
+    """A look at engine and learner; evaluation, where asked for; then the checkpoint: a resume finds both or neither.
 
     `save` writes what a checkpoint holds; None: what the workshop's does.
     """
-    return [health(run, shop), evaluation(run, shop, view), checkpoint(run, save or shop.save)]
+    save = save or shop.save
+    return [
+        restarts(run, shop, view),
+        health(run, shop),
+        evaluation(run, shop, view),
+        checkpoint(run, save),
+        end(run, shop),
+    ]
+
+
+def restarts(run: Run, shop: Workshop, view: View) -> Chore:
+    """After each step: say why a process that draws was replaced."""
+    told = len(shop.engine.restarts)
+
+    def chore(done: int) -> None:
+        nonlocal told
+        for reason in shop.engine.restarts[told:]:
+            run.event("restarted", step=done - 1, reason=reason)
+            view.note(f"{reason}; another took its place, and what it was drawing is drawn again")
+        told = len(shop.engine.restarts)
+
+    return chore
+
+
+def end(run: Run, shop: Workshop) -> Chore:
+    """After each step: all that belongs to it is done."""
+
+    def chore(done: int) -> None:
+        run.steps_done, shop.supply.in_midst = done, False
+
+    return chore
 
 
 def health(run: Run, shop: Workshop) -> Chore:
@@ -71,7 +101,8 @@ def keeping_what_is_done(run: Run, shop: Workshop) -> Iterator[None]:
         yield
     except EngineFailed as failed:
         newest, done = run.latest_checkpoint(), shop.learner.steps
-        whole = run.steps_done == done  # it may have failed between an update and the record of its step
+        # Not where it failed in the midst of a step or of an evaluation: that is begun again from an older checkpoint.
+        whole = run.steps_done == done and not shop.supply.in_midst
         if whole and (newest is None or step_of(newest) < done):
             newest = run.checkpoint(done, shop.save)
         failed.add_note(f"what was learned until then is kept in {newest}")

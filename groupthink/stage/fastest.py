@@ -10,7 +10,7 @@ from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.task import Task
 
 TOKENS = 64
-"""Of a response: as many as tell one number of processes from another within a second or two."""
+"""Of a response: as many as tell one number of processes from another, with nano within a second or two."""
 
 WORTH = 0.95
 """Of the time of fewer processes, at which more are worth what they take of memory."""

@@ -20,6 +20,7 @@ class Supply:
         self.task = task
         self.per_step, self.rounds = recipe.task.problems_per_step, recipe.task.rounds
         self.sampler = Sampler(recipe.task.pool, recipe.seed) if recipe.task.pool else None
+        self.in_midst = False  # of a step: it has taken in what that step has drawn so far
         self._taken: set[int] = set()  # places of the pool that this step has drawn
         self._places: dict[str, int] = {}  # of the pool's problems that were drawn, by their ids
 
@@ -40,6 +41,7 @@ class Supply:
 
     def observe(self, groups: Sequence[Group], scores: Sequence[Sequence[Score]]) -> None:
         """Take in how often each problem was solved; a pool prefers those solved neither always nor never."""
+        self.in_midst = True
         if self.sampler is not None:
             for group, row in zip(groups, scores, strict=True):
                 right = sum(score.parts.get("accuracy") == 1 for score in row)

@@ -22,8 +22,8 @@ def require_agreement(run: Run, step: int, groups: Sequence[Group], batch: Batch
     """Stop the run, or say that it corrects, where the two laws differ by more than `rollout.max_difference`.
 
     The difference is that of the log-probabilities of the sampled tokens, in nats: the mean of its size, over tokens
-    that the learner saw before it moved. Tokens of older weights differ by what was learned since, and do not count.
-    Raises RuntimeError.
+    that the learner saw before it moved. Tokens of older weights differ by what was learned since, and do not count:
+    with a lag nothing is held against the bound but what the learner's own version drew. Raises RuntimeError.
     """
     bound, correction = run.recipe.rollout.max_difference, run.recipe.objective.correction
     versions_M = np.concatenate([response.versions_T for group in groups for response in group.responses])

@@ -62,13 +62,17 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
     tokenizer, model = load_tokenizer(reference_of(run)), _first_policy(run, device)
     # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
     drawn = load_model(reference_of(run), device=device, dtype=model.dtype) if recipe.lora.rank else model
-    engine = open_engine(drawn, tokenizer, recipe.rollout, device, recipe.vllm, run.path / "vllm")
+    most = find_processes(model)
+    rollout = (
+        recipe.rollout if recipe.rollout.lag else replace(recipe.rollout, processes=recipe.rollout.processes or most)
+    )
+    engine = open_engine(drawn, tokenizer, rollout, device, recipe.vllm, run.path / "vllm")
     try:
-        processes = find_processes(model)
+        worth = most
         if isinstance(engine, WorkerEngine) and not recipe.rollout.processes:
-            processes = fastest(engine, tokenizer, task, recipe)
-            engine = engine.keep(processes)
-        _settle(run, model, processes)
+            worth = fastest(engine, tokenizer, task, recipe)
+            engine = engine.keep(worth)
+        _settle(run, model, worth)
         learner = _open_learner(run, model, device)
         try:
             judge = Judge(recipe.reward, task, opened=opens_thinking(tokenizer))
@@ -126,14 +130,14 @@ def _first_policy(run: Run, device: torch.device) -> PreTrainedModel:
     return model
 
 
-def _settle(run: Run, model: PreTrainedModel, found: int) -> None:
+def _settle(run: Run, model: PreTrainedModel, worth: int) -> None:
     """Write what this machine offers into the run: a resume takes the same, and so arrives at the same bits.
 
-    `found`: how many processes are worth having.
+    `worth`: how many processes are worth having, to draw with and so to learn with.
     """
     recipe = run.recipe
     # With a lag one process generates while the others learn; else all do the one, and then the other.
-    drawing, learning = (1, max(1, found - 1)) if recipe.rollout.lag else (found, found)
+    drawing, learning = (1, max(1, worth - 1)) if recipe.rollout.lag else (worth, worth)
     if recipe.rollout.engine == "vllm":
         drawing = 1
     on_cpu = model.device.type == "cpu"  # what was settled there holds nowhere else

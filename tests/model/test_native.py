@@ -118,3 +118,14 @@ def test_what_it_is_not_written_for():
     assert not can_compute(shape, 128, 384, torch.float64)
     assert not can_compute(shape, 129, 384, torch.float32)
     assert not can_compute(shape._replace(head_dim=24), 128, 384, torch.float32)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_not_hidden(bad):
+    native, _ = both_ways(SHAPES[0])
+    qkv = torch.randn(len(native.packed.token_ids_N), 256)
+    qkv[6] = bad  # the first token of the longest prompt, which all of it sees
+    outputs, kept = native.attend(qkv)
+    assert not outputs[6:67].isfinite().all(dim=1).any()
+    assert not native.attend_backward(torch.ones_like(outputs), qkv, outputs, kept).isfinite().all()
+    assert not native.gate(torch.full((1, 16), bad) * torch.tensor([1.0, -1.0] * 8)).isfinite().all()

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from groupthink.model.workers import Workers
+from groupthink.model.workers import WorkerGone, Workers
 
 
 def echo(connection):
@@ -61,7 +61,7 @@ def test_a_worker_that_failed_tells_why():
 
 PARENT = """
 import time
-from groupthink.model.workers import Workers
+from groupthink.model.workers import WorkerGone, Workers
 from groupthink.rollout.worker import draw
 if __name__ == "__main__":
     workers = Workers(2, draw, "rollout")
@@ -90,3 +90,44 @@ def test_workers_vanish_when_their_parent_is_killed(tmp_path):
 def is_running(pid):
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
     return bool(state) and not state.startswith("Z")
+
+
+def test_a_message_that_a_stopped_worker_does_not_take_is_not_waited_for_for_ever():
+    workers = Workers(1, echo, "testing", silence=1.0)
+    try:
+        workers.send(0, "word")
+        answer(workers)
+        os.kill(workers.processes[0].pid, signal.SIGSTOP)
+        with pytest.raises(WorkerGone, match="silent for 1 s"):
+            workers.send(0, "word" * 1_000_000)
+        workers.replace(0)
+        workers.send(0, "again")
+        assert answer(workers) == ("done", "AGAIN")
+    finally:
+        workers.close()
+
+
+def test_both_may_send_much_at_once():
+    workers = Workers(1, echo, "testing", silence=30.0)
+    try:
+        word = "word" * 300_000
+        for _ in range(4):  # of which no answer is read yet
+            workers.send(0, word)
+        assert [answer(workers)[1] for _ in range(4)] == [word.upper()] * 4
+    finally:
+        workers.close()
+
+
+def raise_end_of_file(connection):
+    connection.recv()
+    raise EOFError("a file that was cut short")
+
+
+def test_an_end_of_file_that_is_not_the_pipe_s_is_told():
+    workers = Workers(1, raise_end_of_file, "testing")
+    try:
+        workers.send(0, "word")
+        with pytest.raises(RuntimeError, match=r"(?s)failed:.*a file that was cut short"):
+            answer(workers)
+    finally:
+        workers.close()

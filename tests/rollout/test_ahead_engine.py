@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_what_was_asked_for_before_a_load_is_drawn_from_the_weights_before_it(en
             here.load(weights(version))
         assert_same([handle.result() for handle in handles], rollout(here))
     assert engine.submit(PROMPTS[0], LONG, 0).result()[0].versions_T.tolist()[0] == 3
-    assert len(engine.log) == 1 and engine.restarts == 0
+    assert len(engine.log) == 1 and not engine.restarts
 
 
 def test_at_once_unfinished_responses_go_on_under_newer_weights():
@@ -77,18 +78,39 @@ def test_a_process_that_dies_or_hangs_is_replaced_and_draws_the_same(engine, blo
     handles[-1].start()
     os.kill(engine.workers.processes[0].pid, getattr(signal, blow))
     assert_same([handle.result() for handle in handles], expected)
-    assert engine.restarts == 1 and not engine.failures
+    assert len(engine.restarts) == 1 and not engine.failures
 
 
 def test_after_three_failures_in_a_row_the_engine_gives_up_and_says_what_happened(engine, monkeypatch):
     monkeypatch.setattr(ahead_engine, "draw_ahead", die)
     os.kill(engine.workers.processes[0].pid, signal.SIGKILL)
-    with pytest.raises(EngineFailed, match=r"(?s)failed 3 times in a row.* 1\. .*died.* 3\. .*I cannot"):
+    with pytest.raises(EngineFailed, match=r"(?s)failed 3 times in a row.* 1\. .*died.* 3\. .*exit code 7"):
         engine.submit(PROMPTS[0], LONG, 0).result()
 
 
 def die(connection):
-    raise RuntimeError("I cannot")
+    os._exit(7)
+
+
+def test_what_the_process_itself_raises_is_no_reason_to_begin_another(engine, monkeypatch):
+    held = engine.buffers[engine.newest.buffer].tensors
+    with torch.no_grad():
+        next(iter(held.values())).fill_(float("inf"))
+    engine.newest = ahead_engine.Load(1, engine.newest.buffer, 0)
+    engine._send(engine.newest)
+    with pytest.raises(RuntimeError, match=r"(?s)failed.*not those that were sent"):
+        engine.submit(PROMPTS[0], LONG, 0).result()
+    assert not engine.restarts
+
+
+def test_much_on_its_way_in_both_directions_is_no_deadlock(engine):
+    """More than a pipe holds: finished responses that nobody has taken yet, and prompts that are still to be drawn."""
+    first = [engine.submit(PROMPTS[0], Sampling(200, n=16), seed=i) for i in range(64)]
+    first[-1].start()
+    time.sleep(8)
+    second = [engine.submit(np.arange(200) % 90 + 2, Sampling(1), seed=i) for i in range(600)]
+    second[-1].start()
+    assert all(len(handle.result()) == 16 for handle in first) and all(handle.result() for handle in second)
 
 
 def test_weights_of_another_model_are_refused(engine):

@@ -115,7 +115,7 @@ def test_a_worker_that_dies_or_hangs_is_replaced_and_draws_the_same(blow):
         handles[-1].start()
         os.kill(engine.workers.processes[0].pid, getattr(signal, blow))
         assert_same([handle.result() for handle in handles], expected)
-        assert engine.restarts == 1 and not engine.shares[0].failures
+        assert len(engine.restarts) == 1 and not engine.shares[0].failures
         assert not os.path.exists(engine.shares[0].folder.name)
         here = TorchEngine(ending_model(), build_tokenizer())
         for each in (engine, here):
@@ -132,14 +132,26 @@ def test_a_worker_that_fails_again_and_again_ends_the_engine_and_is_named(monkey
         process = engine.workers.processes[0]
         process.kill()
         first = rf"worker 1 \(process {process.pid}\) died with exit code -9"
-        with pytest.raises(EngineFailed, match=rf"(?s)failed 3 times in a row.* 1\. .*{first}.* 3\. .*I cannot"):
+        with pytest.raises(EngineFailed, match=rf"(?s)failed 3 times in a row.* 1\. .*{first}.* 3\. .*exit code 7"):
             rollout(engine)
     finally:
         engine.close()
 
 
 def die(connection):
-    raise RuntimeError("I cannot")
+    os._exit(7)
+
+
+def test_what_a_worker_itself_raises_is_no_reason_to_begin_another():
+    engine = open_engine(tiny("qwen3"), build_tokenizer(), RolloutSettings(processes=2), CPU)
+    try:
+        rollout(engine)
+        engine.workers.send(0, ("load", 1, 12345))  # a checksum that is not that of the file
+        with pytest.raises(RuntimeError, match=r"(?s)failed.*not those that were sent"):
+            rollout(engine)
+        assert not engine.restarts
+    finally:
+        engine.close()
 
 
 def test_a_sync_that_was_left_out_is_noticed(shared_engine):

@@ -93,7 +93,7 @@ def test_a_process_that_is_gone_in_mid_generation_is_replaced(
     noticed: list[tuple[float, str]] = []
     replace = engine._replace
     monkeypatch.setattr(engine, "_replace", lambda gone: (noticed.append((time.monotonic(), str(gone))), replace(gone)))
-    before, first = engine.restarts, engine.process.process.pid
+    before, first = len(engine.restarts), engine.process.process.pid
     handles = submit(engine, prompts)
     stream = iter(handles[0])
     told: dict[int, list[int]] = {j: [] for j in range(SAMPLING.n)}
@@ -108,7 +108,7 @@ def test_a_process_that_is_gone_in_mid_generation_is_replaced(
 
     ((at, why),) = noticed
     assert at - struck < PATIENCE + 2 and why == f"process {first} {story}"
-    assert engine.restarts == before + 1 and not engine.failures
+    assert len(engine.restarts) == before + 1 and not engine.failures
     assert not is_running(first)
     assert_same(results, undisturbed)
     lengths = [len(each) for each in results[0]]

@@ -32,6 +32,7 @@ class VllmEngine:
         self.like: dict[str, Tensor] = dict(model.named_parameters())
         self.names = {name: name for name in self.like} | self.plan.aliases
         self.requests: dict[int, VllmRequest] = {}  # unfinished ones
+        self.restarts: list[str] = []  # it has no process of its own
         self._numbers = itertools.count()
         self.core = VllmCore(self.plan)
         self.load(Weights(0, self.like))

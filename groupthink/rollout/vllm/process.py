@@ -59,7 +59,7 @@ class VllmProcessEngine:
         self.names = {name: name for name in self.like} | self.plan.aliases
         self.requests: dict[int, VllmRequest] = {}  # unfinished ones, in the order of their submission
         self.failures: list[str] = []  # since something was last drawn
-        self.restarts = 0
+        self.restarts: list[str] = []
         self._numbers = itertools.count()
         self._shared: SharedTensors | None = None
         self._hold(Weights(0, self.like))
@@ -149,7 +149,7 @@ class VllmProcessEngine:
                     + "\n".join(f"  {i}. {failure}" for i, failure in enumerate(self.failures, 1))
                     + f"\nThe end of {self.log}:\n{self.process.last_words()}"
                 )
-            self.restarts += 1
+            self.restarts.append(self.failures[-1])
             for request in self.requests.values():
                 request.restart()
             try:

@@ -9,7 +9,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from groupthink.records import Response
-from groupthink.rollout.engine import Sampling
+from groupthink.rollout.engine import NoRoom, Sampling
 from groupthink.rollout.noise import mix
 from groupthink.rollout.vllm.pieces import Draw, Piece
 
@@ -175,5 +175,5 @@ def require_room(prompt_ids: np.ndarray, context: int) -> int:
     if not len(prompt_ids):
         raise ValueError("the prompt has no tokens: give it at least one")
     if len(prompt_ids) >= context:
-        raise ValueError(f"the prompt has {len(prompt_ids)} tokens and the context {context}: shorten the prompt")
+        raise NoRoom(f"the prompt has {len(prompt_ids)} tokens and the context {context}: shorten the prompt")
     return context - len(prompt_ids)
