@@ -28,6 +28,9 @@ from vs_trl import Choice, Side, our_side, processor, tell, trl_side
 from groupthink.model.loading import resolve
 from groupthink.stage.evaluate import evaluate_model
 
+DECODINGS = {"sampled": "pass@1", "greedy": "greedy"}
+"""How held-out problems are answered, and what an evaluation calls the accuracy of that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -82,6 +85,7 @@ def main() -> None:
         "details": {
             **found,
             "target": options.target,
+            "decoding": options.decoding,
             "problems": options.problems,
             "cores": options.cores,
             "trl_threads": options.trl_threads,
@@ -100,7 +104,8 @@ def main() -> None:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--target", type=float, default=0.9, help="greedy accuracy on held-out problems")
+    parser.add_argument("--target", type=float, default=0.9, help="accuracy on held-out problems")
+    parser.add_argument("--decoding", choices=DECODINGS, default="sampled", help="of what is asked: at temperature 1")
     parser.add_argument("--problems", type=int, default=200, help="that it is measured on")
     parser.add_argument("--every", type=int, default=10, help="steps between measurements")
     parser.add_argument("--most", type=int, default=300, help="steps of a run")
@@ -151,7 +156,7 @@ def run(opened: Open, spec: Spec, options: argparse.Namespace, point: Point, see
         for step in range(1, options.most + 1):
             seconds += side.step()["wall"]
             if step % options.every == 0:
-                curve.append((step, round(seconds, 1), accuracy(side, options.problems)))
+                curve.append((step, round(seconds, 1), accuracy(side, options)))
                 tell(f"  step {step}, {seconds:.0f} s: {curve[-1][2]:.1%}")
                 if curve[-1][2] >= options.target:
                     return Run(seconds, step, curve)
@@ -160,10 +165,10 @@ def run(opened: Open, spec: Spec, options: argparse.Namespace, point: Point, see
     return Run(math.inf, step, curve)
 
 
-def accuracy(side: Side, problems: int) -> float:
-    """The greedy accuracy of the model as it is."""
+def accuracy(side: Side, options: argparse.Namespace) -> float:
+    """That of the model as it is."""
     with saved(side) as folder:
-        return float(evaluate_model(folder, problems=problems, samples=1)["greedy"])
+        return float(evaluate_model(folder, problems=options.problems)[DECODINGS[options.decoding]])
 
 
 @contextmanager
