@@ -105,7 +105,8 @@ def agrees(fast: FastBody, model: PreTrainedModel, run_body: Callable[[PreTraine
     Asked at load, on a probe.
     """
     rng = np.random.default_rng(0)
-    longest = min(LONG, (getattr(model.config, "max_position_embeddings", None) or LONG) - 3)
+    room = getattr(model.config, "max_position_embeddings", None) or 2 * LONG
+    longest = LONG if room > LONG + 3 else 5
     draw = [rng.integers(0, model.config.vocab_size, length) for length in (3, 7, longest, 1, 4, 9)]
     parameters = [parameter for parameter in model.base_model.parameters() if parameter.requires_grad]
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
 from typing import Any
 
@@ -138,48 +139,49 @@ class Closed(EOFError):
 class Mailbox:
     """A worker's end of the pipe, which is read and written beside its work.
 
-    Two full pipes, each end writing, would wait for ever: here reading and writing never wait for each other.
+    Two full pipes, each end writing, would wait for ever: here reading and writing never wait for each other. Threads
+    move bytes alone; they are made of messages, and messages of them, where the work is done: that may import much.
     """
 
     def __init__(self, connection: Connection):
         self._connection = connection
-        self._inbox: SimpleQueue[Any] = SimpleQueue()
-        self._outbox: SimpleQueue[Any] = SimpleQueue()
+        self._inbox: SimpleQueue[bytes | None] = SimpleQueue()  # None: the end
+        self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
         self._writer = threading.Thread(target=self._write, daemon=True)
         self._writer.start()
         threading.Thread(target=self._read, daemon=True).start()
 
     def recv(self) -> Any:
         """The next message, waited for. Raises Closed where there will be none."""
-        message = self._inbox.get()
-        if message is Closed:
-            self._inbox.put(Closed)
+        held = self._inbox.get()
+        if held is None:
+            self._inbox.put(None)
             raise Closed
-        return message
+        return ForkingPickler.loads(held)
 
     def poll(self) -> bool:
         """Whether there is one already, or the end of them."""
         return not self._inbox.empty()
 
     def send(self, message: Any) -> None:
-        self._outbox.put(message)
+        self._outbox.put(bytes(ForkingPickler.dumps(message)))
 
     def flush(self) -> None:
         """Wait until all is sent. Nothing can be sent afterwards."""
-        self._outbox.put(Closed)
+        self._outbox.put(None)
         self._writer.join()
 
     def _read(self) -> None:
         try:
             while True:
-                self._inbox.put(self._connection.recv())
+                self._inbox.put(self._connection.recv_bytes())
         except (EOFError, OSError):
-            self._inbox.put(Closed)
+            self._inbox.put(None)
 
     def _write(self) -> None:
         with suppress(OSError):  # the parent is gone: reading tells of it
-            while (message := self._outbox.get()) is not Closed:
-                self._connection.send(message)
+            while (held := self._outbox.get()) is not None:
+                self._connection.send_bytes(held)
 
 
 def work(connection: Connection, serve: Serve) -> None:
