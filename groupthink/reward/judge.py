@@ -66,11 +66,14 @@ class Judge:
 def _run(coroutine: Coroutine[None, None, T]) -> T:
     """What it comes to; also where a loop runs already, as in a notebook: then in a thread of its own."""
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    with ThreadPoolExecutor(1) as aside:
-        return aside.submit(asyncio.run, coroutine).result()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(coroutine)
+        with ThreadPoolExecutor(1) as aside:
+            return aside.submit(asyncio.run, coroutine).result()
+    finally:
+        coroutine.close()  # a signal may come before it has begun, and Python would warn of that
 
 
 def weighted_sum(parts: Mapping[str, float | None], weights: Mapping[str, float]) -> float:

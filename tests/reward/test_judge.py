@@ -1,6 +1,8 @@
 import asyncio
 import dataclasses
+import gc
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -85,3 +87,18 @@ def test_it_scores_inside_a_loop_that_runs_already_as_in_a_notebook(group, tmp_p
 
     [scores] = asyncio.run(cell())
     assert [score.parts[name] for score in scores] == [1.0, 1.0, 1.0]
+
+
+def test_a_signal_before_the_first_reward_leaves_nothing_that_python_warns_of(group, tmp_path, monkeypatch):
+    judge, _ = judge_with(tmp_path, "def f(problem, response):\n    return 1.0\n")
+
+    def interrupted(coroutine):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        patched.setattr("asyncio.run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            judge.score([group])
+        gc.collect()
+    assert not told
