@@ -12,7 +12,7 @@ STAMP := .venv/.built
 
 env: $(STAMP)
 
-NATIVE := groupthink/model/vectors.h groupthink/model/native.c groupthink/rollout/native.c
+NATIVE := groupthink/model/vectors.h groupthink/model/native.c groupthink/rollout/native.c groupthink/rollout/law.c groupthink/rollout/law.h
 
 $(STAMP): pyproject.toml $(NATIVE) constraints/train.txt constraints/dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -25,13 +25,14 @@ from statistics import median
 from typing import Any
 
 import environments
+from engines import REPOSITORY, train
 from rollout_drawing import Drawing
-from rollout_engines import Contender, Entrant, enter
+from rollout_engines import Contender, Entrant, enter, open_all
 from vs_trl import Side, processor, tell
 from workload import FIRST_ID, write_model
 
 from groupthink.model.chat import encode_prompt, stop_ids
-from groupthink.model.loading import NANO, load_model, load_tokenizer
+from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.task import open_task
 
 SEED = 0
@@ -46,13 +47,12 @@ class Plan:
 
     problems: int  # prompts of a turn
     max_tokens: int  # of a response
-    trial_tokens: int  # likewise, where it does not count
     aims: dict[str, float]
 
 
 PLANS = {
-    "nano": Plan(16, 200, 200, {"vs_transformers": 2.5, "vs_vllm": 1.5, "limit_fraction": 0.5}),
-    "40m": Plan(8, 128, 32, {"vs_transformers": 1.5, "vs_vllm": 0.9}),
+    "nano": Plan(16, 200, {"vs_transformers": 2.5, "vs_vllm": 1.5, "limit_fraction": 0.5}),
+    "40m": Plan(8, 128, {"vs_transformers": 1.5, "vs_vllm": 0.9}),
 }
 
 
@@ -87,9 +87,17 @@ def main() -> None:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", choices=PLANS, nargs="+", default=list(PLANS), help="what to draw from")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        default=REPOSITORY / "runs" / "rollout",
+        help="a run of the default recipe, whose nano draws: made where it is not there",
+    )
     parser.add_argument("--problems", type=int, help="prompts of a turn (nano: 16, 40m: 8)")
     parser.add_argument("--group-size", type=int, default=8, help="responses to each prompt")
-    parser.add_argument("--turns", type=int, default=5, help="turns that are measured, after one that does not count")
+    parser.add_argument(
+        "--turns", type=int, default=5, help="turns that are measured, after those in which settings are tried"
+    )
     parser.add_argument("--threads", type=int, nargs="+", help="the others', to find the fastest of (on a CPU 1 2)")
     parser.add_argument("--cache", choices=CACHES, nargs="+", default=list(CACHES), help="transformers', likewise")
     parser.add_argument("--batch", type=int, nargs="+", default=[128, 64, 32], help="transformers' rows, likewise")
@@ -111,20 +119,23 @@ def read_options() -> argparse.Namespace:
 
 def contest(name: str, options: argparse.Namespace) -> tuple[dict[str, float], dict[str, Any]]:
     """The figures of a model, and what they are made of."""
-    plan = PLANS[name]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         drawing = prepare(name, Path(folder) / "model", options)
         file = Path(folder) / "drawing.json"
         drawing.write(file)
-        entrants = [enter(contender, file, plan.trial_tokens, stack) for contender in contenders_of(drawing, options)]
+        contenders = contenders_of(drawing, options)
+        opened = open_all(contenders, file, stack)
+        entrants = [
+            enter(contender, programs, drawing.max_tokens)
+            for contender, programs in zip(contenders, opened, strict=True)
+        ]
         cores = drawing.cores or [None] * (2 if options.device == "cpu" else 1)
         meters = [Side(sys.executable, "rollout_limit.py", str(file), json.dumps(core)) for core in cores]
         for meter in meters:
             stack.callback(meter.close)
-        take_turn(name, 0, plan.trial_tokens, entrants)
         answers, rates = [], []
         for turn in range(1, 1 + options.turns):
-            answers.append(take_turn(name, turn, plan.max_tokens, entrants))
+            answers.append(take_turn(name, turn, drawing.max_tokens, entrants))
             rates.append(rates_together(meters))
         details = {
             entrant.name: summarise([answer[entrant.name] for answer in answers]) | entrant.described()
@@ -158,12 +169,14 @@ def contenders_of(drawing: Drawing, options: argparse.Namespace) -> list[Contend
 def prepare(name: str, folder: Path, options: argparse.Namespace) -> Drawing:
     """What is to be drawn, from a model that lies in a folder when this returns.
 
-    nano is given its own task's problems. A random model has random prompts, and many stop tokens: drawn from its
-    nearly uniform law, one comes after MEAN_LENGTH tokens on average, at any time.
+    nano is one that the default recipe has trained, and is given its own task's problems. A random model has random
+    prompts, and many stop tokens: drawn from its nearly uniform law, one comes after MEAN_LENGTH tokens on average, at
+    any time.
     """
     turns, problems = range(1 + options.turns), options.problems or PLANS[name].problems
     if name == "nano":
-        folder = NANO
+        train(options.run, [])
+        folder = options.run / "model"
         tokenizer, task = load_tokenizer(folder), open_task("quadratics", SEED)
         prompts = [
             [encode_prompt(tokenizer, problem.prompt).tolist() for problem in task.sample(turn, problems)]
@@ -207,7 +220,7 @@ def take_turn(name: str, turn: int, max_tokens: int, entrants: Sequence[Entrant]
     """What each drew, by its name; one works at a time."""
     answers = {entrant.name: entrant.draw(turn, max_tokens) for entrant in entrants}
     told = "; ".join(f"{its} {answer['tokens_per_second']:.0f}" for its, answer in answers.items())
-    tell(f"{name}, turn {turn}, tokens/s: {told}" + " (warm-up)" * (turn == 0))
+    tell(f"{name}, turn {turn}, tokens/s: {told}")
     return answers
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,14 +57,25 @@ class Entrant:
         return found | {"versions": self.program.versions}
 
 
-def enter(contender: Contender, file: Path, trial_tokens: int, stack: ExitStack) -> Entrant:
-    """Open a contender with its fastest settings, found on responses of up to `trial_tokens`; `stack` closes it."""
-    tried: dict[str, int] = {}
-    found: dict[int, Entrant] = {}
-    for opening in contender.openings:
+def open_all(contenders: Sequence[Contender], file: Path, stack: ExitStack) -> list[list[Program]]:
+    """Each contender's programs, opened side by side, as compiling takes a while; `stack` closes them."""
+
+    def one(contender: Contender, opening: Settings) -> Program:
         program = Program(contender.python, contender.script, str(file), json.dumps(opening))
         stack.callback(program.close)
-        way, rate = fastest_way(program, contender, opening, trial_tokens, tried)
+        return program
+
+    with ThreadPoolExecutor() as pool:
+        begun = [[pool.submit(one, contender, opening) for opening in contender.openings] for contender in contenders]
+        return [[program.result() for program in programs] for programs in begun]
+
+
+def enter(contender: Contender, programs: Sequence[Program], max_tokens: int) -> Entrant:
+    """The contender's program with its fastest settings, found on turn 0; the others are closed."""
+    tried: dict[str, int] = {}
+    found: dict[int, Entrant] = {}
+    for opening, program in zip(contender.openings, programs, strict=True):
+        way, rate = fastest_way(program, contender, opening, max_tokens, tried)
         found[rate] = Entrant(contender.name, program, opening, way, tried)
     best = found[max(found)]
     for entrant in found.values():
@@ -73,14 +85,14 @@ def enter(contender: Contender, file: Path, trial_tokens: int, stack: ExitStack)
 
 
 def fastest_way(
-    program: Program, contender: Contender, opening: Settings, trial_tokens: int, tried: dict[str, int]
+    program: Program, contender: Contender, opening: Settings, max_tokens: int, tried: dict[str, int]
 ) -> tuple[Settings, int]:
     """The best value of each of a contender's ways, one after the other, and the tokens a second that they give."""
 
     def rate(way: Settings) -> int:
         settings = ", ".join(f"{name} {value}" for name, value in (opening | way).items())
         if settings not in tried:
-            tried[settings] = round(program.draw(Order(0, trial_tokens, way))["tokens_per_second"])
+            tried[settings] = round(program.draw(Order(0, max_tokens, way))["tokens_per_second"])
             tell(f"{contender.name}, {settings or 'as it is'}: {tried[settings]} tokens/s")
         return tried[settings]
 

@@ -8,6 +8,7 @@ from typing import Any
 from rollout_drawing import Drawing, Order, Responses, serve
 from turns import Turns
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MEMORY = 2**30  # bytes of keys and values, on a CPU
 BLOCK = 32  # tokens of a block of them there: a whole block of a prompt is stored once for its group
 
@@ -15,8 +16,7 @@ BLOCK = 32  # tokens of a block of them there: a whole block of a prompt is stor
 def main(drawing: Drawing, way: dict[str, Any]) -> None:
     turns = Turns()
     drawing.settle()
-    os.environ |= {  # read when torch and vLLM are imported
-        "OMP_NUM_THREADS": str(way["threads"]),
+    os.environ |= dict.fromkeys(THREADS, str(way["threads"])) | {  # read when torch and vLLM are imported
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # else two processes pass messages, on cores that have better to do
         "VLLM_NO_USAGE_STATS": "1",

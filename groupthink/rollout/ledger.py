@@ -6,20 +6,21 @@ from torch import Tensor
 
 from groupthink.rollout.engine import Sampling
 
-DRAWN = ("token_ids_BT", "logprobs_BT", "drawn_logprobs_BT", "versions_BT")
+DRAWN = ("token_ids_BT", "logprobs_BT", "drawn_logprobs_BT")
+"""Columns of what comes from the device, and stays there until its row has finished."""
 
 
 class Ledger:
-    """Columns for `rows` rows. Tokens and log-probabilities stay on the device until a row has finished."""
+    """Columns for `rows` rows."""
 
     def __init__(self, rows: int, device: torch.device):
         self.device = device
         self.seed_B, self.count_B, self.limit_B, self.top_k_B = np.zeros((4, rows), np.int64)  # count: tokens drawn
         self.temperature_B, self.top_p_B = np.zeros((2, rows), np.float32)
+        self.simple_B = np.zeros(rows, bool)  # drawn from the whole law, or its likeliest token
         self.token_ids_BT = torch.zeros(rows, 0, dtype=torch.int64, device=device)
-        self.versions_BT = torch.zeros(rows, 0, dtype=torch.int64, device=device)
-        self.logprobs_BT = torch.zeros(rows, 0, device=device)
-        self.drawn_logprobs_BT = torch.zeros(rows, 0, device=device)
+        self.logprobs_BT, self.drawn_logprobs_BT = torch.zeros(2, rows, 0, device=device)
+        self.versions_BT = np.zeros((rows, 0), np.int64)
 
     def open(self, row: int, seed: int, sampling: Sampling, max_tokens: int) -> None:
         """Begin a row: nothing drawn yet."""
@@ -28,29 +29,33 @@ class Ledger:
         self.temperature_B[row] = 1.0 if greedy else sampling.temperature
         self.top_k_B[row] = 1 if greedy else sampling.top_k
         self.top_p_B[row] = sampling.top_p
-        longer = max_tokens - self.token_ids_BT.shape[1]
+        self.simple_B[row] = self.top_k_B[row] == 1 or (self.top_k_B[row] == 0 and sampling.top_p == 1)
+        longer = max_tokens - self.versions_BT.shape[1]
         if longer > 0:
             for name in DRAWN:
                 setattr(self, name, torch.nn.functional.pad(getattr(self, name), (0, longer)))
+            self.versions_BT = np.pad(self.versions_BT, ((0, 0), (0, longer)))
 
     def write(self, token_ids_B: Tensor, logprobs_B: Tensor, drawn_logprobs_B: Tensor, version: int) -> None:
-        """Append one drawn token to each of the first rows."""
+        """Append a token to each of the first rows, drawn by weights of this version."""
         B = len(token_ids_B)
         places = torch.arange(B, device=self.device), torch.from_numpy(self.count_B[:B]).to(self.device)
         self.token_ids_BT[places] = token_ids_B
         self.logprobs_BT[places] = logprobs_B
         self.drawn_logprobs_BT[places] = drawn_logprobs_B
-        self.versions_BT[places] = version
+        self.versions_BT[np.arange(B), self.count_B[:B]] = version
         self.count_B[:B] += 1
 
     def read(self, row: int) -> tuple[np.ndarray, ...]:
         """Token ids, log-probabilities, those under the law that drew, and versions of a row so far."""
-        return tuple(getattr(self, name)[row, : self.count_B[row]].cpu().numpy().copy() for name in DRAWN)
+        until = slice(self.count_B[row])
+        drawn = (getattr(self, name)[row, until].cpu().numpy().copy() for name in DRAWN)
+        return *drawn, self.versions_BT[row, until].copy()
 
     def move(self, sources: list[int], targets: list[int]) -> None:
         """Put the `sources` rows in the place of the `targets` rows."""
-        for column in (self.seed_B, self.count_B, self.limit_B, self.top_k_B, self.temperature_B, self.top_p_B):
+        if not sources:
+            return
+        columns = (self.seed_B, self.count_B, self.limit_B, self.top_k_B, self.temperature_B, self.top_p_B)
+        for column in (*columns, self.simple_B, self.versions_BT, *(getattr(self, name) for name in DRAWN)):
             column[targets] = column[sources]
-        for name in DRAWN:
-            column_BT = getattr(self, name)
-            column_BT[targets] = column_BT[sources]

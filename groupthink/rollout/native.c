@@ -1,5 +1,5 @@
 /*
- * One more token for many sequences at once: the body and head of a small Llama or Qwen3, in float32, on one core.
+ * The next tokens of many sequences at once: a small Llama or Qwen3 in float32, and draws from it, on one core.
  *
  * native.py calls it; verify.py has compared it with transformers' own pass before it serves.
  *
@@ -10,11 +10,12 @@
  * dimensions of a token side by side. A row attends to `seen` tokens in its shared blocks (the prompt of its group),
  * then to its own, itself the last.
  */
-#include "../model/vectors.h"
+#include "law.h"
 
 #define BLOCK 32 /* tokens */
 #define ROWS 6   /* of a tile: 6 x 2 sums, 2 weights and a broadcast fill the 16 registers of AVX2 */
 #define DEPTH 32 /* terms of a sum that are added up by themselves: shorter sums round less */
+#define SIDE 12  /* rows that go through all layers side by side: what they have stays in the first caches */
 
 typedef struct {
   int32_t layers, hidden, heads, kv_heads, head_dim, intermediate, vocab, qk_norm;
@@ -99,14 +100,32 @@ SEPARATE inverse_rms_of(const float *x, int M, int C, float epsilon, float *scal
   inverse_rms(x, M, C, epsilon, scale);
 }
 
+/* -- rows -- */
+
+typedef struct {
+  const int32_t *shared, *mine; /* [., table]: block numbers */
+  const int32_t *seen;          /* tokens in shared blocks */
+  int32_t *own;                 /* tokens of its own that stand before this one */
+  int64_t table, block_floats;  /* columns; floats of a block, of all layers */
+} Rows;
+
+/* Those of them that go through the layers side by side. */
+typedef struct {
+  int32_t row[SIDE];
+  int64_t token_ids[SIDE];
+  int count;
+} Live;
+
 /* -- attention -- */
 
-/* Norm and rotate the queries and keys of qkv [N, (H + 2 Hkv) * D] in place. cosine, sine: [room, D / 2]. */
-SEPARATE rotate(const Shape *s, float *qkv, int N, const float *norms, const int32_t *positions, const float *cosine,
-            const float *sine) {
+/* Norm and rotate the queries and keys of qkv [N, (H + 2 Hkv) * D] in place, each by the tokens that stand before it.
+   cosine, sine: [room, D / 2]. */
+SEPARATE rotate(const Shape *s, const Rows *rows, const Live *live, float *qkv, const float *norms, const float *cosine,
+                const float *sine) {
   const int D = s->head_dim, half = D / 2, rotated = s->heads + s->kv_heads;
-  for (int n = 0; n < N; n++, qkv += (rotated + s->kv_heads) * D) {
-    const float *cosines = cosine + (int64_t)positions[n] * half, *sines = sine + (int64_t)positions[n] * half;
+  for (int n = 0; n < live->count; n++, qkv += (rotated + s->kv_heads) * D) {
+    const int64_t position = (int64_t)rows->seen[live->row[n]] + rows->own[live->row[n]];
+    const float *cosines = cosine + position * half, *sines = sine + position * half;
     for (int h = 0; h < rotated; h++) {
       float *y = qkv + h * D, scale = 1.0f;
       if (norms) inverse_rms(y, 1, D, s->epsilon, &scale);
@@ -194,30 +213,24 @@ INLINE void attend(const int R, const float *q, const Tokens parts[2], const flo
     }
 }
 
-typedef struct {
-  const int32_t *shared, *mine; /* [N, table]: block numbers */
-  const int32_t *seen, *own;    /* [N]: tokens in shared blocks; tokens of its own that stand before this one */
-  int64_t table;
-  int64_t block_floats; /* of all layers */
-} Rows;
-
 /* Write each row's key and value down, then attend. A row may attend to another that stands before it in its blocks. */
-SEPARATE attention(const Shape *s, const Rows *rows, int N, const float *qkv, float *pool, float *scores, int64_t stride,
-               float *o) {
+SEPARATE attention(const Shape *s, const Rows *rows, const Live *live, const float *qkv, float *pool, float *scores,
+                   int64_t stride, float *o) {
   const int H = s->heads, G = s->kv_heads, D = s->head_dim, shares = H / G, width = (H + 2 * G) * D;
   const int64_t head_floats = D * BLOCK;
-  for (int n = 0; n < N; n++) {
-    const int place = rows->own[n] % BLOCK;
-    float *block = pool + rows->mine[n * rows->table + rows->own[n] / BLOCK] * rows->block_floats;
+  for (int n = 0; n < live->count; n++) {
+    const int64_t row = live->row[n], place = rows->own[row] % BLOCK;
+    float *block = pool + rows->mine[row * rows->table + rows->own[row] / BLOCK] * rows->block_floats;
     for (int h = 0; h < G; h++, block += head_floats) {
       const float *key = qkv + (int64_t)n * width + (H + h) * D, *value = key + G * D;
       for (int d = 0; d < D; d++) block[d * BLOCK + place] = key[d];
       memcpy(block + G * head_floats + place * D, value, D * sizeof(float));
     }
   }
-  for (int n = 0; n < N; n++) {
-    const Tokens parts[2] = {{rows->shared + n * rows->table, rows->seen[n]},
-                             {rows->mine + n * rows->table, rows->own[n] + 1}};
+  for (int n = 0; n < live->count; n++) {
+    const int64_t row = live->row[n];
+    const Tokens parts[2] = {{rows->shared + row * rows->table, rows->seen[row]},
+                             {rows->mine + row * rows->table, rows->own[row] + 1}};
     for (int h = 0; h < G; h++) {
       const float *keys = pool + h * head_floats, *values = keys + G * head_floats;
       for (int r = 0; r < shares; r += 2) {
@@ -235,42 +248,116 @@ SEPARATE attention(const Shape *s, const Rows *rows, int N, const float *qkv, fl
 
 /* -- the whole pass -- */
 
-/* Floats of `scratch` for N rows of at most `longest` tokens each. */
-int64_t groupthink_scratch_floats(const Shape *s, int N, int longest) {
-  const int64_t width = (int64_t)(2 * s->heads + 2 * s->kv_heads) * s->head_dim;
-  return N * (s->hidden + width + s->intermediate + 1) + 2 * ((int64_t)longest + 2 * BLOCK);
+typedef struct {
+  const Layer *layers;
+  const float *embedding, *head; /* [V, C]; packed, V padded to whole panels */
+  const float *cosine, *sine;    /* [room, D / 2] */
+  float *pool;                   /* keys and values [blocks, layers, 2, Hkv, 32 * D] */
+} Model;
+
+/* Memory for SIDE rows. */
+typedef struct {
+  float *x, *qkv, *o, *opened, *scale, *logits, *shares, *scores;
+  int64_t stride; /* of scores */
+} Scratch;
+
+INLINE int64_t padded_vocab(const Shape *s) { return (s->vocab + 15) & ~15; }
+
+static Scratch scratch_at(const Shape *s, int table, float *memory) {
+  const int heads_wide = s->heads * s->head_dim;
+  Scratch f = {.stride = 2 * (int64_t)(table + 1) * BLOCK};
+  f.x = memory;
+  f.qkv = f.x + SIDE * s->hidden;
+  f.o = f.qkv + SIDE * (heads_wide + 2 * s->kv_heads * s->head_dim);
+  f.opened = f.o + SIDE * heads_wide;
+  f.scale = f.opened + SIDE * s->intermediate;
+  f.logits = f.scale + SIDE;
+  f.shares = f.logits + SIDE * padded_vocab(s);
+  f.scores = f.shares + padded_vocab(s);
+  return f;
+}
+
+/* Floats of the memory that is needed where tables have so many columns. */
+int64_t groupthink_scratch_floats(const Shape *s, int table) {
+  const Scratch f = scratch_at(s, table, 0);
+  return f.scores + 2 * f.stride - f.x;
+}
+
+/* One token more for live rows, through all layers. */
+static void pass(const Shape *s, const Model *model, const Rows *rows, const Live *live, const Scratch *f) {
+  const int N = live->count, C = s->hidden, I = s->intermediate, width = (s->heads + 2 * s->kv_heads) * s->head_dim;
+  const int64_t layer_floats = rows->block_floats / s->layers;
+  for (int n = 0; n < N; n++) memcpy(f->x + n * C, model->embedding + live->token_ids[n] * C, C * sizeof(float));
+  for (int l = 0; l < s->layers; l++) {
+    const Layer *layer = model->layers + l;
+    inverse_rms_of(f->x, N, C, s->epsilon, f->scale);
+    product_store(f->x, N, C, layer->qkv, width, f->scale, f->qkv);
+    rotate(s, rows, live, f->qkv, s->qk_norm ? layer->qk_norm : 0, model->cosine, model->sine);
+    attention(s, rows, live, f->qkv, model->pool + l * layer_floats, f->scores, f->stride, f->o);
+    product_add(f->o, N, s->heads * s->head_dim, layer->out, C, f->x);
+    inverse_rms_of(f->x, N, C, s->epsilon, f->scale);
+    product_gate(f->x, N, C, layer->gate_up, 2 * I, f->scale, f->opened);
+    product_add(f->opened, N, I, layer->down, C, f->x);
+  }
+}
+
+/* logits [N, padded V] after the first N rows of what a pass has left behind */
+static void head(const Shape *s, const Model *model, int N, const Scratch *f, float *logits) {
+  inverse_rms_of(f->x, N, s->hidden, s->epsilon, f->scale);
+  product_store(f->x, N, s->hidden, model->head, padded_vocab(s), f->scale, logits);
 }
 
 /*
- * pool [blocks, layers, 2, Hkv, 32 * D]. embedding [V, C]; head: packed, V padded to whole panels.
- * logits [W, padded V] after the rows named by `wanted` [W], which rise.
+ * One token more for N rows; logits [W, padded V] after those that `wanted` [W] names, which rise. Gives the row whose
+ * token id is none of the vocabulary, before anything is done, or -1.
  */
-void groupthink_step(const Shape *s, const Layer *layers, const float *embedding, const float *head,
-                     const float *cosine, const float *sine, float *pool, int N, const int64_t *token_ids,
-                     const int32_t *positions, const int32_t *shared, const int32_t *seen, const int32_t *mine,
-                     const int32_t *own, int table, int longest, int W, const int32_t *wanted, float *logits,
-                     float *scratch) {
-  const int C = s->hidden, I = s->intermediate, width = (s->heads + 2 * s->kv_heads) * s->head_dim;
-  const int heads_wide = s->heads * s->head_dim;
-  const int64_t layer_floats = 2 * (int64_t)s->kv_heads * s->head_dim * BLOCK;
-  const Rows rows = {shared, mine, seen, own, table, layer_floats * s->layers};
-  float *x = scratch, *qkv = x + (int64_t)N * C, *o = qkv + (int64_t)N * width, *opened = o + (int64_t)N * heads_wide;
-  float *scale = opened + (int64_t)N * I, *scores = scale + N;
-  for (int n = 0; n < N; n++) memcpy(x + (int64_t)n * C, embedding + token_ids[n] * C, C * sizeof(float));
-  for (int l = 0; l < s->layers; l++) {
-    inverse_rms_of(x, N, C, s->epsilon, scale);
-    product_store(x, N, C, layers[l].qkv, width, scale, qkv);
-    rotate(s, qkv, N, s->qk_norm ? layers[l].qk_norm : 0, positions, cosine, sine);
-    attention(s, &rows, N, qkv, pool + l * layer_floats, scores, longest + 2 * BLOCK, o);
-    product_add(o, N, heads_wide, layers[l].out, C, x);
-    inverse_rms_of(x, N, C, s->epsilon, scale);
-    product_gate(x, N, C, layers[l].gate_up, 2 * I, scale, opened);
-    product_add(opened, N, I, layers[l].down, C, x);
+int groupthink_step(const Shape *s, const Model *model, const Rows *rows, int N, const int64_t *token_ids, int W,
+                    const int32_t *wanted, float *logits, float *memory) {
+  for (int n = 0; n < N; n++)
+    if (token_ids[n] < 0 || token_ids[n] >= s->vocab) return n;
+  const Scratch f = scratch_at(s, rows->table, memory);
+  for (int start = 0, w = 0; start < N; start += SIDE) {
+    Live live = {.count = N - start < SIDE ? N - start : SIDE};
+    for (int n = 0; n < live.count; n++) live.row[n] = start + n, live.token_ids[n] = token_ids[start + n];
+    pass(s, model, rows, &live, &f);
+    int found = 0;
+    for (; w + found < W && wanted[w + found] < start + live.count; found++)
+      memmove(f.x + found * s->hidden, f.x + (wanted[w + found] - start) * s->hidden, s->hidden * sizeof(float));
+    head(s, model, found, &f, logits + w * padded_vocab(s));
+    w += found;
   }
-  for (int w = 0; w < W; w++)
-    if (wanted[w] != w) memcpy(x + (int64_t)w * C, x + (int64_t)wanted[w] * C, C * sizeof(float));
-  inverse_rms_of(x, W, C, s->epsilon, scale);
-  product_store(x, W, C, head, (s->vocab + 15) & ~15, scale, logits);
+  return -1;
+}
+
+/*
+ * Up to `most` tokens for each of N rows, that of the first from `logits` (rows `stride` apart): a row ends with a token
+ * of `is_stop` [V], or at its limit. SIDE rows draw all of theirs before the next ones begin, so that their keys and
+ * values stay in a cache. `after` [N, padded V]: the logits after the last token of those that have not ended.
+ */
+void groupthink_draw_many(const Shape *s, const Model *model, Rows *rows, const Ledger *ledger, int N, int most,
+                          const float *logits, int64_t stride, const uint8_t *is_stop, float *after, uint8_t *ended,
+                          float *memory) {
+  const int64_t V = padded_vocab(s);
+  const Scratch f = scratch_at(s, rows->table, memory);
+  for (int start = 0; start < N; start += SIDE) {
+    Live live = {.count = N - start < SIDE ? N - start : SIDE};
+    for (int n = 0; n < live.count; n++) live.row[n] = start + n;
+    for (int step = 0; step < most && live.count; step++) {
+      int kept = 0;
+      for (int n = 0; n < live.count; n++) {
+        const int32_t row = live.row[n];
+        const float *its = step ? f.logits + n * V : logits + row * stride;
+        const int64_t token = draw_token(ledger, row, its, s->vocab, f.shares);
+        ended[row] = is_stop[token] || ledger->count[row] >= ledger->limit[row];
+        if (!ended[row]) live.row[kept] = row, live.token_ids[kept++] = token;
+      }
+      live.count = kept;
+      pass(s, model, rows, &live, &f);
+      head(s, model, kept, &f, f.logits);
+      for (int n = 0; n < kept; n++) rows->own[live.row[n]]++;
+    }
+    for (int n = 0; n < live.count; n++) memcpy(after + live.row[n] * V, f.logits + n * V, V * sizeof(float));
+  }
 }
 
 VECTORS_END

@@ -2,8 +2,10 @@
 
 import ctypes
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from transformers import PreTrainedModel
 from groupthink.model.llama import knows, shape_of
 from groupthink.model.threads import is_small
 from groupthink.rollout.fast import Layer, fuse, named
+from groupthink.rollout.native_law import Columns
 
 PAGE = 32  # tokens whose keys and values lie together; BLOCK in native.c
 PANEL = 16  # columns of packed weights that lie side by side, likewise
@@ -31,6 +34,17 @@ class _Layer(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_void_p) for name in ("qkv", "out", "gate_up", "down", "qk_norm"))
 
 
+class _Model(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("layers", "embedding", "head", "cosine", "sine", "pool"))
+
+
+class _Rows(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("shared", "mine", "seen", "own")),
+        *((name, ctypes.c_int64) for name in ("table", "page_floats")),
+    )
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """native.c as it was compiled at installation; None where it was not, or this processor cannot run it."""
@@ -38,7 +52,12 @@ def library() -> ctypes.CDLL | None:
     if found is None or found.origin is None:
         return None
     loaded = ctypes.CDLL(found.origin)
+    pointer: Any = ctypes.c_void_p
+    number: Any = ctypes.c_int32
     loaded.groupthink_scratch_floats.restype = ctypes.c_int64
+    loaded.groupthink_scratch_floats.argtypes = (pointer, number)
+    loaded.groupthink_step.argtypes = (*[pointer] * 3, number, pointer, number, *[pointer] * 3)
+    loaded.groupthink_draw_many.argtypes = (*[pointer] * 4, number, number, pointer, ctypes.c_int64, *[pointer] * 4)
     return loaded if loaded.groupthink_can_run() else None
 
 
@@ -48,6 +67,25 @@ def can_compute(model: PreTrainedModel) -> bool:
         return False
     sizes = (model.config.hidden_size, shape_of(model).head_dim, model.config.intermediate_size)
     return all(size % PANEL == 0 for size in sizes) and model.config.hidden_act == "silu"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Row n follows `seen_N[n]` tokens in the pages `shared_NP[n]`, then `own_N[n]` tokens in the pages `own_NP[n]`.
+
+    Contiguous columns of int32. The last of a row's own pages have room for the tokens that are to come.
+    """
+
+    shared_NP: np.ndarray
+    own_NP: np.ndarray
+    seen_N: np.ndarray
+    own_N: np.ndarray
+
+    def for_c(self, pool: Tensor) -> Any:
+        columns = (self.shared_NP, self.own_NP, self.seen_N, self.own_N)
+        assert all(column.dtype == np.int32 and column.flags.c_contiguous for column in columns)
+        assert self.shared_NP.shape == self.own_NP.shape
+        return ctypes.byref(_Rows(*(column.ctypes.data for column in columns), self.own_NP.shape[1], pool.stride(0)))
 
 
 class Step:
@@ -60,6 +98,7 @@ class Step:
         self.library, self.rope = library_, body.rotary_emb
         self.vocab = len(model.get_output_embeddings().weight)
         self.embedding = model.get_input_embeddings().weight
+        assert len(self.embedding) == self.vocab
         self.head = pack(model.get_output_embeddings().weight * body.norm.weight)
         self.layers = [_packed(fuse(layer, shape)) for layer in body.layers]
         self.shape = _Shape(
@@ -69,8 +108,8 @@ class Step:
         self._layers = (_Layer * len(self.layers))(
             *(_Layer(**{name: _address(tensor) for name, tensor in layer._asdict().items()}) for layer in self.layers)
         )
-        self.cosine = self.sine = torch.empty(0, shape.head_dim // 2)
-        self._scratch = torch.empty(0)
+        self._shape, self._pages = ctypes.byref(self.shape), 0
+        self.cosine = self.sine = self._scratch = torch.empty(0)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """All that a step multiplies by, by name."""
@@ -80,51 +119,56 @@ class Step:
         """Floats of a page: [layers, keys and values, Hkv, tokens times D]."""
         return self.shape.layers, 2, self.shape.kv_heads, PAGE * self.shape.head_dim
 
-    def __call__(
-        self,
-        pool: Tensor,
-        token_ids_N: np.ndarray,
-        shared_NP: np.ndarray,
-        seen_N: np.ndarray,
-        own_pages_NP: np.ndarray,
-        own_N: np.ndarray,
-        wanted_W: np.ndarray,
-    ) -> Tensor:
+    def __call__(self, pool: Tensor, rows: Rows, token_ids_N: np.ndarray, wanted_W: np.ndarray) -> Tensor:
         """Append a token to each row; gives the logits [W, V] after the rows `wanted_W`, which rise.
 
-        Row n follows the `seen_N[n]` tokens in the pages `shared_NP[n]` of the pool, then `own_N[n]` tokens in the
-        pages `own_pages_NP[n]`, of which the last has room for one more. Of rows that share pages of their own, as the
-        tokens of a prompt do, each is written down before any attends.
+        Of rows that share pages of their own, as the tokens of a prompt do, each is written down before any attends.
+        Raises ValueError for a token that is none.
         """
-        N, V = len(token_ids_N), self.vocab
-        assert shared_NP.shape == own_pages_NP.shape
-        if token_ids_N.min() < 0 or token_ids_N.max() >= len(self.embedding):
-            raise ValueError(f"token ids go from 0 to {len(self.embedding) - 1}: found one outside")
-        positions_N = _int32(seen_N + own_N)
-        longest = int(positions_N.max()) + 1
-        self._make_room(longest)
-        needed = self.library.groupthink_scratch_floats(ctypes.byref(self.shape), N, longest)
-        if len(self._scratch) < needed:
-            self._scratch = torch.empty(needed)
-        logits_WV = torch.empty(len(wanted_W), -(-V // PANEL) * PANEL)
-        columns = [
-            np.ascontiguousarray(token_ids_N, np.int64),
-            *map(_int32, (positions_N, shared_NP, seen_N, own_pages_NP, own_N)),
-        ]
-        wanted = _int32(wanted_W)
-        self.library.groupthink_step(
-            *(ctypes.byref(self.shape), self._layers),
-            *(_pointer(tensor) for tensor in (self.embedding, self.head, self.cosine, self.sine, pool)),
-            *(N, *(ctypes.c_void_p(column.ctypes.data) for column in columns)),
-            *(shared_NP.shape[1], longest, len(wanted), ctypes.c_void_p(wanted.ctypes.data)),
-            *(_pointer(logits_WV), _pointer(self._scratch)),
+        N, W = len(token_ids_N), len(wanted_W)
+        ids_N, wanted = np.ascontiguousarray(token_ids_N, np.int64), np.ascontiguousarray(wanted_W, np.int32)
+        logits_WV = self._logits(W)
+        unknown = self.library.groupthink_step(
+            *(self._shape, self._model_with(pool, rows), rows.for_c(pool)),
+            *(N, ids_N.ctypes.data, W, wanted.ctypes.data, logits_WV.data_ptr(), self._scratch.data_ptr()),
         )
-        return logits_WV[:, :V]
+        if unknown >= 0:
+            raise ValueError(f"token ids go from 0 to {self.vocab - 1}: found {ids_N[unknown]}")
+        return logits_WV[:, : self.vocab]
 
-    def _make_room(self, tokens: int) -> None:
-        """Angles for so many positions."""
-        if tokens > len(self.cosine):
-            cosine, sine = self.rope(self.embedding, torch.arange(2 * tokens)[None])
+    def draw_many(
+        self, pool: Tensor, rows: Rows, most: int, logits_NV: Tensor, columns: Columns, is_stop_V: np.ndarray
+    ) -> tuple[Tensor, np.ndarray]:
+        """Draw up to `most` tokens for each row, the first by `logits_NV`, and write them down.
+
+        Gives the logits [N, V] after the last of them, and which rows have ended [N]: those have none. `rows.own_N`
+        moves on.
+        """
+        N, V = logits_NV.shape
+        assert self.vocab == V and logits_NV.stride(1) == 1 and is_stop_V.dtype == np.bool_ and len(is_stop_V) >= V
+        after_NV, ended_N = self._logits(N), np.zeros(N, np.bool_)
+        self.library.groupthink_draw_many(
+            *(self._shape, self._model_with(pool, rows), rows.for_c(pool), ctypes.byref(columns), N, most),
+            *(logits_NV.data_ptr(), logits_NV.stride(0), is_stop_V.ctypes.data),
+            *(after_NV.data_ptr(), ended_N.ctypes.data, self._scratch.data_ptr()),
+        )
+        return after_NV[:, :V], ended_N
+
+    def _logits(self, rows: int) -> Tensor:
+        return torch.empty(rows, -(-self.vocab // PANEL) * PANEL)
+
+    def _model_with(self, pool: Tensor, rows: Rows) -> Any:
+        """What C reads of the model; what depends on how long rows are is made anew where they have grown."""
+        self._make_room(rows.shared_NP.shape[1])
+        tensors = (self.embedding, self.head, self.cosine, self.sine, pool)
+        return ctypes.byref(_Model(ctypes.addressof(self._layers), *map(Tensor.data_ptr, tensors)))
+
+    def _make_room(self, pages: int) -> None:
+        """Scratch memory and angles for rows of so many pages, twice."""
+        if pages > self._pages:
+            self._pages = 2 * pages
+            self._scratch = torch.empty(self.library.groupthink_scratch_floats(self._shape, self._pages))
+            cosine, sine = self.rope(self.embedding, torch.arange(2 * self._pages * PAGE)[None])
             half = self.shape.head_dim // 2
             self.cosine, self.sine = (angle[0, :, :half].contiguous() for angle in (cosine, sine))
 
@@ -146,14 +190,6 @@ def _packed(layer: Layer) -> Layer:
     )
 
 
-def _int32(column: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(column, np.int32)
-
-
 def _address(tensor: Tensor | None) -> int | None:
     assert tensor is None or tensor.is_contiguous()
     return None if tensor is None else tensor.data_ptr()
-
-
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(_address(tensor))

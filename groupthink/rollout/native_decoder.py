@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from groupthink.rollout.native import PAGE, Step, can_compute
+from groupthink.rollout.native import PAGE, Rows, Step, can_compute
+from groupthink.rollout.native_law import Columns
 from groupthink.rollout.pages import Pages
 from groupthink.rollout.sync import different
 
@@ -39,6 +40,7 @@ class NativeDecoder:
         self.prompt_pages_BP = np.zeros((0, 1), np.int32)
         self.own_pages_BP = np.zeros((0, 1), np.int32)
         self.prompt_B, self.own_B = np.zeros((2, 0), np.int32)  # tokens in them
+        self.held_B = np.zeros(0, np.int32)  # pages of its own
 
     @torch.inference_mode()
     def admit(self, prompts: Sequence[np.ndarray], copies: Sequence[int]) -> Tensor:
@@ -54,20 +56,28 @@ class NativeDecoder:
         self.own_pages_BP = np.concatenate([self.own_pages_BP, np.zeros((rows, pages_QP.shape[1]), np.int32)])
         self.prompt_B = np.concatenate([self.prompt_B, lengths[source].astype(np.int32)])
         self.own_B = np.concatenate([self.own_B, np.zeros(rows, np.int32)])
+        self.held_B = np.concatenate([self.held_B, np.zeros(rows, np.int32)])
         self.live += rows
         return logits[torch.from_numpy(source)]
 
     @torch.inference_mode()
     def decode(self, token_ids_B: Tensor) -> Tensor:
-        full = np.flatnonzero(self.own_B % PAGE == 0)
-        if len(full):
-            self._widen(int(self.own_B.max()) + 1)
-            self.own_pages_BP[full, self.own_B[full] // PAGE] = self.pages.take(len(full))
-        everyone = np.arange(self.live)
-        tables = (self.prompt_pages_BP, self.prompt_B, self.own_pages_BP, self.own_B)
-        logits = self.step(self.pages.pool, token_ids_B.numpy(), *tables, everyone)
+        rows = self._rows(1)
+        logits = self.step(self.pages.pool, rows, token_ids_B.numpy(), np.arange(self.live))
         self.own_B += 1
         return logits
+
+    @torch.inference_mode()
+    def draw_many(
+        self, most: int, logits_BV: Tensor, columns: Columns, is_stop_V: np.ndarray
+    ) -> tuple[Tensor, np.ndarray]:
+        """Up to `most` tokens (a page of them, no more) for every live row, the first by `logits_BV`.
+
+        They are written down in the ledger that `columns` are of. Gives the logits [B, V] after them and which rows
+        have ended [B]: those are still there, without logits.
+        """
+        rows = self._rows(most)
+        return self.step.draw_many(self.pages.pool, rows, most, logits_BV, columns, is_stop_V)
 
     def move(self, sources: list[int], targets: list[int], live: int) -> None:
         rows = np.arange(self.live)
@@ -75,25 +85,35 @@ class NativeDecoder:
         rows = rows[:live]
         for b in np.setdiff1d(np.arange(self.live), rows):
             self.pages.leave(self.prompt_pages_BP[b, : pages_of(self.prompt_B[b])])
-            self.pages.leave(self.own_pages_BP[b, : pages_of(self.own_B[b])])
+            self.pages.leave(self.own_pages_BP[b, : self.held_B[b]])
         self.prompt_pages_BP, self.own_pages_BP = self.prompt_pages_BP[rows], self.own_pages_BP[rows]
-        self.prompt_B, self.own_B = self.prompt_B[rows], self.own_B[rows]
+        self.prompt_B, self.own_B, self.held_B = self.prompt_B[rows], self.own_B[rows], self.held_B[rows]
         self.live = live
 
     def _prefill(self, token_ids_N: np.ndarray, lengths_Q: np.ndarray, pages_QP: np.ndarray) -> Tensor:
         """The logits [Q, V] after prompts that lie end to end; their keys and values are written into their pages."""
         owner_N = np.repeat(np.arange(len(lengths_Q)), lengths_Q)
         ends_Q = np.cumsum(lengths_Q)
-        place_N = np.arange(len(token_ids_N)) - (ends_Q - lengths_Q)[owner_N]
+        place_N = (np.arange(len(token_ids_N)) - (ends_Q - lengths_Q)[owner_N]).astype(np.int32)
         logits = []
         for start in range(0, len(token_ids_N), CHUNK):
             part = slice(start, start + CHUNK)
-            pages_NP, nothing_N = pages_QP[owner_N[part]], np.zeros_like(place_N[part])
+            pages_NP, nothing_N = pages_QP[owner_N[part]], np.zeros(len(place_N[part]), np.int32)
             last = ends_Q - 1 - start
             last = last[(last >= 0) & (last < CHUNK)]
-            tables = (pages_NP, nothing_N, pages_NP, place_N[part])
-            logits.append(self.step(self.pages.pool, token_ids_N[part], *tables, last))
+            rows = Rows(pages_NP, pages_NP, nothing_N, place_N[part])
+            logits.append(self.step(self.pages.pool, rows, token_ids_N[part], last))
         return torch.cat(logits)
+
+    def _rows(self, tokens: int) -> Rows:
+        """The live rows, with room for so many tokens more."""
+        assert tokens <= PAGE
+        full = np.flatnonzero(self.held_B * PAGE < self.own_B + tokens)
+        if len(full):
+            self._widen(int(self.own_B.max()) + tokens)
+            self.own_pages_BP[full, self.held_B[full]] = self.pages.take(len(full))
+            self.held_B[full] += 1
+        return Rows(self.prompt_pages_BP, self.own_pages_BP, self.prompt_B, self.own_B)
 
     def _widen(self, tokens: int) -> None:
         """Columns for the pages of so many tokens."""

@@ -11,12 +11,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groupthink.model.chat import stop_ids
 from groupthink.records import Response, Weights
+from groupthink.rollout import native_law
 from groupthink.rollout.decoder import Decoder, open_decoder
 from groupthink.rollout.engine import NoRoom, Sampling
 from groupthink.rollout.law import draw, learner_law, narrow
 from groupthink.rollout.ledger import Ledger
+from groupthink.rollout.native_decoder import NativeDecoder
 from groupthink.rollout.noise import mix, uniform
 from groupthink.rollout.sync import different, require_fresh, require_version
+
+MANY = 16
+"""Tokens that each row draws by one call where a decoder can; between calls, signals and new weights are heeded."""
 
 
 @dataclass(eq=False, slots=True)
@@ -102,7 +107,7 @@ class TorchEngine:
         self.waiting: deque[Request] = deque()
         self.rows: list[Row] = []
         self.logits_BV: Tensor | None = None
-        self._is_stop_V = torch.zeros(model.config.get_text_config().vocab_size, dtype=torch.bool, device=self.device)
+        self._is_stop_V = np.zeros(model.config.get_text_config().vocab_size, bool)
         self._is_stop_V[[token for token in self.stop_ids if token < len(self._is_stop_V)]] = True
         self.ledger = Ledger(max_sequences, self.device)
 
@@ -179,20 +184,17 @@ class TorchEngine:
 
     @torch.inference_mode()
     def step(self) -> None:
-        """One token for every live sequence."""
+        """A token for every live sequence, or several where nobody waits for a place or watches."""
         before = torch.get_num_threads()
         if self.threads is not None and self.threads != before:
             torch.set_num_threads(self.threads)
         try:
             self._drop([b for b, row in enumerate(self.rows) if row.request.cancelled])
             self._admit()
-            if self.rows:
-                token_ids_B = self._draw()
-                finished = self._finish(token_ids_B)
-                kept = self._drop(finished)
-                if self.rows:
-                    token_ids_B = token_ids_B[kept] if finished else token_ids_B
-                    self.logits_BV = self.decoder.decode(token_ids_B.to(self.model.device)).to(self.device)
+            if self.rows and self._may_draw_many():
+                self._draw_many()
+            elif self.rows:
+                self._draw_one()
         finally:
             if self.threads is not None and self.threads != before:
                 torch.set_num_threads(before)
@@ -224,9 +226,35 @@ class TorchEngine:
         logits = self.decoder.admit(prompts, copies_each).to(self.device)
         self.logits_BV = logits if self.logits_BV is None else torch.cat([self.logits_BV, logits])
 
-    def _draw(self) -> Tensor:
-        """Draw a token for every live row and write it down with its log-probabilities."""
+    def _may_draw_many(self) -> bool:
         assert self.logits_BV is not None
+        by_hand = isinstance(self.decoder, NativeDecoder) and native_law.can_draw(self.logits_BV, self.ledger)
+        return by_hand and not self.waiting and not any(row.request.watched for row in self.rows)
+
+    def _draw_many(self) -> None:
+        """Tokens for every live row by one call of a decoder that can draw, too."""
+        assert self.logits_BV is not None and isinstance(self.decoder, NativeDecoder)
+        columns = native_law.Columns.of(self.ledger, self.version)
+        self.logits_BV, ended_B = self.decoder.draw_many(MANY, self.logits_BV, columns, self._is_stop_V)
+        self._drop(self._finish(ended_B))
+
+    def _draw_one(self) -> None:
+        """A token for every live row."""
+        token_ids_B = self._draw()
+        ids_B = token_ids_B.cpu().numpy()  # the one place where a step waits for the device
+        self._tell(ids_B)
+        ended_B = self._is_stop_V[ids_B] | (self.ledger.count_B[: len(ids_B)] >= self.ledger.limit_B[: len(ids_B)])
+        ended = self._finish(ended_B)
+        kept = self._drop(ended)
+        if self.rows:
+            token_ids_B = token_ids_B[kept] if ended else token_ids_B
+            self.logits_BV = self.decoder.decode(token_ids_B.to(self.model.device)).to(self.device)
+
+    def _draw(self) -> Tensor:
+        """Draw a token for every live row and write it down with its log-probabilities; gives their ids [B]."""
+        assert self.logits_BV is not None
+        if native_law.can_draw(self.logits_BV, self.ledger):
+            return native_law.draw(self.logits_BV, self.ledger, self.version)
         B, ledger = len(self.rows), self.ledger
         temperature_B, top_k_B, top_p_B = (
             torch.from_numpy(column[:B]).to(self.device)
@@ -241,20 +269,22 @@ class TorchEngine:
         ledger.write(token_ids_B, logprobs_B, drawn_logprobs_B, self.version)
         return token_ids_B
 
-    def _finish(self, token_ids_B: Tensor) -> list[int]:
-        """Hand over the rows that ended; gives their numbers. The one place where the step waits for the device."""
-        stopped_B = self._is_stop_V[token_ids_B].cpu().numpy()
-        count_B, limit_B = self.ledger.count_B[: len(self.rows)], self.ledger.limit_B[: len(self.rows)]
-        finished = np.flatnonzero(stopped_B | (count_B >= limit_B)).tolist()
-        for b, row in enumerate(self.rows):
+    def _tell(self, ids_B: np.ndarray) -> None:
+        """What was drawn, to those who watch."""
+        for row, token in zip(self.rows, ids_B.tolist(), strict=True):
             if row.request.watched:
-                row.request.fresh.append((row.index, [int(token_ids_B[b])]))
-        for b in finished:
-            self.rows[b].request.responses[self.rows[b].index] = self._response(b, stopped=bool(stopped_B[b]))
-        return finished
+                row.request.fresh.append((row.index, [token]))
 
-    def _response(self, b: int, *, stopped: bool) -> Response:
+    def _finish(self, ended_B: np.ndarray) -> list[int]:
+        """Hand over the rows that have ended; gives their numbers."""
+        ended = np.flatnonzero(ended_B).tolist()
+        for b in ended:
+            self.rows[b].request.responses[self.rows[b].index] = self._response(b)
+        return ended
+
+    def _response(self, b: int) -> Response:
         token_ids_T, logprobs_T, drawn_logprobs_T, versions_T = self.ledger.read(b)
+        stopped = bool(self._is_stop_V[token_ids_T[-1]])
         if not np.isfinite(logprobs_T).all():
             raise FloatingPointError(
                 f"the model's logits are not finite under its weights of version {self.version}: they hold NaN or "

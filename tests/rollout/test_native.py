@@ -5,7 +5,7 @@ import torch
 from groupthink.model.chat import encode_prompt
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.nano.tokenizer import build_tokenizer
-from groupthink.rollout import native
+from groupthink.rollout import native, torch_engine
 from groupthink.rollout.decoder import open_decoder
 from groupthink.rollout.engine import Sampling
 from groupthink.rollout.fast import FastDecoder
@@ -169,3 +169,57 @@ def test_the_engine_draws_the_same_with_either_decoder():
     for own, theirs in zip(drawn(NativeDecoder(model)), drawn(FastDecoder(model)), strict=True):
         assert own.token_ids_T.tolist() == theirs.token_ids_T.tolist()
         np.testing.assert_allclose(own.logprobs_T, theirs.logprobs_T, atol=2e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 61])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_many_tokens_by_one_call_are_those_of_one_call_each_to_the_last_bit(rows, temperature, monkeypatch):
+    model, tokenizer = tiny("qwen3", **WIDE), build_tokenizer()
+
+    def drawn(most):
+        """By calls of up to `most` tokens, and how many there were."""
+        calls = []
+        real = NativeDecoder.draw_many
+        monkeypatch.setattr(torch_engine, "MANY", most)
+        monkeypatch.setattr(NativeDecoder, "draw_many", lambda *its: (calls.append(its[1]), real(*its))[1])
+        engine = TorchEngine(model, tokenizer)
+        lengths = {
+            4: 70,
+            9: 3,
+            33: 50,
+            32: 1,
+        }  # prompts' and responses': over the edges of pages, no multiples of `most`
+        handles = [
+            engine.submit(sequence(prompt, seed=prompt), Sampling(length, temperature, n=-(-rows // 4)), seed=prompt)
+            for prompt, length in lengths.items()
+        ]
+        responses = [response for handle in handles for response in handle.result()]
+        assert not engine.decoder.pages.users.any()
+        monkeypatch.setattr(NativeDecoder, "draw_many", real)
+        return responses, calls
+
+    one, many = drawn(1), drawn(16)
+    assert len(one[1]) >= 3 * len(many[1]) > 0
+    finishes = {response.finish for response in one[0]}
+    assert finishes == {"stop", "length"} or rows < 61 or not temperature
+    for alone, together in zip(one[0], many[0], strict=True):
+        assert alone.token_ids_T.tolist() == together.token_ids_T.tolist()
+        for name in ("logprobs_T", "drawn_logprobs_T", "versions_T"):
+            np.testing.assert_array_equal(getattr(alone, name), getattr(together, name))
+        assert (alone.text, alone.finish) == (together.text, together.finish)
+
+
+def test_who_waits_or_watches_gets_a_token_at_a_time(monkeypatch):
+    model, tokenizer = tiny("qwen3", **WIDE), build_tokenizer()
+    together = TorchEngine(model, tokenizer).submit(sequence(5), Sampling(20, n=4), seed=3).result()
+    monkeypatch.setattr(NativeDecoder, "draw_many", None)
+    watched = TorchEngine(model, tokenizer).submit(sequence(5), Sampling(20, n=4), seed=3)
+    told = {j: [] for j in range(4)}
+    for j, token_ids in watched:
+        told[j] += token_ids
+    assert [told[j] for j in range(4)] == [response.token_ids_T.tolist() for response in together]
+    engine = TorchEngine(model, tokenizer, max_sequences=2)
+    first, second = (engine.submit(sequence(5), Sampling(20, n=2), seed=3) for _ in range(2))
+    for _ in range(5):
+        engine.step()
+    assert engine.waiting and not first.done and not second.done
