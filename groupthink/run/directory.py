@@ -28,7 +28,7 @@ from groupthink.run.metrics import step_metrics, timed
 from groupthink.run.printable import storable
 from groupthink.run.rollouts import rollout_table
 
-MAY_CHANGE = frozenset({"steps", "checkpoint_every"})
+MAY_CHANGE = frozenset({"steps", "checkpoint_every", "trackers"})
 """What a resumed run may set anew. (More steps also stretch the learning rate's schedule from there on.)"""
 
 
