@@ -159,9 +159,9 @@ class Run:
         append_line(self.path / "metrics.jsonl", line)
         return line
 
-    def checkpoint(self, done: int, write: Callable[[Path], None]) -> Path:
-        """Keep the state after `done` steps, which `write` puts into a directory."""
-        self._newest = checkpoints.write_checkpoint(self.path / "checkpoints", done, write)
+    def checkpoint(self, done: int, write: Callable[[Path], None], best: int | None = None) -> Path:
+        """Keep the state after `done` steps, which `write` puts into a directory, and that after the `best` ones."""
+        self._newest = checkpoints.write_checkpoint(self.path / "checkpoints", done, write, best)
         self.event("checkpoint", step=done)
         return self._newest
 
@@ -192,6 +192,13 @@ class Run:
             raise FileNotFoundError(f"the run in {self.path} has no evaluation {name!r}")
         rows = parquet.read_table(place.with_suffix(".parquet")).to_pylist()
         return Evaluation(json.loads(place.read_text(encoding="utf-8")), rows)
+
+    def evaluations(self) -> list[tuple[int, dict[str, Any]]]:
+        """The figures of the evaluations after so many steps, in their order; the one before the first is at 0."""
+        folder = self.path / "evaluations"
+        places = [folder / "before.json", *sorted(folder.glob("step-*.json"))]
+        found = [(place, json.loads(place.read_text(encoding="utf-8"))) for place in places if place.exists()]
+        return [(0 if place.stem == "before" else checkpoints.step_of(place), figures) for place, figures in found]
 
     def publish(self, write: Callable[[Path], None]) -> Path:
         """Have `write` fill the folder of the trained model, in place of one that is there."""

@@ -9,6 +9,7 @@ from groupthink.run.checkpoints import step_of
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
 from groupthink.stage.evaluate import evaluate_run
+from groupthink.stage.progress import best_step, history, require_progress, worth_keeping
 from groupthink.stage.workshop import Workshop
 
 Chore = Callable[[int], None]
@@ -27,6 +28,7 @@ def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None]
         evaluation(run, shop, view),
         checkpoint(run, save),
         end(run, shop),
+        require_progress(run),
     ]
 
 
@@ -70,12 +72,12 @@ def health(run: Run, shop: Workshop) -> Chore:
 
 
 def checkpoint(run: Run, save: Callable[[Path], None]) -> Chore:
-    """Every `checkpoint_every` steps and after the last one."""
+    """Every `checkpoint_every` steps, after the last one, and where an evaluation found the best policy so far."""
     recipe = run.recipe
 
     def chore(done: int) -> None:
-        if done % recipe.checkpoint_every == 0 or done == recipe.steps:
-            run.checkpoint(done, save)
+        if done % recipe.checkpoint_every == 0 or done == recipe.steps or worth_keeping(run, done):
+            run.checkpoint(done, save, best_step(history(run)))
 
     return chore
 
@@ -104,6 +106,6 @@ def keeping_what_is_done(run: Run, shop: Workshop) -> Iterator[None]:
         # Not where it failed in the midst of a step or of an evaluation: that is begun again from an older checkpoint.
         whole = run.steps_done == done and not shop.supply.in_midst
         if whole and (newest is None or step_of(newest) < done):
-            newest = run.checkpoint(done, shop.save)
+            newest = run.checkpoint(done, shop.save, best_step(history(run)))
         failed.add_note(f"what was learned until then is kept in {newest}")
         raise
