@@ -24,7 +24,7 @@ from groupthink.run.files import (
 )
 from groupthink.run.lines import append_line, read_lines, replace_lines
 from groupthink.run.lock import LOCK, Lock
-from groupthink.run.metrics import step_metrics, timed
+from groupthink.run.metrics import read_metrics, step_metrics, timed
 from groupthink.run.printable import storable
 from groupthink.run.rollouts import rollout_table
 
@@ -64,6 +64,7 @@ class Run:
         self._newest = newest
         self._first_step = checkpoints.step_of(newest) if newest else 0
         self.steps_done = self._first_step  # wholly, with all that belongs to them
+        self.lines = read_metrics(path / "metrics.jsonl")  # of the steps so far
         self._lock = lock
 
     @classmethod
@@ -157,6 +158,7 @@ class Run:
         """Write one line of the figures of a step, and return it."""
         line = {"step": step, **metrics, **timed(timings)}
         append_line(self.path / "metrics.jsonl", line)
+        self.lines.append(line)
         return line
 
     def checkpoint(self, done: int, write: Callable[[Path], None], best: int | None = None) -> Path:
@@ -172,6 +174,10 @@ class Run:
     def event(self, kind: str, **fields: Any) -> None:
         """Note that something happened, and when (seconds since 1970)."""
         append_line(self.path / "events.jsonl", {"event": kind, "time": time.time(), **fields})
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """What happened of one kind, so far."""
+        return [event for event in read_lines(self.path / "events.jsonl") if event["event"] == kind]
 
     def write_evaluation(self, name: str, rows: Sequence[Mapping[str, Any]], figures: Mapping[str, Any]) -> None:
         """Keep an evaluation: "before", "after", or "step-000050" after 50 steps."""

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
+from groupthink.insight.causes import diagnose
+from groupthink.insight.history import History
 from groupthink.rollout.engine import EngineFailed
 from groupthink.run.checkpoints import step_of
 from groupthink.run.directory import Run
@@ -25,6 +28,7 @@ def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None]
     return [
         restarts(run, shop, view),
         health(run, shop),
+        symptoms(run, view),
         evaluation(run, shop, view),
         checkpoint(run, save),
         end(run, shop),
@@ -67,6 +71,20 @@ def health(run: Run, shop: Workshop) -> Chore:
                 f"last checkpoint (model={run.latest_checkpoint()}), with a lower policy.learning_rate"
             )
             raise
+
+    return chore
+
+
+def symptoms(run: Run, view: View) -> Chore:
+    """After each step: say what the figures show to be wrong, each cause once in a run."""
+    told = {event["cause"] for event in run.events("finding")}
+
+    def chore(done: int) -> None:
+        for finding in diagnose(History(run.recipe, run.lines)):
+            if finding.cause not in told:
+                told.add(finding.cause)
+                run.event("finding", **asdict(finding))
+                view.note(f"{finding.evidence}: {finding.advice}")
 
     return chore
 
