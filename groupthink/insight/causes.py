@@ -15,6 +15,8 @@ LENGTH, CUT, CUT_AFTER = "completions/mean_length", "completions/clipped_ratio",
 REPEATED = "completions/repetition"
 DEAD, ALL_RIGHT, ALL_WRONG = "frac_reward_zero_std", "frac_all_right", "frac_all_wrong"
 MISMATCH = "sampling/sampling_logp_difference/mean"
+DIFFERENCE = 0.05
+"""Nats a token. In float32 an engine differs by 1e-7, in bfloat16 by some 0.01; at a lag of one by up to 0.01."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,20 @@ Cause = Callable[[History], tuple[str, str] | None]
 
 
 def mismatch(run: History) -> tuple[str, str] | None:
-    """The engine draws from another policy than the one that learns."""
-    difference = run.recent(MISMATCH)
-    if run.recipe.rollout.lag or difference is None or difference <= run.recipe.rollout.max_difference / 2:
+    """The engine draws from another policy than the one that learns: stale weights, or another computation."""
+    difference, lag = run.recent(MISMATCH), run.recent("sampling/lag/mean") or 0.0
+    if difference is None or difference <= DIFFERENCE:
         return None
+    seen = f"the log-probabilities of engine and learner differ by {difference:.3f} nats on average"
+    if lag >= 1:
+        return (
+            f"{seen}: what is learned from was drawn by weights {lag:.0f} updates old",
+            f"lower rollout.lag (now {run.recipe.rollout.lag}) or policy.learning_rate, or set objective.correction",
+        )
     return (
-        f"the log-probabilities of engine and learner differ by {difference:.3f} nats on average",
-        "the engine has stale weights, another precision or another temperature: look at rollout.engine and its dtype, "
-        "and see the event 'disagreement'",
+        seen,
+        "the engine has stale weights, another precision or another law: look at rollout.engine and policy.dtype, and "
+        "keep rollout.max_difference on, which stops such a run",
     )
 
 

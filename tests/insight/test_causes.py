@@ -95,8 +95,10 @@ def test_figures_that_are_not_there_are_no_evidence():
     assert diagnose(History(load_recipe(overrides=["stage=sft"]), lines)) == []
 
 
-def test_what_a_lag_makes_of_log_probabilities_is_no_mismatch():
-    assert diagnose(history(ILL["mismatch"], STEPS, "stage=grpo_async", "rollout.lag=1")) == []
+def test_weights_that_are_too_old_are_told_from_an_engine_that_computes_something_else():
+    stale = history(WELL | ILL["mismatch"] | {"sampling/lag/mean": 16.0})
+    assert "drawn by weights 16 updates old" in diagnose(stale)[0].evidence
+    assert "stale" not in diagnose(history(ILL["mismatch"]))[0].evidence
 
 
 def test_a_hack_is_named_by_the_part_that_pays_for_it():
