@@ -176,6 +176,17 @@ def explain(args: argparse.Namespace) -> None:
         worked.print_explanation(found)
 
 
+def doctor(args: argparse.Namespace) -> None:
+    """groupthink doctor RUN [--json]"""
+    from groupthink.insight.doctor import examine, in_words
+
+    found = examine(args.run)
+    if args.json:
+        _print_json(asdict(found))
+    else:
+        print("\n".join(in_words(found)))
+
+
 def _what_next(run: Path, steps: int) -> str:
     from groupthink.run.directory import further
 
@@ -303,6 +314,11 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("explain", help="the five steps on one problem, worked through")
     verb.set_defaults(verb=explain, parser=verb)
+    _add_json(verb)
+
+    verb = verbs.add_parser("doctor", help="what is wrong with a run, and which setting to change")
+    verb.set_defaults(verb=doctor, parser=verb)
+    verb.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, at work or finished")
     _add_json(verb)
     return parser
 

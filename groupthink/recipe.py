@@ -29,6 +29,7 @@ from groupthink.task.settings import TaskSettings
 
 BY_REWARDS = ("grpo", "grpo_async")
 STAGES = (*BY_REWARDS, "sft")
+TRACKERS = ("tensorboard", "wandb", "trackio")
 AT_ODDS_WITH_PENALTIES = {
     "gdpo": "gives each part of a reward the same spread",
     "pass_at_k": "counts a response as right by its reward",
@@ -46,6 +47,7 @@ class Recipe:
     steps: int = 120
     seed: int = 0
     checkpoint_every: int = 40  # steps
+    trackers: tuple[str, ...] = ()  # boards that are told the figures, too: tensorboard, wandb, trackio
     task: TaskSettings = field(default_factory=TaskSettings)
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     vllm: VllmSettings = field(default_factory=VllmSettings)
@@ -64,6 +66,9 @@ class Recipe:
             raise ValueError(f"steps is {self.steps}: it cannot be negative")
         if self.checkpoint_every < 1:
             raise ValueError(f"checkpoint_every is {self.checkpoint_every}: at least 1 step lies between checkpoints")
+        for name in self.trackers:
+            if name not in TRACKERS:
+                raise ValueError(f"no tracker is called {name!r}: did you mean {nearest(name, TRACKERS)}?")
         for name in (self.task.name, *self.sft.tasks):
             if name not in TASKS:
                 raise ValueError(f"no task is called {name!r}: did you mean {nearest(name, TASKS)}?")

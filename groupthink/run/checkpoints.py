@@ -17,10 +17,11 @@ KEEP = 2
 _log = logging.getLogger(__name__)
 
 
-def write_checkpoint(directory: Path, step: int, write: Callable[[Path], None]) -> Path:
+def write_checkpoint(directory: Path, step: int, write: Callable[[Path], None], best: int | None = None) -> Path:
     """Have `write` fill the checkpoint of `step` and seal it; then drop those that are no longer kept.
 
-    Raises OSError where the disk is, or gets, too full for it; the checkpoints before it stay as they are.
+    That of the step `best` is kept, too. Raises OSError where the disk is, or gets, too full for it; the
+    checkpoints before it stay as they are.
     """
     _check_space(directory)
     path = directory / _name(step)
@@ -38,7 +39,8 @@ def write_checkpoint(directory: Path, step: int, write: Callable[[Path], None]) 
             raise
         raise _full(directory, "the disk is full") from error
     for old in _steps(directory)[1:-KEEP]:
-        remove_directory(directory / _name(old))
+        if old != best:
+            remove_directory(directory / _name(old))
     return path
 
 

@@ -24,11 +24,11 @@ from groupthink.run.files import (
 )
 from groupthink.run.lines import append_line, read_lines, replace_lines
 from groupthink.run.lock import LOCK, Lock
-from groupthink.run.metrics import step_metrics, timed
+from groupthink.run.metrics import read_metrics, step_metrics, timed
 from groupthink.run.printable import storable
 from groupthink.run.rollouts import rollout_table
 
-MAY_CHANGE = frozenset({"steps", "checkpoint_every"})
+MAY_CHANGE = frozenset({"steps", "checkpoint_every", "trackers"})
 """What a resumed run may set anew. (More steps also stretch the learning rate's schedule from there on.)"""
 
 
@@ -64,6 +64,7 @@ class Run:
         self._newest = newest
         self._first_step = checkpoints.step_of(newest) if newest else 0
         self.steps_done = self._first_step  # wholly, with all that belongs to them
+        self.lines = read_metrics(path / "metrics.jsonl")  # of the steps so far
         self._lock = lock
 
     @classmethod
@@ -157,11 +158,12 @@ class Run:
         """Write one line of the figures of a step, and return it."""
         line = {"step": step, **metrics, **timed(timings)}
         append_line(self.path / "metrics.jsonl", line)
+        self.lines.append(line)
         return line
 
-    def checkpoint(self, done: int, write: Callable[[Path], None]) -> Path:
-        """Keep the state after `done` steps, which `write` puts into a directory."""
-        self._newest = checkpoints.write_checkpoint(self.path / "checkpoints", done, write)
+    def checkpoint(self, done: int, write: Callable[[Path], None], best: int | None = None) -> Path:
+        """Keep the state after `done` steps, which `write` puts into a directory, and that after the `best` ones."""
+        self._newest = checkpoints.write_checkpoint(self.path / "checkpoints", done, write, best)
         self.event("checkpoint", step=done)
         return self._newest
 
@@ -172,6 +174,10 @@ class Run:
     def event(self, kind: str, **fields: Any) -> None:
         """Note that something happened, and when (seconds since 1970)."""
         append_line(self.path / "events.jsonl", {"event": kind, "time": time.time(), **fields})
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """What happened of one kind, so far."""
+        return [event for event in read_lines(self.path / "events.jsonl") if event["event"] == kind]
 
     def write_evaluation(self, name: str, rows: Sequence[Mapping[str, Any]], figures: Mapping[str, Any]) -> None:
         """Keep an evaluation: "before", "after", or "step-000050" after 50 steps."""
@@ -192,6 +198,13 @@ class Run:
             raise FileNotFoundError(f"the run in {self.path} has no evaluation {name!r}")
         rows = parquet.read_table(place.with_suffix(".parquet")).to_pylist()
         return Evaluation(json.loads(place.read_text(encoding="utf-8")), rows)
+
+    def evaluations(self) -> list[tuple[int, dict[str, Any]]]:
+        """The figures of the evaluations after so many steps, in their order; the one before the first is at 0."""
+        folder = self.path / "evaluations"
+        places = [folder / "before.json", *sorted(folder.glob("step-*.json"))]
+        found = [(place, json.loads(place.read_text(encoding="utf-8"))) for place in places if place.exists()]
+        return [(0 if place.stem == "before" else checkpoints.step_of(place), figures) for place, figures in found]
 
     def publish(self, write: Callable[[Path], None]) -> Path:
         """Have `write` fill the folder of the trained model, in place of one that is there."""

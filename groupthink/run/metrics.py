@@ -5,10 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from groupthink.records import Group, Report, Score
+from groupthink.chain import CLOSE
+from groupthink.records import Group, Report, Response, Score
 from groupthink.run.lines import Line, read_lines
 
 Metrics = dict[str, float]
+
+MULTIPLIER = 6364136223846793005
+"""Knuth's, for a hash of some tokens: odd and without pattern, so that no two runs of them share one by design."""
 
 
 def read_metrics(path: Path) -> list[Line]:
@@ -53,7 +57,11 @@ def dead_metrics(scores: Sequence[Sequence[Score]]) -> Metrics:
 
 
 def length_metrics(groups: Sequence[Group]) -> Metrics:
-    """Lengths in tokens that the policy drew, end of sequence included; `clipped_ratio` is the share that was cut."""
+    """Lengths in tokens that the policy drew, end of sequence included; `clipped_ratio` is the share that was cut.
+
+    `cut_after_answer`: the share that was cut though its reasoning had been closed and something followed;
+    `repetition`: the mean of `repeated`.
+    """
     responses = [response for group in groups for response in group.responses]
     lengths_B = np.array([response.written for response in responses])
     ended_B = np.array([response.finish == "stop" for response in responses])
@@ -63,7 +71,28 @@ def length_metrics(groups: Sequence[Group]) -> Metrics:
         "completions/max_length": float(lengths_B.max()),
         "completions/clipped_ratio": float(1 - ended_B.mean()),
         "completions/mean_terminated_length": float(lengths_B[ended_B].mean()) if ended_B.any() else 0.0,
+        "completions/cut_after_answer": float(np.mean([answered_and_cut(response) for response in responses])),
+        "completions/repetition": float(np.mean([repeated(response.token_ids_T) for response in responses])),
     }
+
+
+def answered_and_cut(response: Response) -> bool:
+    """Whether a response goes on after its answer until it is cut."""
+    return response.finish == "length" and CLOSE in response.text and response.answer is not None
+
+
+def repeated(token_ids_T: np.ndarray, n: int = 8) -> float:
+    """The share of the runs of `n` tokens that stand in a response before, too; 0 where it is shorter than that.
+
+    >>> repeated(np.arange(50)), round(repeated(np.arange(50) % 5), 2)
+    (0.0, 0.88)
+    """
+    windows = len(token_ids_T) - n + 1
+    if windows < 2:
+        return 0.0
+    factors_n = np.array([pow(MULTIPLIER, k, 2**64) for k in range(n)], np.uint64)
+    hashes = np.lib.stride_tricks.sliding_window_view(token_ids_T.astype(np.uint64), n) @ factors_n
+    return 1 - len(np.unique(hashes)) / windows
 
 
 def timed(timings: Mapping[str, float]) -> Metrics:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:  # a recipe is composed of this room's settings, among others,
 
 def train(run: "Run", view: "View") -> dict[str, Any]:
     """Run the stage of `run.recipe` to its end and return its closing figures."""
-    return _stage(run.recipe.stage)(run, view)
+    from groupthink.run.trackers import tracked
+
+    with tracked(run, view) as telling:
+        return _stage(run.recipe.stage)(run, telling)
 
 
 def _stage(kind: str) -> Callable[["Run", "View"], dict[str, Any]]:

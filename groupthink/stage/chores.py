@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
+from groupthink.insight.causes import diagnose
+from groupthink.insight.history import History
 from groupthink.rollout.engine import EngineFailed
 from groupthink.run.checkpoints import step_of
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
 from groupthink.stage.evaluate import evaluate_run
+from groupthink.stage.progress import best_step, history, require_progress, worth_keeping
 from groupthink.stage.workshop import Workshop
 
 Chore = Callable[[int], None]
@@ -24,9 +28,11 @@ def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None]
     return [
         restarts(run, shop, view),
         health(run, shop),
+        symptoms(run, view),
         evaluation(run, shop, view),
         checkpoint(run, save),
         end(run, shop),
+        require_progress(run),
     ]
 
 
@@ -69,13 +75,27 @@ def health(run: Run, shop: Workshop) -> Chore:
     return chore
 
 
+def symptoms(run: Run, view: View) -> Chore:
+    """After each step: say what the figures show to be wrong, each cause once in a run."""
+    told = {event["cause"] for event in run.events("finding")}
+
+    def chore(done: int) -> None:
+        for finding in diagnose(History(run.recipe, run.lines)):
+            if finding.cause not in told:
+                told.add(finding.cause)
+                run.event("finding", **asdict(finding))
+                view.note(f"{finding.evidence}: {finding.advice}")
+
+    return chore
+
+
 def checkpoint(run: Run, save: Callable[[Path], None]) -> Chore:
-    """Every `checkpoint_every` steps and after the last one."""
+    """Every `checkpoint_every` steps, after the last one, and where an evaluation found the best policy so far."""
     recipe = run.recipe
 
     def chore(done: int) -> None:
-        if done % recipe.checkpoint_every == 0 or done == recipe.steps:
-            run.checkpoint(done, save)
+        if done % recipe.checkpoint_every == 0 or done == recipe.steps or worth_keeping(run, done):
+            run.checkpoint(done, save, best_step(history(run)))
 
     return chore
 
@@ -104,6 +124,6 @@ def keeping_what_is_done(run: Run, shop: Workshop) -> Iterator[None]:
         # Not where it failed in the midst of a step or of an evaluation: that is begun again from an older checkpoint.
         whole = run.steps_done == done and not shop.supply.in_midst
         if whole and (newest is None or step_of(newest) < done):
-            newest = run.checkpoint(done, shop.save)
+            newest = run.checkpoint(done, shop.save, best_step(history(run)))
         failed.add_note(f"what was learned until then is kept in {newest}")
         raise

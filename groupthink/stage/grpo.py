@@ -1,6 +1,7 @@
 """Group-relative policy optimisation: the five steps, composed."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from groupthink.advantage import advantage, telling
@@ -17,6 +18,7 @@ from groupthink.stage.credit import credit_tokens
 from groupthink.stage.evaluate import evaluate_run
 from groupthink.stage.fill import Filling, Scores
 from groupthink.stage.penalties import penalise, weights_of
+from groupthink.stage.progress import best_figures, until_enough
 from groupthink.stage.publish import publish
 from groupthink.stage.trust import require_agreement
 from groupthink.stage.workshop import Workshop, open_workshop
@@ -30,9 +32,9 @@ def train_by_grpo(run: Run, view: View, take_steps: Callable[[Run, Workshop, Vie
         shop.engine.load(shop.learner.weights)
         evaluate_run(run, shop, view, "before", settings.base_samples, cool_samples=settings.samples)
         with keeping_what_is_done(run, shop):
-            take_steps(run, shop, view)
+            until_enough(run, view, partial(take_steps, run, shop, view))
         evaluate_run(run, shop, view, "after", settings.samples)
-        figures = closing_figures(run.read_evaluation("before"), run.read_evaluation("after"))
+        figures = closing_figures(run.read_evaluation("before"), run.read_evaluation("after")) | best_figures(run)
         publish(run, shop.learner, shop.tokenizer, figures)
     for line in closing_lines(figures):
         view.note(line)

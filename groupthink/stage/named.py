@@ -1,12 +1,14 @@
-"""What a recipe names, looked for before anything is begun: tasks with their splits, and functions of the user's."""
+"""What a recipe names, looked for before anything is begun: tasks with their splits, trackers, the user's functions."""
 
 from groupthink.recipe import Recipe
 from groupthink.reward.functions import load_function
+from groupthink.run.trackers import require_trackers
 from groupthink.task import open_task
 
 
 def require_named(recipe: Recipe) -> None:
     """Raise ValueError for a task, split, reward or surrogate that is not there. (A model: `loading.require_model`.)"""
+    require_trackers(recipe)
     open_task(recipe.task.name, recipe.seed, recipe.task.split)
     for task in recipe.sft.tasks:
         open_task(task, recipe.seed)

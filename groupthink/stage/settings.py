@@ -11,6 +11,7 @@ class EvaluateSettings:
     samples: int = 4  # responses to each, at temperature 1
     base_samples: int = 16  # responses to each for the model before training: maj@k and pass@k are its ceiling
     every: int = 0  # steps between evaluations during the run; 0: only before and after
+    patience: int = 0  # evaluations during the run, none better than one before them, after which it ends; 0: never
 
     def __post_init__(self) -> None:
         for name in ("problems", "samples", "base_samples"):
@@ -18,6 +19,11 @@ class EvaluateSettings:
                 raise ValueError(f"evaluate.{name} must be at least 1, not {getattr(self, name)}")
         if self.every < 0:
             raise ValueError(f"evaluate.every must be 0 or more steps, not {self.every}")
+        if self.patience < 0 or (self.patience and not self.every):
+            raise ValueError(
+                f"evaluate.patience is {self.patience}: give a number of evaluations during the run, and in "
+                "evaluate.every the steps between them; 0: it never ends early"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from groupthink.run.terminal import View
 from groupthink.stage.chores import chores_of
 from groupthink.stage.clock import Clock
 from groupthink.stage.evaluate import evaluate_run
+from groupthink.stage.progress import best_figures, until_enough
 from groupthink.stage.publish import publish
 from groupthink.stage.settings import SftSettings
 from groupthink.stage.workshop import Workshop, open_workshop
@@ -81,10 +83,10 @@ def train_by_sft(run: Run, view: View) -> dict[str, Any]:
     """Imitate demonstrations, evaluate on the recipe's task, and publish the model with what was found."""
     recipe = run.recipe
     with open_workshop(run) as shop:
-        sft(run, shop, view)
+        until_enough(run, view, partial(sft, run, shop, view))
         shop.engine.load(shop.learner.weights)
         evaluate_run(run, shop, view, "after", recipe.evaluate.base_samples, cool_samples=recipe.evaluate.samples)
-        figures = {"after": run.read_evaluation("after").figures}
+        figures = {"after": run.read_evaluation("after").figures} | best_figures(run)
         publish(run, shop.learner, shop.tokenizer, figures)
     return figures
 

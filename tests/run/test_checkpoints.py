@@ -109,6 +109,15 @@ def test_the_first_and_the_last_two_are_kept(tmp_path):
     assert names(tmp_path) == ["step-000000", "step-000030", "step-000040"]
 
 
+def test_the_best_is_kept_too_until_another_one_is(tmp_path):
+    for step in (0, 10, 20, 30, 40, 50):
+        write_checkpoint(tmp_path, step, write_weights(b"x"), best=10)
+    assert names(tmp_path) == ["step-000000", "step-000010", "step-000040", "step-000050"]
+    for step in (60, 70):
+        write_checkpoint(tmp_path, step, write_weights(b"x"), best=50)
+    assert names(tmp_path) == ["step-000000", "step-000050", "step-000060", "step-000070"]
+
+
 def test_a_failed_write_leaves_nothing_and_harms_nothing(tmp_path):
     before = write_checkpoint(tmp_path, 10, write_weights(b"old"))
 

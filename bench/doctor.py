@@ -1,0 +1,127 @@
+"""Does the doctor name the right cause? Runs of nano that are broken by their recipes, and runs that are well.
+
+    python bench/doctor.py [--seeds 0 1 2] [--healthy 10] [--json] [--out FILE]
+
+Each run is real: nano, trained by a recipe that differs from the default one in what makes it ill. What counts is the
+cause that `groupthink doctor` names first, and for those that are well, that it names none, at any step. Takes an hour
+and a half on two cores; a run that is there is not made again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from engines import REPOSITORY, train
+from vs_trl import processor, tell
+
+from groupthink.insight.doctor import examine
+
+STEPS = 32
+QUICK = (
+    *("evaluate.problems=20", "evaluate.samples=1", "evaluate.base_samples=1"),
+    *("checkpoint_every=1000", "policy.schedule=constant"),
+)
+REWARDS = '''\
+"""Rewards that a policy can earn without being right."""
+
+
+def length(problem, response):
+    return min(len(response) / 100, 2.0)
+
+
+def going_on(problem, response):
+    return float(response.finish == "length")
+
+
+def bare(problem, response):
+    return float("<think>" not in response.text)
+
+
+def sevens(problem, response):
+    return 3 * response.text.count("7") / max(len(response.text), 1)
+
+
+def echo(problem, response):
+    words = response.text.split()
+    return 1 - len(set(words)) / max(len(words), 1)
+'''
+
+
+def illnesses(runs: Path) -> dict[str, tuple[str, ...]]:
+    """The settings that bring each cause about."""
+
+    def paid(function: str, weight: float) -> str:
+        return f'reward."{(runs / "rewards.py").as_posix()}:{function}"={weight}'
+
+    return {
+        "mismatch": ("stage=grpo_async", "rollout.lag=16", "policy.learning_rate=2e-3", "rollout.max_difference=0"),
+        "learning_rate": ("policy.learning_rate=0.02",),
+        "repetition": (paid("echo", 1.0), "reward.brevity=0"),
+        "no_stop": (paid("going_on", 1.0), "reward.brevity=0"),
+        "truncated": ("rollout.max_tokens=8",),
+        "format": (paid("bare", 1.0),),
+        "too_hard": (f"model={runs / 'ignorant'}",),
+        "too_easy": (f"model={runs / 'expert'}",),
+        "no_variety": ("rollout.temperature=0.1",),
+        "length": (paid("length", 0.5), "reward.brevity=0"),
+        "hacking": (paid("sevens", 1.0), "reward.accuracy=0.1", "reward.brevity=0"),
+        "kl": ("objective.entropy_bonus=0.1",),
+        "entropy": ("objective.entropy_bonus=-0.1", "reward.brevity=0"),
+    }
+
+
+def make_models(runs: Path) -> None:
+    """One that has learned the form and no arithmetic, and one that has learned all."""
+    train(runs / "ignorant", ["stage=sft", "sft.from_scratch=true", "steps=150", "policy.learning_rate=2e-3", *QUICK])
+    train(runs / "expert", [])
+
+
+def named(options: argparse.Namespace, name: str, settings: list[str]) -> list[str]:
+    """The causes that the doctor names of a run, in its order."""
+    train(options.runs / name, [*QUICK, *settings])
+    found = examine(options.runs / name)
+    causes = [finding.cause for finding in (*found.findings, *found.earlier)]
+    tell(f"{name}: {', '.join(causes) or 'nothing'}")
+    return causes
+
+
+def main() -> None:
+    options = read_options()
+    options.runs.mkdir(parents=True, exist_ok=True)
+    (options.runs / "rewards.py").write_text(REWARDS)
+    make_models(options.runs)
+    ill = {
+        f"{cause}-{seed}": (cause, named(options, f"{cause}-{seed}", [*settings, f"seed={seed}", f"steps={STEPS}"]))
+        for seed in options.seeds
+        for cause, settings in illnesses(options.runs).items()
+        if not options.only or cause in options.only
+    }
+    well = {
+        f"well-{seed}": named(options, f"well-{seed}", [f"seed={seed}", "steps=60"]) for seed in range(options.healthy)
+    }
+    found = {
+        "right": sum(bool(causes) and causes[0] == cause for cause, causes in ill.values()),
+        "of": len(ill),
+        "alarms_on_healthy_runs": sum(map(bool, well.values())),
+        "healthy_runs": len(well),
+        "named": {name: causes for name, (_, causes) in ill.items()} | well,
+        "processor": processor(),
+    }
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found) if options.json else json.dumps(found, indent=1))
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--healthy", type=int, default=10, help="runs that are well")
+    parser.add_argument("--only", nargs="+", help="these causes alone")
+    parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "doctor", help="where they are kept")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
+    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the figures of a run mean: whether it is well, and if not, why."""

@@ -1,0 +1,105 @@
+"""Each cause by figures that show it, on top of those of a run that is well."""
+
+import re
+
+import numpy as np
+import pytest
+
+from groupthink.insight.causes import CAUSES, diagnose
+from groupthink.insight.history import WINDOW, History
+from groupthink.recipe import load_recipe, settings_of
+
+STEPS = 40
+ACCURACY, FORMAT, BREVITY = (f"rewards/{name}/mean" for name in ("accuracy", "format", "brevity"))
+LENGTH, CUT, CUT_AFTER = "completions/mean_length", "completions/clipped_ratio", "completions/cut_after_answer"
+MISMATCH = "sampling/sampling_logp_difference/mean"
+
+
+def rising(first, last):
+    return np.linspace(first, last, STEPS)
+
+
+WELL = {
+    "reward": rising(0.5, 0.95),
+    ACCURACY: rising(0.4, 0.95),
+    FORMAT: rising(0.9, 1.0),
+    BREVITY: rising(0.4, 0.9),
+    CUT: rising(0.02, 0.0),
+    CUT_AFTER: 0.0,
+    LENGTH: rising(50, 100),
+    "completions/repetition": 0.003,
+    "entropy": rising(0.1, 0.01),
+    "kl": rising(0.0, 0.04),
+    "clip_ratio/region_mean": 0.0,
+    "skipped_updates": 0.0,
+    "frac_reward_zero_std": rising(0.0, 0.6),
+    "frac_all_right": rising(0.0, 0.6),
+    "frac_all_wrong": 0.0,
+    MISMATCH: 1e-7,
+}
+
+
+def history(changes, steps=STEPS, *overrides):
+    columns = {name: np.broadcast_to(values, STEPS) for name, values in (WELL | changes).items()}
+    lines = [{"step": step} | {name: float(values[step]) for name, values in columns.items()} for step in range(steps)]
+    return History(load_recipe(overrides=overrides), lines)
+
+
+FLAT = {"reward": 0.5, ACCURACY: 0.4, BREVITY: 0.4}
+LATE = np.arange(STEPS) >= 30
+ILL = {
+    "mismatch": {MISMATCH: 0.3},
+    "learning_rate": FLAT | {"reward": np.where(LATE, 0.1, 0.6), "kl": np.where(LATE, 3.0, 0.1)},
+    "repetition": FLAT | {"completions/repetition": rising(0.0, 0.9), CUT: 0.9},
+    "no_stop": FLAT | {CUT: 0.95, CUT_AFTER: 0.9},
+    "truncated": FLAT | {CUT: 0.8, CUT_AFTER: 0.1},
+    "format": FLAT | {FORMAT: 0.0},
+    "too_hard": FLAT | {ACCURACY: 0.0, "frac_all_wrong": 1.0, "frac_reward_zero_std": 0.3},
+    "too_easy": FLAT | {ACCURACY: 0.98, "frac_all_right": 0.9, "frac_reward_zero_std": 0.9},
+    "no_variety": FLAT | {"frac_reward_zero_std": 0.95, "frac_all_right": 0.4},
+    "hacking": {ACCURACY: 0.4, "reward": rising(0.4, 0.6), FORMAT: rising(0.0, 1.0)},
+    "kl": FLAT | {"kl": np.geomspace(0.001, 8.0, STEPS)},
+    "entropy": FLAT | {"entropy": rising(0.5, 0.0)},
+    "length": FLAT | {LENGTH: rising(50, 180), "entropy": 0.1},
+}
+
+
+def test_a_run_that_is_well_has_no_finding_at_any_step():
+    for steps in range(1, STEPS + 1):
+        assert diagnose(history({}, steps)) == []
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_each_cause_is_the_first_that_is_named(cause):
+    first, *_ = diagnose(history(ILL[cause]))
+    assert first.cause == cause and first.step == STEPS - 1
+    assert any(sign.isdigit() for sign in first.evidence)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_what_is_advised_are_settings_that_there_are(cause):
+    tables = {name.partition(".")[0] for name in settings_of(load_recipe()) if "." in name}
+    advice = diagnose(history(ILL[cause]))[0].advice
+    named = [name for name in re.findall(r"\b[a-z]+\.[a-z_]+\b", advice) if name.partition(".")[0] in tables]
+    assert set(named) <= settings_of(load_recipe()).keys()
+    assert named or cause in ("format", "no_stop"), advice  # which are of the model, not of the recipe
+
+
+def test_nothing_is_said_before_there_is_enough_to_look_at():
+    assert diagnose(history(ILL["truncated"], WINDOW - 1)) == []
+    assert diagnose(history(ILL["truncated"], WINDOW))[0].cause == "truncated"
+
+
+def test_figures_that_are_not_there_are_no_evidence():
+    lines = [{"step": step, "loss": 1.0} for step in range(STEPS)]
+    assert diagnose(History(load_recipe(overrides=["stage=sft"]), lines)) == []
+
+
+def test_weights_that_are_too_old_are_told_from_an_engine_that_computes_something_else():
+    stale = history(WELL | ILL["mismatch"] | {"sampling/lag/mean": 16.0})
+    assert "drawn by weights 16 updates old" in diagnose(stale)[0].evidence
+    assert "stale" not in diagnose(history(ILL["mismatch"]))[0].evidence
+
+
+def test_a_hack_is_named_by_the_part_that_pays_for_it():
+    assert "reward.format gave +0.1" in diagnose(history(ILL["hacking"]))[0].evidence

@@ -1,0 +1,88 @@
+import json
+
+import pytest
+
+from groupthink.recipe import load_recipe
+from groupthink.run.metrics import read_metrics
+from groupthink.stage import evaluate, grpo
+from groupthink.stage.progress import best_step, stands_still
+from tests.stage.conftest import resume, train
+
+
+def test_the_best_is_the_first_of_the_highest():
+    assert best_step([]) is None
+    assert best_step([(0, 0.5), (10, 0.7), (20, 0.7), (30, 0.6)]) == 10
+    assert best_step([(0, 0.5), (10, 0.4)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("passed", "still"),
+    [
+        *[([], False), ([0.5], False), ([0.5, 0.5], False), ([0.5, 0.5, 0.4], True), ([0.5, 0.6, 0.5], False)],
+        *[([0.1, 0.2, 0.3, 0.4], False), ([0.1, 0.9, 0.3, 0.4], True), ([0.1, 0.9, 0.3, 0.95], False)],
+    ],
+)
+def test_a_run_stands_still_after_so_many_evaluations_without_a_better_one(passed, still):
+    evaluations = [(10 * i, each) for i, each in enumerate(passed)]
+    assert stands_still(evaluations, 2) is still
+    assert not stands_still(evaluations, 0)
+
+
+def test_settings_that_cannot_be_meant_are_refused():
+    with pytest.raises(ValueError, match=r"evaluate\.patience is 2: give .* evaluate\.every"):
+        load_recipe(overrides=["evaluate.patience=2"])
+    with pytest.raises(ValueError, match=r"evaluate\.patience is -1"):
+        load_recipe(overrides=["evaluate.every=1", "evaluate.patience=-1"])
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """A run whose evaluations find so much, one after the other; the last one again and again."""
+    found = []
+    real = evaluate.summarise
+
+    def summarise(*graded):
+        return real(*graded) | {"pass@1": found.pop(0) if len(found) > 1 else found[0]}
+
+    monkeypatch.setattr(evaluate, "summarise", summarise)
+    return found
+
+
+SETTINGS = ("steps=9", "checkpoint_every=100", "evaluate.every=1", "evaluate.patience=3")
+
+
+@pytest.mark.parametrize("stage", ["grpo", "sft"])
+def test_a_run_ends_when_it_gets_no_better_and_keeps_its_best(place, tmp_path, passes, stage):
+    passes += [0.2, 0.5, 0.4, 0.5, 0.3, 0.1] if stage == "grpo" else [0.5, 0.4, 0.5, 0.3, 0.1]
+    sft = ("stage=sft", "sft.examples_per_step=2") if stage == "sft" else ()
+    run = train(tmp_path / "run", place / "grpo.toml", *SETTINGS, *sft)
+    assert [line["step"] for line in read_metrics(run.path / "metrics.jsonl")] == [0, 1, 2, 3]
+    kept = [path.name for path in sorted((run.path / "checkpoints").iterdir())]
+    assert kept == ["step-000000", "step-000001", "step-000004"]
+    summary = json.loads((run.path / "summary.json").read_text())
+    assert summary["best"] == {"step": 1, "pass@1": 0.5, "checkpoint": "checkpoints/step-000001"}
+    events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
+    [ended] = [event["reason"] for event in events if event["event"] == "ended early"]
+    assert "after step 4 of 9" in ended and "after step 1, 3 evaluations ago" in ended
+    with pytest.raises(ValueError, match="has finished"):
+        resume(run.path)
+
+
+def test_interrupted_just_after_it_ended_it_takes_no_further_step(place, tmp_path, passes, monkeypatch):
+    passes += [0.2, 0.2, 0.1, 0.0, 0.0]
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(grpo, "closing_figures", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "run", place / "grpo.toml", *SETTINGS)
+    monkeypatch.undo()
+    run = resume(tmp_path / "run")
+    assert [line["step"] for line in read_metrics(run.path / "metrics.jsonl")] == [0, 1, 2]
+    assert json.loads((run.path / "summary.json").read_text())["best"]["step"] == 0
+
+
+def test_without_evaluations_during_the_run_nothing_is_said_of_a_best(place, tmp_path):
+    run = train(tmp_path / "run", place / "grpo.toml", "steps=1")
+    assert "best" not in json.loads((run.path / "summary.json").read_text())
