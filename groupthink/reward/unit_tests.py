@@ -1,0 +1,119 @@
+"""The tests of a problem whose answer is a program, as data sets write them down.
+
+    tests, test_list    ["assert f(1) == 2", ...]; test_setup_code, test_imports        MBPP
+    tests, test         "def check(candidate): ..." with entry_point, prompt            HumanEval
+    tests, input_output {"inputs": [...], "outputs": [...]}, with fn_name for calls     APPS, TACO
+
+or pairs {"input": ..., "output": ...}. JSON text is read; what is Python is run in a sandbox alone.
+"""
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from groupthink.records import Problem
+
+COLUMNS = ("tests", "test_list", "test", "input_output")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogues:
+    """What a program reads, and what it is to print."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Code that calls the program's functions."""
+
+    tests: tuple[str, ...]
+    setup: str = ""  # comes before the tests, and before the program
+    entry: str | None = None  # the function that is tested; None: whatever the tests call
+    check: bool = False  # the tests define check(candidate)
+
+    def job(self) -> str:
+        """For `inside/check.py`."""
+        return json.dumps({"setup": self.setup, "tests": self.tests, "entry": self.entry, "check": self.check})
+
+
+UnitTests = Dialogues | Calls
+
+
+def read_tests(problem: Problem) -> UnitTests | None:
+    """The tests of a problem; None where it has none. Raises ValueError where they cannot be read."""
+    info = problem.info
+    given = next((info[name] for name in COLUMNS if info.get(name) is not None), None)
+    if given is None:
+        return None
+    try:
+        tests = _read(_from_json(given), info)
+    except (KeyError, TypeError, ValueError, SyntaxError) as error:
+        raise ValueError(
+            f"the tests of problem {problem.id} cannot be read ({type(error).__name__}: {error}): write assert lines, "
+            "a function check(candidate) with its entry_point, or inputs and outputs"
+        ) from error
+    if not (tests.pairs if isinstance(tests, Dialogues) else tests.tests):
+        raise ValueError(f"problem {problem.id} has an empty list of tests: leave it out, or write one")
+    return tests
+
+
+def _read(given: Any, info: Mapping[str, Any]) -> UnitTests:
+    if isinstance(given, str):
+        return _from_code(given, info)
+    if isinstance(given, Mapping):
+        name = given.get("fn_name") or info.get("fn_name")
+        pairs = list(zip(given["inputs"], given["outputs"], strict=True))
+        return _from_calls(name, pairs) if name else Dialogues(tuple((_text(a), _text(b)) for a, b in pairs))
+    if not isinstance(given, Sequence):
+        raise TypeError(f"they are a {type(given).__name__}")
+    if given and all(isinstance(item, str) for item in given):
+        for item in given:
+            ast.parse(item)
+        return Calls(tuple(given), _setup(info), info.get("entry_point"))
+    pairs = [(item["input"], item["output"]) if isinstance(item, Mapping) else tuple(item) for item in given]
+    return Dialogues(tuple((_text(a), _text(b)) for a, b in pairs))
+
+
+def _from_code(code: str, info: Mapping[str, Any]) -> Calls:
+    """Each assertion is a test, with all other statements before it; `check` is one test as a whole."""
+    statements = ast.parse(code).body
+    if any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in statements):
+        return Calls((code,), _setup(info), str(info["entry_point"]), check=True)
+    asserts = [ast.unparse(node) for node in statements if isinstance(node, ast.Assert)]
+    others = [ast.unparse(node) for node in statements if not isinstance(node, ast.Assert)]
+    before = "".join(line + "\n" for line in others)
+    return Calls(tuple(before + line for line in asserts), _setup(info), info.get("entry_point"))
+
+
+def _from_calls(name: str, pairs: Sequence[tuple[Any, Any]]) -> Calls:
+    read = [(_from_json(given), _from_json(expected)) for given, expected in pairs]
+    return Calls(tuple(f"assert _same({name}(*{given!r}), {expected!r})" for given, expected in read), entry=name)
+
+
+def _setup(info: Mapping[str, Any]) -> str:
+    """What stands before tests and program: imports, helpers, the beginning of what is to be completed."""
+    parts = [info.get("setup"), info.get("test_setup_code"), *(info.get("test_imports") or ())]
+    prompt, entry = info.get("prompt"), info.get("entry_point")
+    if isinstance(prompt, str) and entry and f"def {entry}" in prompt:
+        parts.append(prompt)
+    code = "\n".join(part for part in parts if part)
+    ast.parse(code)
+    return code
+
+
+def _from_json(given: Any) -> Any:
+    """What JSON text says, where it is the text of a list or of an object; anything else as it is."""
+    if isinstance(given, str) and given.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(given)
+        except json.JSONDecodeError:
+            return given
+    return given
+
+
+def _text(given: Any) -> str:
+    """Input or output as text; a list is its lines."""
+    return given if isinstance(given, str) else "\n".join(map(str, given)) if isinstance(given, list) else str(given)
