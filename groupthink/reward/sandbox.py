@@ -35,6 +35,7 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",  # the same program gives the same
     "PYTHONUTF8": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
+    "MALLOC_ARENA_MAX": "2",  # or each thread takes address space as if it were to fill it
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }

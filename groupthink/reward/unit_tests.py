@@ -49,7 +49,7 @@ def read_tests(problem: Problem) -> UnitTests | None:
     if given is None:
         return None
     try:
-        tests = _read(_from_json(given), info)
+        tests = _read(_from_json(given), {"prompt": problem.prompt, **info})
     except (KeyError, TypeError, ValueError, SyntaxError) as error:
         raise ValueError(
             f"the tests of problem {problem.id} cannot be read ({type(error).__name__}: {error}): write assert lines, "
@@ -96,12 +96,20 @@ def _from_calls(name: str, pairs: Sequence[tuple[Any, Any]]) -> Calls:
 def _setup(info: Mapping[str, Any]) -> str:
     """What stands before tests and program: imports, helpers, the beginning of what is to be completed."""
     parts = [info.get("setup"), info.get("test_setup_code"), *(info.get("test_imports") or ())]
-    prompt, entry = info.get("prompt"), info.get("entry_point")
-    if isinstance(prompt, str) and entry and f"def {entry}" in prompt:
-        parts.append(prompt)
     code = "\n".join(part for part in parts if part)
     ast.parse(code)
+    prompt, entry = info.get("prompt"), info.get("entry_point")
+    if isinstance(prompt, str) and entry and f"def {entry}" in prompt and _is_python(prompt):
+        return f"{code}\n{prompt}"
     return code
+
+
+def _is_python(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def _from_json(given: Any) -> Any:

@@ -8,6 +8,7 @@ from groupthink.reward.code import CodeReward, last_program, same_output
 from groupthink.reward.judge import Judge
 from groupthink.reward.sandbox import Confinement, require_sandbox
 from groupthink.reward.settings import RewardSettings
+from groupthink.reward.unit_tests import read_tests
 from groupthink.task.quadratics import Quadratics
 from tests.reward.sandboxed import needs_bubblewrap
 
@@ -54,6 +55,18 @@ def test_check_of_human_eval_with_the_helpers_of_its_prompt(graded):
     assert graded(HUMAN_EVAL, "def poly(xs, x):\n    return 0\n\ndef find_zero(xs):\n    return 7") == [0.0]
 
 
+def test_the_prompt_may_be_the_problem_s_own(graded, group):
+    info = {name: value for name, value in HUMAN_EVAL.items() if name != "prompt"}
+    fake, right = (
+        "def poly(xs, x):\n    return 0\n\ndef find_zero(xs):\n    return 7",
+        "def find_zero(xs):\n    return 2",
+    )
+    asked = dataclasses.replace(group.problem, prompt=HUMAN_EVAL["prompt"])
+    assert read_tests(dataclasses.replace(asked, info=info)).setup.strip() == HUMAN_EVAL["prompt"].strip()
+    assert read_tests(dataclasses.replace(asked, info=info, prompt="Write def find_zero(xs), please.")).setup == ""
+    assert graded({"entry_point": "find_zero", "tests": ["assert candidate([-2, 1]) == 2"]}, fake, right) == [0.0, 1.0]
+
+
 def test_input_and_output_of_apps(graded):
     programs = [
         "a, b = map(int, input().split())\nprint(a + b, '\\n')",
@@ -88,6 +101,7 @@ def test_what_tests_do_with_results(graded):
         "try:\n    bad()\nexcept ZeroDivisionError:\n    pass\nelse:\n    raise AssertionError",
         "assert tuple_of() == (1, 'a', None, {'k': (1, 2)}, frozenset({2}), b'z')",
         "assert big() == 7 ** 9000",
+        "assert scalars() == (3, 0.5, True)",
     ]
     program = """
 from collections import Counter
@@ -106,6 +120,9 @@ def third(): return 1 / 3
 def bad(): return 1 // 0
 def tuple_of(): return (1, "a", None, {"k": (1, 2)}, frozenset({2}), b"z")
 def big(): return 7 ** 9000
+def scalars():
+    import numpy as np
+    return np.int64(3), np.float32(0.5), np.bool_(True)
 """
     assert graded({"tests": tests}, program) == [1.0]
 

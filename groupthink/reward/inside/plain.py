@@ -43,6 +43,8 @@ def _pack(value: Any, number_of: Callable[[Any], int]) -> Any:
             return {name: [_pack(item, number_of) for item in value]}
     if isinstance(value, list):
         return [_pack(item, number_of) for item in value]
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return _pack(value.item(), number_of)  # one of its numbers
     return {"object": number_of(value)}
 
 
