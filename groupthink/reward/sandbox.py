@@ -135,6 +135,7 @@ async def _started(
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+            await _let_go(process)
 
 
 def _bubblewrap(calls: int | None) -> list[str]:
@@ -198,6 +199,13 @@ def _pipe(ends: ExitStack) -> Sequence[int]:
     for end in pair:
         ends.callback(os.close, end)
     return pair
+
+
+async def _let_go(process: asyncio.subprocess.Process) -> None:
+    """Have asyncio close a dead process's pipes before its loop is closed: it would complain afterwards."""
+    process._transport.close()  # type: ignore[attr-defined]  # asyncio has no public way
+    for _ in range(3):  # what closes them is called by the loop, in turns
+        await asyncio.sleep(0)
 
 
 async def _read(stream: asyncio.StreamReader, most: int) -> bytes | None:
