@@ -160,6 +160,12 @@ def test_nothing_passes_that_is_not_right(graded, how):
     assert graded(ASSERTS, FAKES[how], seconds=1) == 0.0
 
 
+def test_what_the_tests_compare_with_cannot_be_changed_under_them(graded):
+    tests = {"tests": ["xs = [3, 1, 2]\nassert f(xs) == sorted(xs)"]}
+    assert graded(tests, "def f(xs):\n    xs.clear()\n    return []") == 0.0
+    assert graded(tests, "def f(xs):\n    return sorted(xs)") == 1.0
+
+
 @pytest.mark.parametrize(
     "how", ["leaves at once with 0", "writes passes to every file that is open", "looks for the results in its files"]
 )
