@@ -4,7 +4,8 @@
     tests, test         "def check(candidate): ..." with entry_point, prompt            HumanEval
     tests, input_output {"inputs": [...], "outputs": [...]}, with fn_name for calls     APPS, TACO
 
-or pairs {"input": ..., "output": ...}. JSON text is read; what is Python is run in a sandbox alone.
+or functions test_...(), as for pytest, or pairs {"input": ..., "output": ...}. JSON text is read; what is Python is run
+in a sandbox alone.
 """
 
 import ast
@@ -78,14 +79,20 @@ def _read(given: Any, info: Mapping[str, Any]) -> UnitTests:
 
 
 def _from_code(code: str, info: Mapping[str, Any]) -> Calls:
-    """Each assertion is a test, with all other statements before it; `check` is one test as a whole."""
-    statements = ast.parse(code).body
-    if any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in statements):
+    """Each assertion and each function test_... is a test, after all other statements; `check` is one as a whole."""
+    statements = [node for node in ast.parse(code).body if not _imports_program(node)]
+    functions = [node.name for node in statements if isinstance(node, ast.FunctionDef)]
+    if "check" in functions:
         return Calls((code,), _setup(info), str(info["entry_point"]), check=True)
     asserts = [ast.unparse(node) for node in statements if isinstance(node, ast.Assert)]
-    others = [ast.unparse(node) for node in statements if not isinstance(node, ast.Assert)]
-    before = "".join(line + "\n" for line in others)
-    return Calls(tuple(before + line for line in asserts), _setup(info), info.get("entry_point"))
+    calls = [f"{name}()" for name in functions if name.startswith("test")]
+    before = "".join(ast.unparse(node) + "\n" for node in statements if not isinstance(node, ast.Assert))
+    return Calls(tuple(before + line for line in asserts + calls), _setup(info), info.get("entry_point"))
+
+
+def _imports_program(node: ast.stmt) -> bool:
+    """Whether a statement fetches what is tested, by a name that data sets give the program: it is there already."""
+    return isinstance(node, ast.ImportFrom) and node.module in ("solution", "main", "program")
 
 
 def _from_calls(name: str, pairs: Sequence[tuple[Any, Any]]) -> Calls:

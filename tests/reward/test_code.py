@@ -127,6 +127,15 @@ def scalars():
     assert graded({"tests": tests}, program) == [1.0]
 
 
+def test_functions_as_for_pytest_are_tests(graded):
+    code = (
+        "import math\nfrom solution import area\n\ndef test_one():\n    assert math.isclose(area(1), math.pi)\n\n"
+        "def test_none():\n    assert area(0) == 0\n\nassert area(2) > area(1)\n"
+    )
+    programs = ["from math import pi\ndef area(r):\n    return pi * r * r", "def area(r):\n    return r"]
+    assert graded({"tests": code}, *programs) == [1.0, 2 / 3]
+
+
 def test_a_function_may_be_named_as_a_built_in_is(graded):
     assert graded({"tests": ["assert sum(10, 15) == 6"]}, "def sum(a, b):\n    return 6") == [1.0]
 
