@@ -3,7 +3,8 @@
     def f(problem, response) -> float | None            for each response
     def f(group) -> list[float | None]                  for a whole group: its one parameter is named `group`
 
-Either may be `async`. None means that this reward does not count for this response.
+or as TRL, verl and reasoning-gym call theirs (`adapters.py`): the names of the parameters show which. Each may be
+`async`. None means that this reward does not count for this response.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from groupthink.records import Group
+from groupthink.reward.adapters import GROUP, Form, asked_for, form_of
 from groupthink.user_file import load_user_file
 
 Reward = Callable[[Group], Awaitable[list[float | None]]]
@@ -37,33 +39,59 @@ def load_function(name: str) -> Callable[..., Any]:
 
 
 def as_reward(function: Callable[..., Any], name: str) -> Reward:
-    """`function`, plain or async, of a response or of a group, as a reward whose values are checked."""
-    takes_group = "group" in inspect.signature(function).parameters
+    """`function`, plain or async, of any form above, as a reward whose values are checked.
+
+    Raises ValueError where its parameters are those of no form.
+    """
+    names = frozenset(inspect.signature(function).parameters)
+    form = None if GROUP in names else form_of(names)
+    takes_group = GROUP in names or (form is not None and form.called_for == GROUP)
+    if form is None and not takes_group:
+        _require_own_form(function, name)
+
+    def call(group: Group, place: int) -> Any:
+        """The function, called as its form asks; `place` is that of the response, where it is asked for one."""
+        if form is not None:
+            return function(**asked_for(function, form.arguments(group, place), name, group.problem))
+        return function(group) if takes_group else function(group.problem, group.responses[place])
 
     async def reward(group: Group) -> list[float | None]:
         if takes_group:
-            values = await _called(partial(function, group), f"reward {name} of the responses to {group.problem.id}")
+            what = f"reward {name} of the responses to {group.problem.id}"
+            values = await _called(partial(call, group, 0), what, form)
             _check_length(values, name, group)
         else:
-            calls = [
-                _called(
-                    partial(function, group.problem, response), f"reward {name} of response {j} to {group.problem.id}"
-                )
-                for j, response in enumerate(group.responses)
-            ]
-            values = await asyncio.gather(*calls)
+            what = f"reward {name} of response {{}} to {group.problem.id}"
+            values = await asyncio.gather(
+                *(_called(partial(call, group, j), what.format(j), form) for j in range(len(group.responses)))
+            )
         return [_checked(value, name, group, place) for place, value in enumerate(values)]
 
     return reward
 
 
-async def _called(function: Callable[[], Any], what: str) -> Any:
+def _require_own_form(function: Callable[..., Any], name: str) -> None:
+    signature = inspect.signature(function)
+    try:
+        signature.bind("problem", "response")
+    except TypeError:
+        raise ValueError(
+            f"reward {name} has the parameters {signature}: write f(problem, response), f(group), or as in TRL "
+            "f(completions, **columns), as in verl f(data_source, solution_str, ground_truth, extra_info), or as in "
+            "reasoning-gym f(answer, entry)"
+        ) from None
+
+
+async def _called(function: Callable[[], Any], what: str, form: Form | None) -> Any:
     """What a function of the user's gives, awaited where it is async. Where it fails, the error says in `what`."""
     try:
         value = function()
-        return await value if inspect.isawaitable(value) else value
+        value = await value if inspect.isawaitable(value) else value
+        return value if form is None else form.value(value)
     except Exception as error:
         error.add_note(f"raised by {what}; a reward that does not count is None")
+        if form is not None:
+            error.add_note(f"it was called as {form.library} calls its rewards: groupthink/reward/adapters.py says how")
         raise
 
 

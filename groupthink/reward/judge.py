@@ -11,7 +11,8 @@ from groupthink.records import Group, Problem, Response, Score
 from groupthink.reward.accuracy import Verifier, accuracy, verify
 from groupthink.reward.brevity import brevity
 from groupthink.reward.format import adherence
-from groupthink.reward.functions import Reward, as_reward, load_function
+from groupthink.reward.functions import Reward
+from groupthink.reward.named import named_rewards
 from groupthink.reward.settings import RewardSettings
 from groupthink.task.verdict import Verdict
 
@@ -29,7 +30,7 @@ class Judge:
         self.task = task
         self.opened = opened
         self.weights = settings.weights
-        self._functions: dict[str, Reward] = {name: as_reward(load_function(name), name) for name in settings.functions}
+        self._functions: dict[str, Reward] = named_rewards(settings, opened=opened)
 
     def score(self, groups: Sequence[Group]) -> list[list[Score]]:
         """A score for each response of each group (P x G).

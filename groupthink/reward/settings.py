@@ -4,6 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from groupthink.nearest import nearest
+from groupthink.reward.model_judge import FAILURES, PROMPT, Server, require_prompt
+from groupthink.reward.sandbox import SANDBOXES, Confinement
+
 
 @dataclass(frozen=True, slots=True)
 class RewardSettings:
@@ -19,7 +23,24 @@ class RewardSettings:
     long: int = 192  # tokens; ... and falls linearly to 0 here
     functions: Mapping[str, float] = field(default_factory=dict)  # "module:function" or "file.py:function" -> weight
 
+    code: float = 0.0  # weight: the program in the answer passes the problem's tests
+    code_partial: bool = False  # the share of the tests that it passes; else 1 for all of them, and 0
+    code_sandbox: str = "bubblewrap"  # where it runs; none: with the rights of the user, on a machine to be ruined
+    code_seconds: int = 6  # of processor time, for one input or for all calls; of the clock, three times as many
+    code_memory: int = 1024  # MiB
+
+    judge: float = 0.0  # weight: the number that another model gives the answer
+    judge_url: str = ""  # of an OpenAI-compatible server, such as http://localhost:8000/v1
+    judge_model: str = ""  # its name there
+    judge_prompt: str = PROMPT  # with {problem}, {reference}, {answer}, {reasoning}, {response}
+    judge_key: str = "OPENAI_API_KEY"  # the environment variable that holds the key; not set: none is sent
+    judge_seconds: float = 60.0  # for one try
+    judge_tries: int = 4
+    judge_at_once: int = 16  # questions
+    judge_failure: str = "none"  # a response that could not be judged: none (does not count), error (ends the run)
+
     def __post_init__(self) -> None:
+        self._require_code_and_judge()
         for name, weight in self.weights.items():
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
                 raise ValueError(f"reward.{name} is {weight!r}: give it a finite number, the weight of this reward")
@@ -36,4 +57,53 @@ class RewardSettings:
     @property
     def weights(self) -> dict[str, float]:
         """The weight of each reward, by the name that its part of a score has."""
-        return {"accuracy": self.accuracy, "format": self.format, "brevity": self.brevity, **self.functions}
+        asked_for = {name: weight for name, weight in (("code", self.code), ("judge", self.judge)) if weight}
+        return {
+            "accuracy": self.accuracy,
+            "format": self.format,
+            "brevity": self.brevity,
+            **asked_for,
+            **self.functions,
+        }
+
+    @property
+    def confinement(self) -> Confinement:
+        """Where programs of the policy's run, and what each may use."""
+        return Confinement(self.code_sandbox, self.code_seconds, self.code_memory)
+
+    @property
+    def judge_server(self) -> Server:
+        """Where another model is asked."""
+        return Server(
+            self.judge_url,
+            self.judge_model,
+            self.judge_key,
+            self.judge_seconds,
+            self.judge_tries,
+            self.judge_at_once,
+            self.judge_failure,
+        )
+
+    def _require_code_and_judge(self) -> None:
+        for name, value, choices in (
+            ("code_sandbox", self.code_sandbox, SANDBOXES),
+            ("judge_failure", self.judge_failure, FAILURES),
+        ):
+            if value not in choices:
+                raise ValueError(
+                    f"reward.{name} is {value!r}: did you mean {nearest(value, choices)}? "
+                    f"(there are: {', '.join(choices)})"
+                )
+        for name, least in (("code_seconds", 1), ("code_memory", 64), ("judge_seconds", 0.1)):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"reward.{name} is {getattr(self, name)}: take at least {least}")
+        for name in ("judge_tries", "judge_at_once"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"reward.{name} is {getattr(self, name)}: take at least 1")
+        if self.judge:
+            if not self.judge_url.startswith(("http://", "https://")) or not self.judge_model:
+                raise ValueError(
+                    f"reward.judge asks another model, and reward.judge_url is {self.judge_url!r}, reward.judge_model "
+                    f"{self.judge_model!r}: name a server, such as http://localhost:8000/v1, and a model that it has"
+                )
+            require_prompt(self.judge_prompt)

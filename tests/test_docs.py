@@ -1,0 +1,40 @@
+"""The tables of the guides for those who come from elsewhere name settings that there are."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from groupthink.recipe import Recipe, load_recipe, settings_of
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def rows(page: str) -> list[tuple[list[str], list[str]]]:
+    """The names on both sides of each row of settings."""
+    lines = [line for line in (DOCS / page).read_text().splitlines() if line.startswith("| `")]
+    cells = [[re.findall(r"`([^`]+)`", cell) for cell in line.split("|")[1:-1]] for line in lines]
+    return [(row[0], row[1]) for row in cells if len(row) == 3]
+
+
+@pytest.mark.parametrize(("page", "least"), [("from-trl.md", 55), ("from-verl.md", 40)])
+def test_every_setting_on_our_side_is_one(page, least):
+    found, settings = rows(page), settings_of(Recipe())
+    assert len(found) >= least
+    assert {name for _, ours in found for name in ours} <= set(settings)
+    assert all(theirs and ours for theirs, ours in found)
+
+
+def test_no_setting_of_theirs_stands_twice():
+    for page in ("from-trl.md", "from-verl.md"):
+        names = [name for theirs, _ in rows(page) for name in theirs]
+        assert len(names) == len(set(names)) > 45
+
+
+@pytest.mark.parametrize("page", ["from-trl.md", "from-verl.md"])
+def test_the_recipes_that_are_shown_are_recipes(page, tmp_path):
+    shown = re.findall(r"```toml\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+    assert shown
+    for text in shown:
+        (tmp_path / "shown.toml").write_text(text)
+        assert load_recipe(tmp_path / "shown.toml").reward.functions
