@@ -1,15 +1,25 @@
 """What a recipe names, looked for before anything is begun: tasks with their splits, and functions of the user's."""
 
+from collections.abc import Callable
+
 from groupthink.recipe import Recipe
 from groupthink.reward.functions import load_function
-from groupthink.task import open_task
+from groupthink.task import close_task, notes_of, open_task, open_tasks
 
 
-def require_named(recipe: Recipe) -> None:
-    """Raise ValueError for a task, split, reward or surrogate that is not there. (A model: `loading.require_model`.)"""
-    open_task(recipe.task.name, recipe.seed, recipe.task.split)
-    for task in recipe.sft.tasks:
-        open_task(task, recipe.seed)
+def require_named(recipe: Recipe, tell: Callable[[str], None] | None = None) -> None:
+    """Raise ValueError for a task, split, reward or surrogate that is not there. (A model: `loading.require_model`.)
+
+    `tell` is told how a task read what it was given, such as the columns of a data set.
+    """
+    for task in (
+        open_tasks(recipe.task, recipe.seed),
+        *(open_task(name, recipe.seed, settings=recipe.task) for name in recipe.sft.tasks),
+    ):
+        if tell is not None:
+            for note in notes_of(task):
+                tell(note)
+        close_task(task)
     for reward in recipe.reward.functions:
         load_function(reward)
     if ":" in recipe.objective.surrogate:
