@@ -9,8 +9,8 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -82,9 +82,24 @@ class Aside:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), name="groupthink-task", daemon=True)
-        self._process.start()
+        with _hash_seed("0"):  # in a set of texts the order is by their hashes, and some generators draw from sets
+            self._process.start()
         theirs.close()  # or the end of either process would not be seen by the other
         self._fresh = True
+
+
+@contextmanager
+def _hash_seed(seed: str) -> Iterator[None]:
+    """Processes that begin here hash texts alike, in every run."""
+    before = os.environ.get("PYTHONHASHSEED")
+    os.environ["PYTHONHASHSEED"] = seed
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONHASHSEED"]
+        else:
+            os.environ["PYTHONHASHSEED"] = before
 
 
 def _serve(connection: Connection) -> None:

@@ -115,20 +115,21 @@ class GymTask:
 
     def _problem(self, source: Source, split: str, index: int) -> Problem:
         request = (source, split, index, self.share)
-        place, made = self._made_ahead.get(request, lambda i: (source, split, index + 1 + i, self.share))
-        self._remember(source, place, made)
+        drawn, place, made = self._made_ahead.get(request, lambda i: (source, split, index + 1 + i, self.share))
+        self._remember(drawn, place, made)
         at_level = "" if source.level is None else f"/level{source.level}"
         return Problem(
             id=f"{self.name}/{split}/{source.seed}{at_level}/{index}",
             task=self.name,
             prompt=made["question"],
             answer=None if made["answer"] is None else str(made["answer"]),
-            info={"place": place, "level": source.level},
+            info={"seed": drawn.seed, "place": place, "level": source.level},
         )
 
     def _asked(self, problem: Problem) -> tuple[Source, Item]:
-        source, place = replace(self.source, level=problem.info["level"]), problem.info["place"]
-        asked = self._items.get((source, place)) or item(source, place)
+        source = replace(self.source, seed=problem.info["seed"], level=problem.info["level"])
+        place = problem.info["place"]
+        asked = self._items.get((source, place)) or self._scoring.call(item, source, place)
         assert asked is not None, "it was made once"
         self._remember(source, place, asked)
         return source, asked

@@ -5,7 +5,7 @@ import inspect
 import json
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -14,16 +14,22 @@ from groupthink.task.hashed import walk
 Item = dict[str, Any]
 """{"question": ..., "answer": ..., "metadata": {...}}"""
 
-SIZE = 2**31 - 1
-"""Of a generator's list, which is never made: as many problems as there are places."""
+SIZE = 2_000
+"""Of a generator's list. Most make a problem when it is asked for; a few make something of all of them at the start."""
+
+BLOCK = 100
+"""Problems that are drawn from one list, before the next one with another seed."""
 
 _FUNCTIONS = frozenset(
-    ("sin", "cos", "tan", "sec", "csc", "cot", "sinh", "cosh", "tanh", "asin", "acos", "atan", "exp", "log", "ln")
-    + ("sqrt", "Abs", "pi")
+    {"sin", "cos", "tan", "sec", "csc", "cot", "sinh", "cosh", "tanh", "asin", "acos", "atan", "exp", "log", "ln"}
+    | {"sqrt", "Abs", "pi"}
 )
 _HAZARDOUS = frozenset("NOQS")  # one-letter names that SymPy's parser knows as something else than a variable
 _EXPRESSION = re.compile(r"(?:\s|[-+*/^()]|\d++(?:\.\d++)?|\.\d++|[A-Za-z]++(?![\d_]))*+")
 _LONGEST = 2_000  # characters
+
+
+TRUTHS = ("True", "False")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Source:
     level: int | None  # of the generator's curriculum; None: as the arguments say
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def dataset(source: Source) -> Any:
     """The generator's list. Raises what the generator does where it cannot do with its arguments."""
     from reasoning_gym.factory import DATASETS, create_curriculum
@@ -58,17 +64,19 @@ def item(source: Source, place: int) -> Item | None:
     state = random.getstate()
     random.seed(place)
     try:
-        return dataset(source)[place]
+        return dataset(source)[place % SIZE]
     except Exception:
         return None
     finally:
         random.setstate(state)
 
 
-def find(source: Source, split: str, index: int, share: float) -> tuple[int, Item]:
-    """Problem `index` of a split, and its place. Raises ValueError as `walk` does."""
-    name = f"gym:{source.generator}"
-    return walk(lambda place: item(source, place), lambda made: made["question"], split, index, share, name)
+def find(source: Source, split: str, index: int, share: float) -> tuple[Source, int, Item]:
+    """Problem `index` of a split, the list that it is from and its place there. Raises ValueError as `walk` does."""
+    seed = random.Random(f"{source.seed}/{split}/{index // BLOCK}").getrandbits(31)
+    drawn, name = replace(source, seed=seed), f"gym:{source.generator}"
+    place, made = walk(lambda place: item(drawn, place), lambda made: made["question"], split, index, share, name)
+    return drawn, place, made
 
 
 def score(source: Source, asked: Item, answer: str) -> tuple[float, str]:
@@ -79,8 +87,11 @@ def score(source: Source, asked: Item, answer: str) -> tuple[float, str]:
     """
     if isinstance(asked["answer"], str) and answer.strip() == asked["answer"].strip():
         return 1.0, "the generator's own answer"
+    if str(asked["answer"]) in TRUTHS:  # a scorer takes any text as true, as Python does
+        right = answer.strip().capitalize() == str(asked["answer"])
+        return float(right), "the generator's own answer" if right else f"the answer is {asked['answer']}"
     generator, scorer = source.generator, dataset(source).score_answer
-    reads = reads_of(type(dataset(source)))
+    reads = reads_of(generator)
     if "literal" in reads and not is_literal(answer):
         return 0.0, "no answer of the form that is asked for"
     if "expression" in reads and not is_expression(answer):
@@ -95,9 +106,11 @@ def score(source: Source, asked: Item, answer: str) -> tuple[float, str]:
 
 
 @cache
-def reads_of(kind: Any) -> frozenset[str]:
+def reads_of(generator: str) -> frozenset[str]:
     """What a scorer evaluates of an answer, by its source: "literal" (Python's eval), "expression" (SymPy's parser)."""
-    source = inspect.getsource(kind.score_answer)
+    from reasoning_gym.factory import DATASETS
+
+    source = inspect.getsource(DATASETS[generator][0].score_answer)
     found = {"literal"} if re.search(r"\beval\(", source) else set()
     return frozenset(found | ({"expression"} if re.search(r"\b(?:parse_expr|sympify)\(", source) else set()))
 
