@@ -22,6 +22,7 @@ from groupthink.rollout.open import open_engine
 from groupthink.run.directory import Run
 from groupthink.run.rollouts import prompt_text
 from groupthink.run.terminal import View
+from groupthink.stage.fitting import leave_out_long
 from groupthink.stage.settings import EvaluateSettings
 from groupthink.stage.statistics import interval, majority_right, pass_at_k
 from groupthink.stage.workshop import Workshop
@@ -198,6 +199,9 @@ def evaluate_model(
             note(line)
         note(f"evaluating {name} on {problems} problems of {family.name} ({split}): {drawn}")
     tokenizer, model = load_tokenizer(name), load_model(name, device=device)
+    max_tokens = max_tokens or recipe.rollout.max_tokens
+    if (too_long := leave_out_long(family, tokenizer, model, max_tokens)) and note:
+        note(f"{len(too_long)} problems are too long for the model and are left out, such as {too_long[0]}")
     engine = open_engine(model, tokenizer, replace(recipe.rollout, lag=0, engine="torch"), device)
     try:
         found = evaluate(
@@ -206,7 +210,7 @@ def evaluate_model(
             family,
             problems=problems,
             samples=samples,
-            max_tokens=max_tokens or recipe.rollout.max_tokens,
+            max_tokens=max_tokens,
             temperature=temperature,
             seed=recipe.seed,
         )

@@ -26,6 +26,7 @@ from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.run.checkpoints import find_damage
 from groupthink.run.directory import Run
 from groupthink.stage.fastest import fastest
+from groupthink.stage.fitting import leave_out_long
 from groupthink.stage.supply import Supply
 from groupthink.task import Task, close_task, notes_of, open_tasks
 from groupthink.task.reply import reply_of
@@ -69,9 +70,10 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
 def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop]:
     recipe = run.recipe
     _require_turns_in_time(task, recipe)
-    if notes := notes_of(task):
-        run.event("task", notes=list(notes))
     tokenizer, model = load_tokenizer(reference_of(run)), _first_policy(run, device)
+    too_long = leave_out_long(task, tokenizer, model, recipe.rollout.max_tokens)
+    if (notes := notes_of(task)) or too_long:
+        run.event("task", notes=list(notes), too_long=too_long)
     # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
     drawn = load_model(reference_of(run), device=device, dtype=model.dtype) if recipe.lora.rank else model
     most = find_processes(model)

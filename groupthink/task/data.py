@@ -44,7 +44,7 @@ class DataTask:
         notes = [_mapping(place, columns, splits, training, tested=tested)]
         every = _read(name, place, training, rows, columns, notes, tested=tested)
         if split == "held_out":
-            held = {key: problem for key, problem in every.items() if share_of(key) < settings.held_out}
+            held = _picked(every, settings.held_out)
             notes.append(_others(splits, training, len(held), len(every)))
         else:
             found = _found(splits, split, training, place)
@@ -113,6 +113,15 @@ class DataTask:
             random.Random(f"{self.seed}/{self.name}/{epoch}").shuffle(order)
             self._order = (epoch, order)
         return self._order[1][place]
+
+
+def _picked(problems: dict[str, Problem], share: float) -> dict[str, Problem]:
+    """Those that a hash of the prompt picks, at least one: whatever the seed, and whatever other rows there are."""
+    picked = {key: problem for key, problem in problems.items() if share_of(key) < share}
+    if share and problems and not picked:
+        first = min(problems, key=share_of)
+        picked = {first: problems[first]}
+    return picked
 
 
 def _training(splits: dict[str, list[Row]], place: str) -> str:

@@ -12,8 +12,9 @@ from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
 from groupthink.task import close_task, open_task
 from groupthink.task.gym import WINDOW, GymTask
-from groupthink.task.gym_items import Source, find, is_expression, is_literal, reads_of, score
+from groupthink.task.gym_items import Source, is_expression, is_literal, reads_of, score
 from groupthink.task.settings import TaskSettings
+from tests.here import work_here
 
 factory = pytest.importorskip("reasoning_gym.factory", reason="pip install 'groupthink[gym]'")
 
@@ -24,32 +25,9 @@ UNANSWERED = {"boxnet", "rush_hour"}  # nothing that would be right is known of 
 NAMES = sorted(set(factory.DATASETS) - WITHOUT_DEFAULTS)
 
 
-class Here:
-    """In place of a process beside this one, where a test is of something else: each takes seconds to begin."""
-
-    alive = True
-
-    def __init__(self, seconds):
-        self.asked = []
-
-    def send(self, function, *arguments):
-        self.asked.append((function, arguments))
-
-    def receive(self):
-        function, arguments = self.asked.pop(0)
-        return function(*arguments)
-
-    def call(self, function, *arguments):
-        return function(*arguments)
-
-    def close(self):
-        pass
-
-
 @pytest.fixture
 def here(monkeypatch):
-    monkeypatch.setattr("groupthink.task.gym.Aside", Here)
-    monkeypatch.setattr("groupthink.task.lookahead.Aside", Here)
+    work_here(monkeypatch)
 
 
 @pytest.fixture
@@ -76,17 +54,18 @@ def accuracy(task: GymTask, problem: Problem, answer: str) -> float:
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in NAMES])
-def test_every_generators_own_answers_score_full_marks(name):
-    source = Source(name, "{}", 1, None)
-    for index in range(2):
-        drawn, _, item = find(source, "train", index, 0.1)
-        assert isinstance(item["question"], str) and item["question"].strip()
-        answer = item["answer"]
+def test_every_generators_own_answers_score_full_marks(here, opened, name):
+    task = opened(name)
+    for problem in task.sample(0, 2):
+        assert isinstance(problem.prompt, str) and problem.prompt.strip()
+        answer = problem.answer
         if answer is None and name not in UNANSWERED:
-            answer = next(item["metadata"][key] for key in EXAMPLES if key in item["metadata"])
+            _, item = task._asked(problem)
+            known = next(item["metadata"][key] for key in EXAMPLES if key in item["metadata"])
+            answer = known if isinstance(known, str) else json.dumps(known)
         if answer is not None:
-            assert score(drawn, item, answer if isinstance(answer, str) else json.dumps(answer))[0] == 1, (name, answer)
-        assert score(drawn, item, "no such thing")[0] < 1
+            assert accuracy(task, problem, answer) == 1, (name, answer)
+        assert accuracy(task, problem, "no such thing") == 0
 
 
 def test_a_generators_answer_is_right_for_the_judge_and_its_garbage_earns_nothing(here, opened):
