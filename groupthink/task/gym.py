@@ -50,7 +50,7 @@ class GymTask:
         self.share, self.raise_at = settings.held_out, settings.raise_at
         arguments = settings.arguments_of(generator)
         _require(generator, arguments)
-        self.source = Source(generator, json.dumps(arguments, sort_keys=True), seed, None)
+        self.source = Source(generator, json.dumps(arguments, sort_keys=True), seed)
         _require_first(self.source)
         self.levels = _levels(generator) if self.raise_at else 0
         if self.raise_at and not self.levels:
@@ -68,6 +68,10 @@ class GymTask:
     def held_out(self, n: int) -> list[Problem]:
         """`n` problems that training never sees."""
         return [self._problem(self.source, "held_out", index) for index in range(n)]
+
+    def limit(self, longest: int) -> None:
+        """From now on make no problem of more than `longest` bytes."""
+        self.source = replace(self.source, longest=longest)
 
     def demonstrate(self, problem: Problem, careful: bool) -> str:
         """Raises ValueError: generators give answers, not how one comes to them."""

@@ -34,12 +34,13 @@ TRUTHS = ("True", "False")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Source(generator="chain_sum", arguments='{"max_terms": 4}', seed=0, level=None)"""
+    """Source(generator="chain_sum", arguments='{"max_terms": 4}', seed=0)"""
 
     generator: str
     arguments: str  # JSON, so that it can be remembered by
     seed: int
-    level: int | None  # of the generator's curriculum; None: as the arguments say
+    level: int | None = None  # of the generator's curriculum; None: as the arguments say
+    longest: int | None = None  # bytes; longer problems are passed over
 
 
 @lru_cache(maxsize=8)
@@ -57,18 +58,20 @@ def dataset(source: Source) -> Any:
 
 
 def item(source: Source, place: int) -> Item | None:
-    """The problem at a place; None where the generator fails there.
+    """The problem at a place; None where the generator fails there, or where it is too long.
 
     A few generators draw from the random numbers of the process, too: those are set for them.
     """
     state = random.getstate()
     random.seed(place)
     try:
-        return dataset(source)[place % SIZE]
+        made = dataset(source)[place % SIZE]
     except Exception:
         return None
     finally:
         random.setstate(state)
+    too_long = source.longest is not None and len(made["question"].encode()) > source.longest
+    return None if too_long else made
 
 
 def find(source: Source, split: str, index: int, share: float) -> tuple[Source, int, Item]:

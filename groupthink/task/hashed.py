@@ -10,8 +10,8 @@ from groupthink.task.columns import key_of
 
 T = TypeVar("T")
 
-TRIES = 400
-"""For one problem. With a tenth held out, that many fail by chance once in 10^18."""
+TRIES = 200
+"""For one problem. With a tenth held out, that many fail by chance once in 10^9."""
 
 
 def share_of(key: str) -> float:
@@ -33,6 +33,6 @@ def walk(
         if made is not None and (share_of(key_of(prompt(made))) < share) == (split == "held_out"):
             return place, made
     raise ValueError(
-        f"{name} was asked for {TRIES} problems, and a hash of their prompts puts none into {split}: it knows too few "
-        f"different ones for task.held_out={share}"
+        f"{name} was asked for {TRIES} problems, and none would do for {split}: it knows too few different ones for "
+        f"task.held_out={share} by a hash of their prompts, or fails, or all are too long for the model"
     )

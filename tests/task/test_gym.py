@@ -111,7 +111,7 @@ def test_a_scorer_that_hangs_is_ended_and_the_next_answer_is_scored(opened, monk
 
 
 def test_puzzle24_is_solved_with_the_given_numbers_alone():
-    source = Source("puzzle24", "{}", 1, None)
+    source = Source("puzzle24", "{}", 1)
     item = {"question": "?", "answer": "(1 + 5)*(9 - 5)", "metadata": {"numbers": [1, 5, 9, 5]}}
     assert score(source, item, "(9 - 5)*(5 + 1)") == (1.0, "scored 1")
     assert score(source, item, "6*4*1*1") == (0.0, "not the given numbers")
@@ -142,6 +142,16 @@ def test_slow_problems_are_made_ahead_and_are_the_same(opened):
         if aside.alive:
             os.kill(aside._process.pid, 9)
     assert ahead.sample(6, 4) == plain.sample(6, 4)
+
+
+def test_problems_that_are_too_long_are_passed_over(here, opened):
+    task = opened("chain_sum")
+    lengths = [len(problem.prompt) for problem in task.sample(0, 20)]
+    task.limit(sorted(lengths)[10])
+    assert max(len(problem.prompt) for problem in task.sample(0, 20)) <= sorted(lengths)[10] < max(lengths)
+    task.limit(3)
+    with pytest.raises(ValueError, match="all are too long for the model"):
+        task.sample(0, 1)
 
 
 def test_arguments_are_a_recipes_own_keys(here, opened):
