@@ -64,8 +64,10 @@ class Recipe:
             raise ValueError(f"steps is {self.steps}: it cannot be negative")
         if self.checkpoint_every < 1:
             raise ValueError(f"checkpoint_every is {self.checkpoint_every}: at least 1 step lies between checkpoints")
-        for name in (*self.task.names, *self.sft.tasks):
+        tasks = (*self.task.names, *self.sft.tasks)
+        for name in tasks:
             require_name(name)
+        self.task.require_owners(tasks)
         self._require_even_updates()
         self._require_a_stage_that_can_lag()
         self._require_what_can_learn()

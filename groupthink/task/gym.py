@@ -12,6 +12,7 @@ import dataclasses
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -53,9 +54,11 @@ class GymTask:
         self.source = Source(generator, json.dumps(arguments, sort_keys=True), seed)
         _require_first(self.source)
         self.levels = _levels(generator) if self.raise_at else 0
-        if self.raise_at and not self.levels:
-            raise ValueError(f"{self.name} has no curriculum: set task.raise_at=0")
-        self.level = 0 if self.raise_at else None
+        self.level = _first_level(self.source, self.levels)
+        self.notes: tuple[str, ...] = ()
+        if self.raise_at:
+            begins = f"begins at level {self.level} of 0 to {self.levels - 1} of its curriculum"
+            self.notes = (f"{self.name} {'has no curriculum, and stays as it is' if self.level is None else begins}",)
         self._right = self._responses = 0  # at this level, since it was last decided on
         self._items: OrderedDict[tuple[Source, int], Item] = OrderedDict()
         self._made_ahead = Lookahead(find)
@@ -97,12 +100,9 @@ class GymTask:
         self._right, self._responses = self._right + right, self._responses + responses
         if self._responses < WINDOW:
             return
-        if (
-            self._right >= self.raise_at * self._responses
-            and self.level < self.levels - 1
-            and self._can(self.level + 1)
-        ):
-            self.level += 1
+        if self._right >= self.raise_at * self._responses:
+            harder = range(self.level + 1, self.levels)  # a few generators refuse some levels of their own curriculum
+            self.level = next((level for level in harder if self._can(level)), self.level)
         self._right = self._responses = 0
 
     def state(self) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class GymTask:
             self._items.popitem(last=False)
 
     def _can(self, level: int) -> bool:
-        """Whether a level gives problems, within the time: a few generators refuse settings of their own curriculum."""
+        """Whether a level gives problems, within the time."""
         try:
             return self._scoring.call(item, replace(self.source, level=level), 0) is not None
         except Failed:
@@ -177,6 +177,15 @@ def _require_first(source: Source) -> None:
     except Exception as error:  # most assert, without a type of their own
         said = f"{type(error).__name__}: {error}"
         raise ValueError(f"gym:{source.generator} refuses its arguments {source.arguments} ({said})") from error
+
+
+def _first_level(source: Source, levels: int) -> int | None:
+    """The first level that the generator does not refuse; None where there is none."""
+    for level in range(levels):
+        with suppress(ValueError):
+            _require_first(replace(source, level=level))
+            return level
+    return None
 
 
 def _levels(generator: str) -> int:

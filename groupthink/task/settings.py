@@ -1,8 +1,10 @@
 """The table [task] of a recipe."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from groupthink.nearest import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,20 @@ class TaskSettings:
     def names(self) -> tuple[str, ...]:
         """The tasks that are worked on; "data" is the data set of `data`."""
         return self.mixture or (("data",) if self.data else (self.name,))
+
+    @property
+    def title(self) -> str:
+        """What is worked on, for people: the names, and of `data` the place."""
+        return ", ".join(self.data if name == "data" else name for name in self.names)
+
+    def require_owners(self, names: Collection[str]) -> None:
+        """Raise ValueError for an argument of something that is none of these tasks."""
+        things = {name.rpartition(":")[2] for name in names if ":" in name and not name.startswith("data:")}
+        for key in self.arguments:
+            owner = key.rpartition(":")[0]
+            if owner not in things:
+                likely = f"did you mean {nearest(owner, sorted(things))}?" if things else "none takes arguments"
+                raise ValueError(f'unknown setting task."{key}": no task of the recipe is {owner!r}; {likely}')
 
     def arguments_of(self, thing: str) -> dict[str, Any]:
         """What `"thing:key" = value` says, by key."""

@@ -144,6 +144,19 @@ def test_slow_problems_are_made_ahead_and_are_the_same(opened):
     assert ahead.sample(6, 4) == plain.sample(6, 4)
 
 
+def test_levels_that_a_generator_refuses_itself_are_passed_over(here, opened):
+    task = opened("caesar_cipher", raise_at=0.5)
+    assert task.notes == ("gym:caesar_cipher begins at level 0 of 0 to 3 of its curriculum",)
+    for number in range(30):
+        for problem in task.sample(number, 8):
+            task.observe(problem, 8, 8)
+    assert task.level == 1  # rotations of 26 letters and more are refused
+    late = opened("knight_swap", raise_at=0.5)
+    assert late.level is None or late.level > 0
+    without = next(name for name in NAMES if name not in factory.CURRICULA)
+    assert "has no curriculum" in opened(without, raise_at=0.5).notes[0]
+
+
 def test_problems_that_are_too_long_are_passed_over(here, opened):
     task = opened("chain_sum")
     lengths = [len(problem.prompt) for problem in task.sample(0, 20)]

@@ -76,14 +76,15 @@ def test_a_recipe_names_a_mixture_with_shares_and_arguments(tmp_path):
 mixture = ["data", "arithmetic"]
 shares = [1, 2.5]
 data = '{tmp_path.as_posix()}/rows.jsonl'
-"chain_sum:max_terms" = 4
-"chain_sum:digits" = [1, 2]
 """
     )
     recipe = load_recipe(tmp_path / "recipe.toml")
-    assert recipe.task.shares == (1.0, 2.5) and recipe.task.arguments["chain_sum:digits"] == [1, 2]
-    (tmp_path / "dumped.toml").write_text(dump_recipe(recipe))
-    assert load_recipe(tmp_path / "dumped.toml") == recipe
+    assert recipe.task.title == f"{tmp_path.as_posix()}/rows.jsonl, arithmetic"
+    asked = ['task.mixture=["data", "gym:chain_sum"]', "task.chain_sum:max_terms=4", "task.chain_sum:digits=[1, 2]"]
+    with_arguments = load_recipe(tmp_path / "recipe.toml", asked)
+    assert with_arguments.task.arguments == {"chain_sum:max_terms": 4, "chain_sum:digits": [1, 2]}
+    (tmp_path / "dumped.toml").write_text(dump_recipe(with_arguments))
+    assert load_recipe(tmp_path / "dumped.toml") == with_arguments
     task = open_tasks(recipe.task)
     assert Counter(problem.task for problem in task.sample(0, 35)) == {"data": 10, "arithmetic": 25}
     assert any("column 'question'" in note for note in task.notes)

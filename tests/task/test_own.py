@@ -89,9 +89,13 @@ def test_what_a_class_has_beside_that_is_used(own):
 
 
 def test_arguments_come_from_the_recipe(own):
-    recipe = load_recipe(overrides=[f"task.name={own}:Riddles", "task.Riddles:level=3", "task.other:level=4"])
+    recipe = load_recipe(overrides=[f"task.name={own}:Riddles", "task.Riddles:level=3"])
     task = open_tasks(recipe.task)
     assert task.sample(0, 1)[0].prompt == "riddle 0 of 3"
+    with pytest.raises(ValueError, match=r'unknown setting task."Ridles:level": .* did you mean Riddles\?'):
+        load_recipe(overrides=[f"task.name={own}:Riddles", "task.Ridles:level=3"])
+    with pytest.raises(ValueError, match="none takes arguments"):
+        load_recipe(overrides=["task.arithmetic:level=3"])
     with pytest.raises(ValueError, match=r"takes no argument 'levle': did you mean level\?"):
         open_task(f"{own}:Riddles", settings=TaskSettings(arguments={"Riddles:levle": 1}))
 
