@@ -9,13 +9,17 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
 MEMORY = 4 * 2**30
 """Bytes that such a process may take, where the system has such a limit."""
+
+ENVIRONMENT = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Of such a process. In a set of texts the order is by their hashes, and some generators draw from sets. Threads would
+only take memory, and the cores of others."""
 
 
 class Failed(RuntimeError):
@@ -82,24 +86,25 @@ class Aside:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), name="groupthink-task", daemon=True)
-        with _hash_seed("0"):  # in a set of texts the order is by their hashes, and some generators draw from sets
+        with _environment(ENVIRONMENT):
             self._process.start()
         theirs.close()  # or the end of either process would not be seen by the other
         self._fresh = True
 
 
 @contextmanager
-def _hash_seed(seed: str) -> Iterator[None]:
-    """Processes that begin here hash texts alike, in every run."""
-    before = os.environ.get("PYTHONHASHSEED")
-    os.environ["PYTHONHASHSEED"] = seed
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Processes that begin here have these variables; this one has its own again afterwards."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONHASHSEED"]
-        else:
-            os.environ["PYTHONHASHSEED"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _serve(connection: Connection) -> None:
@@ -123,7 +128,8 @@ def _limit_memory() -> None:
     with suppress(ImportError, ValueError, OSError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        # Not the address space: libraries that the parent's main module imports may map much more than they use.
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
 
 
 def _follow_parent() -> None:

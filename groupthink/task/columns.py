@@ -48,10 +48,12 @@ def find_columns(
         folded = {name.lower(): name for name in reversed(names)}
         return next((folded[name] for name in usual if name in folded), None)
 
-    asked, stated = find("task.prompt", prompt, PROMPTS), find("task.answer", answer, ANSWERS)
+    # Where tests decide, a solution is a program.
+    usual = tuple(name for name in ANSWERS if name != "solution") if tested else ANSWERS
+    asked, stated = find("task.prompt", prompt, PROMPTS), find("task.answer", answer, usual)
     if asked is None:
         raise ValueError(_missing(place, "problem", PROMPTS, "task.prompt", names))
-    if tested and not answer:
+    if tested and stated is None:
         return Columns(asked, None)
     if stated is None or stated == asked:
         raise ValueError(_missing(place, "answer", ANSWERS, "task.answer", names))

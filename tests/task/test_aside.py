@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from groupthink.task.aside import Aside, Failed
+from groupthink.task.aside import MEMORY, Aside, Failed
 
 
 def test_it_answers_in_order_and_says_what_was_raised():
@@ -20,6 +20,9 @@ def test_it_answers_in_order_and_says_what_was_raised():
         with pytest.raises(Failed, match="ZeroDivisionError"):
             aside.call(divmod, 1, 0)
         assert aside.call(os.getenv, "PYTHONHASHSEED") == "0"
+        if sys.platform == "linux":  # elsewhere there is no such limit
+            with pytest.raises(Failed, match="MemoryError"):
+                aside.call(bytes, MEMORY)
         first = aside.call(os.getpid)
         aside.seconds = 0.5
         with pytest.raises(Failed, match=r"took more than 0\.5 s"):

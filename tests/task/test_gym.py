@@ -19,7 +19,6 @@ from tests.here import work_here
 factory = pytest.importorskip("reasoning_gym.factory", reason="pip install 'groupthink[gym]'")
 
 WITHOUT_DEFAULTS = {"composite"}
-SLOW = {"knight_swap", "sokoban", "zebra_puzzles", "puzzle24", "futoshiki"}  # seconds for a few problems
 EXAMPLES = ("possible_answer", "example_answer", "example_correct_answer")  # in place of the one answer
 UNANSWERED = {"boxnet", "rush_hour"}  # nothing that would be right is known of these
 NAMES = sorted(set(factory.DATASETS) - WITHOUT_DEFAULTS)
@@ -53,7 +52,7 @@ def accuracy(task: GymTask, problem: Problem, answer: str) -> float:
     return scored.parts["accuracy"]
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in NAMES])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_generators_own_answers_score_full_marks(here, opened, name):
     task = opened(name)
     for problem in task.sample(0, 2):
