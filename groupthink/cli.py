@@ -134,7 +134,7 @@ def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequ
     if args.resume:
         return Run.resume(args.run, overrides)
     recipe = _load(recipe_path, overrides)
-    require_named(recipe)
+    require_named(recipe, _tell)
     require_model(recipe.model, _tell)
     return Run.create(args.run or free_directory(Path(recipe_path or "nano").stem), recipe)
 
@@ -210,7 +210,7 @@ def _dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Seque
         recipe, done = standing.recipe, standing.done
     else:
         recipe = _load(recipe_path, overrides)
-        require_named(recipe)
+        require_named(recipe, _tell)
         resolve(recipe.model)  # a folder that is not there; the hub is not asked
         if args.run is not None:
             refuse_taken(args.run)
@@ -307,9 +307,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--max-tokens", metavar="N", type=_count, help="where a response is cut (default: the run's, or else 200)"
     )
-    verb.add_argument(
-        "--split", choices=("held_out", "beyond"), help="which problems (default: the run's, or else held_out)"
-    )
+    verb.add_argument("--split", metavar="S", help="which problems (default: the run's, or else held_out)")
     _add_json(verb)
 
     verb = verbs.add_parser("explain", help="the five steps on one problem, worked through")

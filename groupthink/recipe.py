@@ -24,7 +24,7 @@ from groupthink.reward.settings import RewardSettings
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.vllm.settings import VllmSettings
 from groupthink.stage.settings import EvaluateSettings, SftSettings
-from groupthink.task import TASKS
+from groupthink.task import require_name
 from groupthink.task.settings import TaskSettings
 
 BY_REWARDS = ("grpo", "grpo_async")
@@ -69,9 +69,10 @@ class Recipe:
         for name in self.trackers:
             if name not in TRACKERS:
                 raise ValueError(f"no tracker is called {name!r}: did you mean {nearest(name, TRACKERS)}?")
-        for name in (self.task.name, *self.sft.tasks):
-            if name not in TASKS:
-                raise ValueError(f"no task is called {name!r}: did you mean {nearest(name, TASKS)}?")
+        tasks = (*self.task.names, *self.sft.tasks)
+        for name in tasks:
+            require_name(name)
+        self.task.require_owners(tasks)
         self._require_even_updates()
         self._require_a_stage_that_can_lag()
         self._require_what_can_learn()
@@ -214,7 +215,8 @@ def recipe_table(recipe: Recipe) -> dict[str, Any]:
     table = asdict(recipe)
     for inner in table.values():
         if isinstance(inner, dict):
-            inner.update(inner.pop(FUNCTIONS, {}))
+            for colons in WITH_COLONS:
+                inner.update(inner.pop(colons, {}))
     return _without_none(table)
 
 
@@ -250,8 +252,9 @@ def departures_of(recipe: Recipe) -> dict[str, tuple[Any, Any]]:
     return {name: (settings[name], value) for name, value in row.items() if settings[name] != value}
 
 
-FUNCTIONS = "functions"
-"""The field that takes the keys with a colon: `"rewards.py:short" = 0.1` weighs a function of the user's own."""
+WITH_COLONS = ("functions", "arguments")
+"""The fields that take a table's keys with a colon. `"rewards.py:short" = 0.1` weighs a function of the user's own, and
+`"chain_sum:max_terms" = 4` is an argument of a task."""
 
 TABLES: dict[str, Any] = {name: kind for name, kind in get_type_hints(Recipe).items() if is_dataclass(kind)}
 
@@ -307,16 +310,17 @@ def _build(given: Mapping[str, Any]) -> Recipe:
 def _build_table(table: str, given: Mapping[str, Any]) -> Any:
     hints = get_type_hints(TABLES[table])
     arguments: dict[str, Any] = {}
-    functions: dict[str, float] = {}
+    taken = next((name for name in WITH_COLONS if name in hints), None)
     for key, value in given.items():
         name = f"{table}.{key}"
-        if FUNCTIONS in hints and ":" in key:
-            functions[key] = _checked(name, value, float)
-        elif key in hints and key != FUNCTIONS:
+        if taken and ":" in key:
+            kind = get_args(hints[taken])[1]
+            arguments.setdefault(taken, {})[key] = value if kind is Any else _checked(name, value, kind)
+        elif key in hints and key not in WITH_COLONS:
             arguments[key] = _checked(name, value, hints[key])
         else:
             raise _unknown(name)
-    return TABLES[table](**arguments, **({FUNCTIONS: functions} if functions else {}))
+    return TABLES[table](**arguments)
 
 
 def _checked(name: str, value: Any, kind: Any) -> Any:
@@ -371,7 +375,7 @@ def _names() -> Iterator[str]:
         if name not in TABLES:
             yield name
     for table, kind in TABLES.items():
-        yield from (f"{table}.{setting.name}" for setting in fields(kind) if setting.name != FUNCTIONS)
+        yield from (f"{table}.{setting.name}" for setting in fields(kind) if setting.name not in WITH_COLONS)
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def model_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:
         _front_matter(name, recipe, found),
         f"# {name}\n",
         f"Made from `{recipe.model}` with groupthink "
-        f"in {recipe.steps} steps of `{recipe.stage}` on the task `{recipe.task.name}`. {describe_step(recipe)}\n",
+        f"in {recipe.steps} steps of `{recipe.stage}` on the task `{recipe.task.title}`. {describe_step(recipe)}\n",
         _accuracy(found),
         _HOW_TO_LOAD,
         f"## Recipe\n\n```toml\n{dump_recipe(recipe)}```\n",
@@ -46,7 +46,7 @@ def _front_matter(name: str, recipe: Recipe, found: Mapping[str, Any]) -> str:
             f"- name: {_quoted(name)}",
             "  results:",
             "  - task: {type: text-generation}",
-            f"    dataset: {{name: {_quoted(recipe.task.name)}, type: {_quoted(recipe.task.name)}}}",
+            f"    dataset: {{name: {_quoted(recipe.task.title)}, type: {_quoted(recipe.task.title)}}}",
             "    metrics:",
             f"    - {{type: pass@1, value: {found['after']['pass@1']:.4f}}}",
         ]

@@ -22,10 +22,11 @@ from groupthink.rollout.open import open_engine
 from groupthink.run.directory import Run
 from groupthink.run.rollouts import prompt_text
 from groupthink.run.terminal import View
+from groupthink.stage.fitting import leave_out_long
 from groupthink.stage.settings import EvaluateSettings
 from groupthink.stage.statistics import interval, majority_right, pass_at_k
 from groupthink.stage.workshop import Workshop
-from groupthink.task import Task, open_task
+from groupthink.task import Task, close_task, notes_of, open_tasks
 from groupthink.task.reply import reply_of
 from groupthink.task.settings import TaskSettings
 
@@ -191,11 +192,16 @@ def evaluate_model(
     recipe, device = recipe_of(name), find_device()
     asked = recipe.task if task is None else TaskSettings(task)
     split = split or asked.split
-    family = open_task(asked.name, recipe.seed, split)
+    family = open_tasks(asked, recipe.seed, split)
     if note:
         drawn = f"{samples} sampled at temperature {temperature:g} and 1 greedy for each"
-        note(f"evaluating {name} on {problems} problems of {asked.name} ({split}): {drawn}")
+        for line in notes_of(family):
+            note(line)
+        note(f"evaluating {name} on {problems} problems of {family.name} ({split}): {drawn}")
     tokenizer, model = load_tokenizer(name), load_model(name, device=device)
+    max_tokens = max_tokens or recipe.rollout.max_tokens
+    if (too_long := leave_out_long(family, tokenizer, model, max_tokens)) and note:
+        note(f"{len(too_long)} problems are too long for the model and are left out, such as {too_long[0]}")
     engine = open_engine(model, tokenizer, replace(recipe.rollout, lag=0, engine="torch"), device)
     try:
         found = evaluate(
@@ -204,12 +210,13 @@ def evaluate_model(
             family,
             problems=problems,
             samples=samples,
-            max_tokens=max_tokens or recipe.rollout.max_tokens,
+            max_tokens=max_tokens,
             temperature=temperature,
             seed=recipe.seed,
         )
     finally:
         engine.close()
+        close_task(family)
     return found.figures
 
 

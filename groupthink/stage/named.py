@@ -1,20 +1,28 @@
 """What a recipe names, looked for before anything is begun: tasks with their splits, trackers, the user's functions."""
 
+from collections.abc import Callable
+
 from groupthink.recipe import Recipe
 from groupthink.reward.named import named_rewards
 from groupthink.run.trackers import require_trackers
-from groupthink.task import open_task
+from groupthink.task import close_task, notes_of, open_task, open_tasks
 
 
-def require_named(recipe: Recipe) -> None:
+def require_named(recipe: Recipe, tell: Callable[[str], None] | None = None) -> None:
     """Raise ValueError for a task, split, reward or surrogate that is not there, or where code cannot be confined.
 
-    (A model: `loading.require_model`.)
+    (A model: `loading.require_model`.) `tell` is told how a task read what it was given, such as the columns of a
+    data set.
     """
     require_trackers(recipe)
-    open_task(recipe.task.name, recipe.seed, recipe.task.split)
-    for task in recipe.sft.tasks:
-        open_task(task, recipe.seed)
+    for task in (
+        open_tasks(recipe.task, recipe.seed),
+        *(open_task(name, recipe.seed, settings=recipe.task) for name in recipe.sft.tasks),
+    ):
+        if tell is not None:
+            for note in notes_of(task):
+                tell(note)
+        close_task(task)
     named_rewards(recipe.reward)
     if ":" in recipe.objective.surrogate:
         from groupthink.policy.objective.functions import find_surrogate  # imports torch

@@ -94,7 +94,7 @@ def train_by_sft(run: Run, view: View) -> dict[str, Any]:
 def sft(run: Run, shop: Workshop, view: View) -> None:
     """Every remaining step of `run`."""
     recipe = run.recipe
-    tasks = [open_task(name, recipe.seed) for name in recipe.sft.tasks]
+    tasks = [open_task(name, recipe.seed, settings=recipe.task) for name in recipe.sft.tasks]
     chores = chores_of(run, shop, view)
     for step in run.remaining_steps():
         clock = Clock()

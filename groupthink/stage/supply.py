@@ -7,17 +7,26 @@ from pathlib import Path
 from groupthink.recipe import Recipe
 from groupthink.records import Group, Problem, Score
 from groupthink.task import Task
+from groupthink.task.adaptive import Adaptive
 from groupthink.task.sampler import Sampler
 
 STATE = "sampler.json"
 """In a checkpoint: how often each problem of a pool was solved."""
 
+TASK_STATE = "task.json"
+"""In a checkpoint: the state of a task whose problems follow from how earlier ones went."""
+
 
 class Supply:
-    """The training problems of a run. What a turn draws depends on (seed, turn), and on what a pool has seen."""
+    """The training problems of a run. What a turn draws depends on (seed, turn), and on what pool and task saw."""
 
     def __init__(self, task: Task, recipe: Recipe):
         self.task = task
+        size = getattr(task, "size", None)  # of a finite task
+        if size is not None and recipe.task.pool > size:
+            raise ValueError(
+                f"task.pool is {recipe.task.pool}, and {task.name} has {size} problems: take at most so many"
+            )
         self.per_step, self.rounds = recipe.task.problems_per_step, recipe.task.rounds
         self.sampler = Sampler(recipe.task.pool, recipe.seed) if recipe.task.pool else None
         self.in_midst = False  # of a step: it has taken in what that step has drawn so far
@@ -42,18 +51,24 @@ class Supply:
     def observe(self, groups: Sequence[Group], scores: Sequence[Sequence[Score]]) -> None:
         """Take in how often each problem was solved; a pool prefers those solved neither always nor never."""
         self.in_midst = True
-        if self.sampler is not None:
-            for group, row in zip(groups, scores, strict=True):
-                right = sum(score.parts.get("accuracy") == 1 for score in row)
+        for group, row in zip(groups, scores, strict=True):
+            right = sum(score.parts.get("accuracy") == 1 for score in row)
+            if self.sampler is not None:
                 self.sampler.observe(self._places[group.problem.id], right, len(row))
+            if isinstance(self.task, Adaptive):
+                self.task.observe(group.problem, right, len(row))
 
     def save(self, folder: Path) -> None:
         if self.sampler is not None:
             state = {**self.sampler.state(), "places": self._places}
             (folder / STATE).write_text(json.dumps(state) + "\n")
+        if isinstance(self.task, Adaptive):
+            (folder / TASK_STATE).write_text(json.dumps(self.task.state()) + "\n")
 
     def restore(self, folder: Path) -> None:
         if self.sampler is not None:
             state = json.loads((folder / STATE).read_text())
             self.sampler.restore(state)
             self._places = state.get("places", {})  # a run that began before any could be ahead has none
+        if isinstance(self.task, Adaptive):
+            self.task.restore(json.loads((folder / TASK_STATE).read_text()))

@@ -26,8 +26,9 @@ from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.run.checkpoints import find_damage
 from groupthink.run.directory import Run
 from groupthink.stage.fastest import fastest
+from groupthink.stage.fitting import leave_out_long
 from groupthink.stage.supply import Supply
-from groupthink.task import Task, open_task
+from groupthink.task import Task, close_task, notes_of, open_tasks
 from groupthink.task.reply import reply_of
 
 
@@ -57,9 +58,22 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
     """
     keep_freed_memory()
     recipe, device = run.recipe, find_device()
-    task = open_task(recipe.task.name, recipe.seed, recipe.task.split)
+    task = open_tasks(recipe.task, recipe.seed)
+    try:
+        with _open_parts(run, task, device) as shop:
+            yield shop
+    finally:
+        close_task(task)
+
+
+@contextmanager
+def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop]:
+    recipe = run.recipe
     _require_turns_in_time(task, recipe)
     tokenizer, model = load_tokenizer(reference_of(run)), _first_policy(run, device)
+    too_long = leave_out_long(task, tokenizer, model, recipe.rollout.max_tokens)
+    if (notes := notes_of(task)) or too_long:
+        run.event("task", notes=list(notes), too_long=too_long)
     # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
     drawn = load_model(reference_of(run), device=device, dtype=model.dtype) if recipe.lora.rank else model
     most = find_processes(model)

@@ -1,4 +1,8 @@
-"""Problems with answers that nobody labelled: each is a function of (seed, index)."""
+"""Problems, and the rules that check their answers.
+
+Generated ones need no label, and each is a function of (seed, index). Others come from a data set, from reasoning-gym
+or from a task of the user's; several tasks can be mixed.
+"""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -6,12 +10,17 @@ from typing import Protocol
 from groupthink.nearest import nearest
 from groupthink.records import Problem
 from groupthink.task.arithmetic import Arithmetic
+from groupthink.task.mixture import mix_tasks
 from groupthink.task.quadratics import Quadratics
+from groupthink.task.settings import TaskSettings
 from groupthink.task.verdict import Verdict
 
 
 class Task(Protocol):
-    """A family of problems, and the rule that checks their answers. One of several turns is `Replying`, too."""
+    """A family of problems, and the rule that checks their answers. One of several turns is `Replying`, too.
+
+    It may have `notes` (what is said of it at the start), `close()`, and what `Adaptive` has.
+    """
 
     name: str
 
@@ -20,7 +29,7 @@ class Task(Protocol):
         ...
 
     def held_out(self, n: int) -> list[Problem]:
-        """`n` problems that training never sees."""
+        """`n` problems that training never sees; fewer where a finite task has no more."""
         ...
 
     def demonstrate(self, problem: Problem, careful: bool) -> str:
@@ -53,12 +62,63 @@ def _arithmetic(seed: int, split: str) -> Task:
 TASKS: dict[str, Callable[[int, str], Task]] = {"quadratics": _quadratics, "arithmetic": _arithmetic}
 
 
-def open_task(name: str, seed: int = 0, split: str = "held_out") -> Task:
-    """The task called `name`, its `held_out` drawing from `split`.
+def require_name(name: str) -> None:
+    """Raise ValueError for a name that no task can have; what stands after a colon is looked for when it is opened."""
+    kind, colon, rest = name.partition(":")
+    if name in TASKS or name == "data" or (kind and colon and rest):
+        return
+    known = ", ".join(TASKS)
+    raise ValueError(
+        f"no task is called {name!r}: did you mean {nearest(name, TASKS)}? (there are: {known}, gym:GENERATOR of "
+        "reasoning-gym, data:PLACE, and your own as module:thing or file.py:thing)"
+    )
 
-    Raises ValueError for a name or a split that is not there.
+
+def open_task(name: str, seed: int = 0, split: str = "held_out", settings: TaskSettings | None = None) -> Task:
+    """The task called `name`, its `held_out` drawing from `split`; `settings` say the rest of it.
+
+    Raises ValueError for a name or a split that is not there, and for whatever a data set, a generator or a task of
+    the user's is refused for; FileNotFoundError for a data set that is not there.
     """
-    if name not in TASKS:
-        known = ", ".join(TASKS)
-        raise ValueError(f"no task is called {name!r}: did you mean {nearest(name, TASKS)}? (there are: {known})")
-    return TASKS[name](seed, split)
+    settings = settings or TaskSettings()
+    require_name(name)
+    if name in TASKS:
+        return TASKS[name](seed, split)
+    kind, _, rest = name.partition(":")
+    if kind == "data":
+        from groupthink.task.data import DataTask
+
+        if not (place := rest or settings.data):
+            raise ValueError('the task "data" is the data set that task.data names: set it, or write data:PLACE')
+        return DataTask(name, place, settings, seed, split)
+    if kind == "gym":
+        from groupthink.task.gym import GymTask
+
+        return GymTask(rest, settings, seed, split)
+    from groupthink.task.own import open_own
+
+    return open_own(name, settings, seed, split)
+
+
+def open_tasks(settings: TaskSettings, seed: int = 0, split: str | None = None) -> Task:
+    """The task, or the mixture of tasks, that a recipe names. Raises as `open_task` does."""
+    tasks: list[Task] = []
+    try:
+        for name in settings.names:
+            tasks.append(open_task(name, seed, split or settings.split, settings))
+    except BaseException:
+        for task in tasks:
+            close_task(task)
+        raise
+    return tasks[0] if len(tasks) == 1 else mix_tasks(tasks, settings.shares)
+
+
+def notes_of(task: Task) -> tuple[str, ...]:
+    """What a task has to say of how it read what it was given."""
+    return getattr(task, "notes", ())
+
+
+def close_task(task: Task) -> None:
+    """End what a task has running, if it has anything."""
+    if close := getattr(task, "close", None):
+        close()
