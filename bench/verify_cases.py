@@ -1,4 +1,4 @@
-r"""Answers in the published formats of GSM8K (`... #### 42`) and MATH (the content of `\boxed{}`), and how else they are written.
+r"""Answers as GSM8K (`... #### 42`) and MATH (the content of `\boxed{}`) publish them, and how else they are written.
 
 Every case has ten rewritings that mean the same and one answer that is wrong. A case is a function of its index alone.
 """
@@ -82,7 +82,11 @@ def fraction(draw: random.Random) -> Case:
         f"{sign}\\frac{{{above * 3}}}{{{below * 3}}}",
         f"x = {sign}{above}/{below}",
         f"$\\tfrac{{{sign}{above}}}{{{below}}}$",
-        wrong=(f"{sign}{above + 1}/{below}", f"{sign}\\frac{{{below}}}{{{above * 7}}}", f"{sign}{above / below + 0.01}"),
+        wrong=(
+            f"{sign}{above + 1}/{below}",
+            f"{sign}\\frac{{{below}}}{{{above * 7}}}",
+            f"{sign}{above / below + 0.01}",
+        ),
     )
 
 
@@ -269,7 +273,11 @@ def thousands(draw: random.Random) -> Case:
 
 
 def measured(draw: random.Random) -> Case:
-    whole, above, unit = draw.randint(1, 20), draw.choice((1, 3)), draw.choice(("cm", "inches", "meters", "square feet"))
+    whole, above, unit = (
+        draw.randint(1, 20),
+        draw.choice((1, 3)),
+        draw.choice(("cm", "inches", "meters", "square feet")),
+    )
     return _math(
         "units",
         draw,

@@ -4,6 +4,7 @@ x=2, x=3        2 or 3        $\{2, 3\}$        3 1/2        sqrt(2)/2        50
 """
 
 import re
+from itertools import pairwise
 
 from groupthink.task.answer.stated import answer_of
 
@@ -20,7 +21,8 @@ _UNIT_WORDS = re.compile(
     rf"(?<=[\d}})\]])\s*(?:(?:\\?\s|^|~|/)?(?:{_UNITS})(?![A-Za-z])\.?(?:\s?\^\s?\{{?[23]\}}?)?)+\s*$", re.IGNORECASE
 )
 _UNIT_TEXT = re.compile(
-    r"(?<=[\d\w})\]!])\s*(?:\\[,; !]|\s|~|\\quad)*\\(?:text|mathrm|mbox|textrm|textit|rm)\s?\{\s*([A-Za-z./ °]+[23]?)\s*\}"
+    r"(?<=[\d\w})\]!])\s*(?:\\[,; !]|\s|~|\\quad)*"
+    r"\\(?:text|mathrm|mbox|textrm|textit|rm)\s?\{\s*([A-Za-z./ °]+[23]?)\s*\}"
     r"(?:\s?\^\s?\{?[23]\}?)?\s*$"
 )
 _TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|textrm|boxed)\s?\{([^{}]*)\}")
@@ -67,6 +69,7 @@ _REWRITTEN = [
         (r"\^\((-?\w+)\)", r"^{\1}"),
         (r"\^(-?\d\d+|-\d)", r"^{\1}"),
         (r"\*", r" \\cdot "),
+        (r"(?<=[\d)}])\s?i(?![A-Za-z])", r" \\cdot i"),  # math-verify sees the imaginary unit in it then
         (r"<=", r"\\le "),
         (r">=", r"\\ge "),
         (r"\+/-|\+-", r"\\pm "),
@@ -90,7 +93,7 @@ def candidate(text: str) -> str:
     if not formulas:
         return found
     connected = [_inner(formulas[-1])]
-    for before, after in reversed(list(zip(formulas, formulas[1:], strict=False))):
+    for before, after in reversed(list(pairwise(formulas))):
         if not _CONNECTING.fullmatch(found, before.end(), after.start()):
             break
         connected.insert(0, _inner(before))
