@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 from groupthink.chain import Chain, read_chain
@@ -47,7 +48,7 @@ class Judge:
         chains = [[self._read(response) for response in group.responses] for group in groups]
         asked = [(group.problem, chain.answer) for group, row in zip(groups, chains, strict=True) for chain in row]
         verdicts = iter(verify_all(self.task, asked))  # of all groups together: a rule may compare several at a time
-        judged = [[next(verdicts) for _ in row] for row in chains]
+        judged = [_agreed([next(verdicts) for _ in row]) for row in chains]
         return list(await asyncio.gather(*map(self._score_group, groups, chains, judged)))
 
     async def _score_group(self, group: Group, chains: list[Chain], verdicts: list[Verdict]) -> list[Score]:
@@ -94,6 +95,13 @@ class Judge:
             for chain, verdict in zip(chains, verdicts, strict=True)
         ]
         return majority(answers, lambda one, other: one == other)
+
+
+def _agreed(verdicts: list[Verdict]) -> list[Verdict]:
+    """Where the right answer to a problem is not known, a response without an answer is not wrong either."""
+    if any(verdict.right is None for verdict in verdicts):
+        return [replace(verdict, right=None) for verdict in verdicts]
+    return verdicts
 
 
 def _run(coroutine: Coroutine[None, None, T]) -> T:

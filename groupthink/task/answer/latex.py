@@ -9,7 +9,7 @@ from itertools import pairwise
 from groupthink.task.answer.stated import answer_of
 
 _MATHS = re.compile(r"\$\$([^$]+)\$\$|(?<!\\)\$([^$]+?)(?<!\\)\$|\\\((.{1,2000}?)\\\)|\\\[(.{1,2000}?)\\\]", re.DOTALL)
-_CONNECTING = re.compile(r"\s*(?:,|;|\bor\b|\band\b|,\s?or\b|,\s?and\b)?\s*\.?\s*")
+_CONNECTING = re.compile(r"[,;]? ?(?:or|and)?")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _UNITS = (
     "degrees?|deg|centimet(?:er|re)s?|millimet(?:er|re)s?|kilomet(?:er|re)s?|met(?:er|re)s?|inch(?:es)?|feet|foot|ft|"
@@ -53,7 +53,7 @@ _REWRITTEN = [
     for pattern, new in (
         (r"(?<=\d)(?:,\\!|\{,\})(?=\d{3}(?!\d))", ""),  # thousands
         (r"\\(?:left|right|bigl|bigr|Bigl|Bigr|big|Big|displaystyle|limits)(?![A-Za-z])\.?", ""),
-        (r"\\[,;:!]|\\quad|\\qquad|~|\\ ", " "),
+        (r"(?<!\\)\\[,;:! ]|\\qquad|\\quad|~", " "),
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
         (r"\\frac\s?(\d)\s?(\d)", r"\\frac{\1}{\2}"),
         (r"\\frac\s?(\d)\s?\{", r"\\frac{\1}{"),
@@ -62,6 +62,7 @@ _REWRITTEN = [
         (r"√\(([^()]*)\)|√\{([^{}]*)\}", r"\\sqrt{\1\2}"),
         (r"√\s?(\d+|[a-z])", r"\\sqrt{\1}"),
         (r"(?<![\\A-Za-z])sqrt\(([^()]*)\)", r"\\sqrt{\1}"),
+        (r"(?<![\\A-Za-z])sqrt\s?(\d+)", r"\\sqrt{\1}"),
         (r"\\sqrt\s?(\d|[a-z])", r"\\sqrt{\1}"),
         (r"(?<![\\A-Za-z])pi(?![A-Za-z])", r"\\pi "),
         (r"(?<![\\A-Za-z])(?:infinity|infty|inf|oo)(?![A-Za-z])", r"\\infty "),
@@ -94,7 +95,7 @@ def candidate(text: str) -> str:
         return found
     connected = [_inner(formulas[-1])]
     for before, after in reversed(list(pairwise(formulas))):
-        if not _CONNECTING.fullmatch(found, before.end(), after.start()):
+        if not _CONNECTING.fullmatch(" ".join(found[before.end() : after.start()].split())):
             break
         connected.insert(0, _inner(before))
     outside = found[: formulas[0].start()] + found[formulas[-1].end() :]
@@ -123,10 +124,15 @@ def dressed(answer: str) -> str:
     return " ".join(answer.split())
 
 
-def unlabelled(answer: str) -> str:
-    """Without `x =`, `f(x) =` or `x \\in` before it, where nothing else is equated."""
+def unlabelled(expected: str, found: str) -> tuple[str, str]:
+    """Two dressed answers without `x =`, `f(x) =` or x in before them, where nothing else is equated in either."""
+    one, other = _unlabelled(expected), _unlabelled(found)
+    return (expected, found) if "=" in one or "=" in other else (one, other)
+
+
+def _unlabelled(answer: str) -> str:
     match = _LABEL.match(answer)
-    return answer[match.end() :] if match and "=" not in answer[match.end() :] else answer
+    return answer[match.end() :] if match else answer
 
 
 def compact(answer: str) -> str:

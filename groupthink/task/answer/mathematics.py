@@ -27,7 +27,7 @@ MAX_KEPT = 10_000  # comparisons that are remembered
 _UP = r"\s?\}?\s?\^[\s{(]{0,4}"
 _POWER = re.compile(rf"{_UP}-?(\d+)")
 _TOWER = re.compile(rf"{_UP}-?(\d+){_UP}-?(\d+)({_UP}\d)?")
-_WORDS = re.compile(r"(?:[^\W\d_]|[\s'-]){3,}")
+_WORDS = re.compile(r"(?=.*[^\W\d_]{3})[^\W\d_]+(?:(?:\s|'|-|\.\s)[^\W\d_]+)*")
 _BASED = re.compile(r"\w+_\w+|\d+:\d+(?::\d+)?")
 
 
@@ -75,9 +75,7 @@ class MathRule:
 
     def _equal(self, wanted: str, found: str) -> tuple[bool, str]:
         """Whether they are, and a note where there is more to say."""
-        one, other = dressed(wanted), unlabelled(dressed(found))
-        if "=" not in unlabelled(one):
-            one = unlabelled(one)
+        one, other = unlabelled(dressed(wanted), dressed(found))
         if compact(one) == compact(other) or plain(wanted) == plain(found):
             return True, ""
         one_number, other_number = whole_number(one), whole_number(other)

@@ -50,7 +50,7 @@ def _load() -> Any:
             wanted, given = read(f"$\\boxed{{{expected}}}$"), read(f"$\\boxed{{{found}}}$")
             if not wanted or not given:
                 return None
-            return bool(verify(wanted, given, timeout_seconds=None))
+            return bool(verify(wanted, given, timeout_seconds=None, allow_set_relation_comp=True))
         except (Exception, RecursionError):  # whatever SymPy raises of strange input: it is not the expected answer
             return None
 
