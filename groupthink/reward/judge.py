@@ -4,16 +4,21 @@ import asyncio
 import math
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
-from groupthink.chain import read_chain
-from groupthink.records import Group, Problem, Response, Score
-from groupthink.reward.accuracy import Verifier, accuracy, verify
+from groupthink.chain import Chain, read_chain
+from groupthink.records import Group, Response, Score
+from groupthink.reward.accuracy import Verifier, accuracy, rule_of, verify_all
 from groupthink.reward.brevity import brevity
-from groupthink.reward.format import adherence
+from groupthink.reward.format import adherence, boxed, tagged
 from groupthink.reward.functions import Reward
+from groupthink.reward.language import consistency
+from groupthink.reward.majority import majority
 from groupthink.reward.named import named_rewards
+from groupthink.reward.repetition import repetition
 from groupthink.reward.settings import RewardSettings
+from groupthink.task.answer.exact import plain
 from groupthink.task.verdict import Verdict
 
 T = TypeVar("T")
@@ -41,27 +46,63 @@ class Judge:
         return _run(self._score_all(groups))
 
     async def _score_all(self, groups: Sequence[Group]) -> list[list[Score]]:
-        return list(await asyncio.gather(*map(self._score_group, groups)))
+        chains = [[self._read(response) for response in group.responses] for group in groups]
+        asked = [(group.problem, chain.answer) for group, row in zip(groups, chains, strict=True) for chain in row]
+        verdicts = iter(verify_all(self.task, asked))  # of all groups together: a rule may compare several at a time
+        judged = [_agreed([next(verdicts) for _ in row]) for row in chains]
+        return list(await asyncio.gather(*map(self._score_group, groups, chains, judged)))
 
-    async def _score_group(self, group: Group) -> list[Score]:
+    async def _score_group(self, group: Group, chains: list[Chain], verdicts: list[Verdict]) -> list[Score]:
         columns = await asyncio.gather(*(reward(group) for reward in self._functions.values()))
+        named = dict(zip(self._functions, columns, strict=True))
+        if "majority" in self.weights:
+            named["majority"] = self._vote(group, chains, verdicts)
         scores = []
-        for place, response in enumerate(group.responses):
-            own, verdict = self._rules(group.problem, response)
-            parts = own | {name: column[place] for name, column in zip(self._functions, columns, strict=True)}
+        for place, (response, chain, verdict) in enumerate(zip(group.responses, chains, verdicts, strict=True)):
+            parts = self._rules(response, chain, verdict) | {name: column[place] for name, column in named.items()}
             scores.append(Score(weighted_sum(parts, self.weights), parts, verdict.extracted, verdict.note))
         return scores
 
-    def _rules(self, problem: Problem, response: Response) -> tuple[dict[str, float | None], Verdict]:
-        chain = read_chain(response.text, opened=True) if self.opened else response.chain
-        verdict = verify(self.task, problem, chain.answer)
-        brief, long = self.settings.brief, self.settings.long
+    def _read(self, response: Response) -> Chain:
+        return read_chain(response.text, opened=True) if self.opened else response.chain
+
+    def _rules(self, response: Response, chain: Chain, verdict: Verdict) -> dict[str, float | None]:
+        settings, finish, right = self.settings, response.finish, verdict.right
+        brief, long = settings.brief, settings.long
         parts: dict[str, float | None] = {
             "accuracy": accuracy(verdict),
-            "format": adherence(chain, response.finish),
-            "brevity": brevity(response.written, right=verdict.right, brief=brief, long=long),
+            "format": adherence(chain, finish),
+            "brevity": None if right is None else brevity(response.written, right=right, brief=brief, long=long),
         }
-        return parts, verdict
+        if settings.format_answer:
+            parts["format_answer"] = tagged(chain, finish)
+        if settings.format_boxed:
+            parts["format_boxed"] = boxed(chain, finish)
+        if settings.repetition:
+            drawn = response.token_ids_T[response.sampled_T].tolist()
+            parts["repetition"] = repetition(drawn, n=settings.repetition_n)
+        if settings.language:
+            parts["language"] = consistency(chain.reasoning, settings.script)
+        return parts
+
+    def _vote(self, group: Group, chains: list[Chain], verdicts: list[Verdict]) -> list[float | None]:
+        """By the task's rule where it tells one; else by the answer as its verdict understood it, or as it stands."""
+        rule = rule_of(self.task, group.problem)
+        if rule is not None:
+            return majority([chain.answer for chain in chains], lambda one, other: rule(one, other).right is True)
+        understood = any(verdict.extracted is not None for verdict in verdicts)
+        answers = [
+            verdict.extracted if understood or chain.answer is None else plain(chain.answer)
+            for chain, verdict in zip(chains, verdicts, strict=True)
+        ]
+        return majority(answers, lambda one, other: one == other)
+
+
+def _agreed(verdicts: list[Verdict]) -> list[Verdict]:
+    """Where the right answer to a problem is not known, a response without an answer is not wrong either."""
+    if any(verdict.right is None for verdict in verdicts):
+        return [replace(verdict, right=None) for verdict in verdicts]
+    return verdicts
 
 
 def _run(coroutine: Coroutine[None, None, T]) -> T:

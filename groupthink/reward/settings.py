@@ -5,8 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from groupthink.nearest import nearest
+from groupthink.reward.language import SCRIPTS
 from groupthink.reward.model_judge import FAILURES, PROMPT, Server, require_prompt
 from groupthink.reward.sandbox import SANDBOXES, Confinement
+
+ALWAYS = ("accuracy", "format", "brevity")
+OPTIONAL = ("majority", "format_answer", "format_boxed", "repetition", "language", "code", "judge")
+"""Rewards that are computed where they weigh something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,13 @@ class RewardSettings:
     brevity: float = 0.2  # weight: a right answer in few tokens
     brief: int = 128  # tokens; brevity is 1 up to here ...
     long: int = 192  # tokens; ... and falls linearly to 0 here
+    majority: float = 0.0  # weight: the answer that most of the group gave, where nobody knows the right one
+    format_answer: float = 0.0  # weight: format, and the answer stands in one <answer>...</answer>
+    format_boxed: float = 0.0  # weight: format, and the answer has one \boxed{...}
+    repetition: float = 0.0  # weight: minus the share of runs of tokens that came before
+    repetition_n: int = 8  # tokens of such a run
+    language: float = 0.0  # weight: the share of the reasoning's words that are written in ...
+    script: str = "latin"  # ... this script: latin, cyrillic, chinese, ...
     functions: Mapping[str, float] = field(default_factory=dict)  # "module:function" or "file.py:function" -> weight
 
     code: float = 0.0  # weight: the program in the answer passes the problem's tests
@@ -41,7 +53,7 @@ class RewardSettings:
 
     def __post_init__(self) -> None:
         self._require_code_and_judge()
-        for name, weight in self.weights.items():
+        for name, weight in {**{name: getattr(self, name) for name in OPTIONAL}, **self.weights}.items():
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
                 raise ValueError(f"reward.{name} is {weight!r}: give it a finite number, the weight of this reward")
         for name in self.functions:
@@ -53,16 +65,21 @@ class RewardSettings:
                 f"reward.brief={self.brief} and reward.long={self.long}: "
                 "brevity falls from brief to long, so set 0 <= brief < long"
             )
+        if self.repetition_n < 1:
+            raise ValueError(f"reward.repetition_n is {self.repetition_n}: a run has at least 1 token")
+        if self.script not in SCRIPTS:
+            raise ValueError(
+                f"reward.script is {self.script!r}: did you mean {nearest(self.script, SCRIPTS)}? "
+                f"(there are: {', '.join(SCRIPTS)})"
+            )
 
     @property
     def weights(self) -> dict[str, float]:
-        """The weight of each reward, by the name that its part of a score has."""
-        asked_for = {name: weight for name, weight in (("code", self.code), ("judge", self.judge)) if weight}
+        """The weight of each reward that is computed, by the name that its part of a score has."""
+        optional = {name: getattr(self, name) for name in OPTIONAL}
         return {
-            "accuracy": self.accuracy,
-            "format": self.format,
-            "brevity": self.brevity,
-            **asked_for,
+            **{name: getattr(self, name) for name in ALWAYS},
+            **{name: weight for name, weight in optional.items() if weight},
             **self.functions,
         }
 

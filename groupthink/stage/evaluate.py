@@ -54,7 +54,7 @@ def grade(task: Task, problem: Problem, response: Response, *, opened: bool = Fa
         problem=problem,
         response=response,
         right=right,
-        lenient=right or task.verify(problem, response.text, lenient=True).right,
+        lenient=right or task.verify(problem, response.text, lenient=True).right is True,
         extracted=verdict.extracted,
         traits=task.traits(chain.reasoning),
     )

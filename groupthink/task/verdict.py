@@ -7,6 +7,6 @@ from dataclasses import dataclass
 class Verdict:
     """Verdict(right=True, extracted="x=2, x=3", note="right roots")"""
 
-    right: bool
+    right: bool | None  # None: nobody knows the right answer
     extracted: str | None  # the answer as it was understood; None: none could be read
     note: str = ""

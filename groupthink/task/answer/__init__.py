@@ -1,48 +1,40 @@
-"""Rules that compare an answer with the one that is expected."""
+"""Rules that compare an expected answer with what a model wrote, for problems that bring their answers.
 
-import re
-from typing import Protocol
+| rule | what is the same |
+|---|---|
+| `exact` | text, but for spacing, case and dress |
+| `number` | a number: 72, 72.0, $72, 1,234, 3/4, 50%, #### 42 |
+| `choice` | a letter of a multiple choice |
+| `math` | a mathematical value: fractions, roots, sets, intervals, expressions (math-verify, in worker processes) |
+
+What a model wrote is never evaluated: three of the rules read it by small grammars, and `math` hands it to processes
+that are killed when they take too long.
+"""
+
+from collections.abc import Callable
 
 from groupthink.nearest import nearest
-from groupthink.task.verdict import Verdict
+from groupthink.task.answer.choice import choice
+from groupthink.task.answer.exact import exact
+from groupthink.task.answer.mathematics import MathRule
+from groupthink.task.answer.number import number
+from groupthink.task.answer.rule import PlainRule, Rule
 
-NAMES = ("exact", "number")
+__all__ = ["RULES", "Rule", "open_rule"]
 
-
-class Rule(Protocol):
-    """Compares what a model wrote after `</think>` with what is expected."""
-
-    def __call__(self, expected: str, text: str) -> Verdict: ...
-
-    def close(self) -> None: ...
-
-
-class Exact:
-    """The same text, but for spaces at its ends."""
-
-    def __call__(self, expected: str, text: str) -> Verdict:
-        return Verdict(text.strip() == expected.strip(), text.strip())
-
-    def close(self) -> None:
-        pass
-
-
-class Number:
-    """The same number; the last one in the text counts."""
-
-    def __call__(self, expected: str, text: str) -> Verdict:
-        found = re.findall(r"-?\d[\d,]*(?:\.\d+)?", text[-2_000:])
-        if not found:
-            return Verdict(False, None, "no number could be read")
-        right = float(found[-1].replace(",", "")) == float(expected.replace(",", ""))
-        return Verdict(right, found[-1])
-
-    def close(self) -> None:
-        pass
+RULES: dict[str, Callable[[], Rule]] = {
+    "exact": lambda: PlainRule(exact),
+    "number": lambda: PlainRule(number),
+    "choice": lambda: PlainRule(choice),
+    "math": MathRule,
+}
 
 
 def open_rule(name: str) -> Rule:
-    """The rule called `name`. Raises ValueError where there is none."""
-    if name not in NAMES:
-        raise ValueError(f"no rule is called {name!r}: did you mean {nearest(name, NAMES)}?")
-    return Exact() if name == "exact" else Number()
+    """The rule called `name`; close it after use. Raises ValueError for a name that is not there."""
+    if name not in RULES:
+        raise ValueError(
+            f"no rule for answers is called {name!r}: did you mean {nearest(name, RULES)}? "
+            f"(there are: {', '.join(RULES)})"
+        )
+    return RULES[name]()
