@@ -89,7 +89,7 @@ def test_a_late_comparison_is_killed_and_the_pool_recovers():
     begun = time.monotonic()
     verdict = rule("9", "((9!)!)!")
     assert not verdict.right and "not compared within 1 s" in verdict.note
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20  # a limit of 1 s, on a machine that may be busy
     assert "ended" not in rule("3\\sqrt{2}", "\\sqrt{18}+0").note and rule._pool._free.qsize() == 1
     rule.close()
 
