@@ -58,7 +58,7 @@ class Pool:
         return answer
 
     def close(self) -> None:
-        """Kill every worker. Whoever waits for one gets TooLong."""
+        """Kill every worker. Who waits for an answer gets TooLong, who waits for a worker RuntimeError."""
         with self._lock:
             self._closed = True
             workers, self._begun = self._begun, set()
