@@ -42,17 +42,18 @@ def reward_metrics(scores: Sequence[Sequence[Score]]) -> Metrics:
 
 
 def dead_metrics(scores: Sequence[Sequence[Score]]) -> Metrics:
-    """The share of groups whose rewards are all equal, and of those with every response right, or none.
+    """The share of groups whose rewards are all equal, and of those with all responses right, or none (if anyone knows).
 
     Of scores as judged: what an objective takes off them, such as KL, differs by response in every group.
     """
     rewards_PG = np.array([[score.value for score in group] for group in scores])
     right_PG = np.array([[score.parts.get("accuracy") == 1 for score in group] for group in scores])
+    known_P = np.array([any(score.parts.get("accuracy") is not None for score in group) for group in scores])
     dead_P = (rewards_PG == rewards_PG[:, :1]).all(axis=1)
     return {
         "frac_reward_zero_std": float(dead_P.mean()),
         "frac_all_right": float((dead_P & right_PG.all(axis=1)).mean()),
-        "frac_all_wrong": float((dead_P & ~right_PG.any(axis=1)).mean()),
+        "frac_all_wrong": float((dead_P & known_P & ~right_PG.any(axis=1)).mean()),
     }
 
 

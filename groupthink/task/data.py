@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from groupthink.chain import CLOSE, OPEN
 from groupthink.nearest import nearest
 from groupthink.records import Problem
-from groupthink.task.answer import open_rule
+from groupthink.task.answer import Rule, open_rule
 from groupthink.task.columns import Columns, find_columns, key_of, likely_rule, read_answer, read_prompt, value_of
 from groupthink.task.hashed import share_of
 from groupthink.task.program_tests import has_tests, read_tests
@@ -96,8 +96,12 @@ class DataTask:
     def verify(self, problem: Problem, text: str, lenient: bool = False) -> Verdict:
         """By the rule of the data set; `lenient` reads all that follows the reasoning, if anything does."""
         if problem.answer is None:
-            return Verdict(False, None, "its tests decide, by a reward that runs them")
+            return Verdict(None, None, "its tests decide, by a reward that runs them")
         return self._rule(problem.answer, text.rpartition(CLOSE)[2].strip() or text if lenient else text)
+
+    def rule_of(self, problem: Problem) -> Rule:
+        """What compares answers, several at a time."""
+        return self._rule
 
     def traits(self, reasoning: str | None) -> frozenset[str]:
         """None has a name here."""

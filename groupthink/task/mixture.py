@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from groupthink.records import Problem
 from groupthink.task.adaptive import Adaptive
+from groupthink.task.answer import Rule
 from groupthink.task.reply import Replying
 from groupthink.task.verdict import Verdict
 
@@ -44,6 +45,11 @@ class Mixture:
 
     def verify(self, problem: Problem, text: str, lenient: bool = False) -> Verdict:
         return self._of(problem).verify(problem, text, lenient)
+
+    def rule_of(self, problem: Problem) -> Rule | None:
+        """What compares answers, several at a time, where the problem's task tells it."""
+        tell = getattr(self._of(problem), "rule_of", None)
+        return tell(problem) if tell is not None else None
 
     def traits(self, reasoning: str | None) -> frozenset[str]:
         """What any of the tasks has a name for."""

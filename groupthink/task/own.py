@@ -25,7 +25,7 @@ from typing import Any
 
 from groupthink.nearest import nearest
 from groupthink.records import Problem
-from groupthink.task.answer import open_rule
+from groupthink.task.answer import Rule, open_rule
 from groupthink.task.hashed import walk
 from groupthink.task.settings import TaskSettings
 from groupthink.task.verdict import Verdict
@@ -91,6 +91,11 @@ class OwnTask:
             return Verdict(bool(found), text)
         raise ValueError(f"task {self.name}: verify gave {found!r} for {problem.id}: return a Verdict, True or False")
 
+    def rule_of(self, problem: Problem) -> Rule | None:
+        """What compares answers, several at a time, where the user's task tells it."""
+        tell = getattr(self.task, "rule_of", None)
+        return tell(problem) if callable(tell) else None
+
     def traits(self, reasoning: str | None) -> frozenset[str]:
         named = getattr(self.task, "traits", None)
         return frozenset(named(reasoning)) if callable(named) else frozenset()
@@ -142,6 +147,10 @@ class FunctionTask:
     def verify(self, problem: Problem, text: str) -> Verdict:
         assert problem.answer is not None, "problems of a function have answers"
         return self._rule(problem.answer, text)
+
+    def rule_of(self, problem: Problem) -> Rule:
+        """What compares answers, several at a time."""
+        return self._rule
 
     def close(self) -> None:
         self._rule.close()

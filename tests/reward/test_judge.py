@@ -7,9 +7,12 @@ import warnings
 import numpy as np
 import pytest
 
+from groupthink.records import Group
 from groupthink.reward.judge import Judge, weighted_sum
 from groupthink.reward.settings import RewardSettings
+from groupthink.task import open_tasks
 from groupthink.task.quadratics import Quadratics
+from groupthink.task.settings import TaskSettings
 
 
 def judge_with(tmp_path, source: str, weight: float = 0.1) -> tuple[Judge, str]:
@@ -102,3 +105,20 @@ def test_a_signal_before_the_first_reward_leaves_nothing_that_python_warns_of(gr
             judge.score([group])
         gc.collect()
     assert not told
+
+
+def test_a_mixture_tells_the_rule_of_each_problem_and_a_step_is_judged_by_it(tmp_path, respond):
+    rows = "".join(f'{{"question": "{n} + {n}?", "answer": "{2 * n}"}}\n' for n in range(9))
+    (tmp_path / "sums.jsonl").write_text(rows)
+    (tmp_path / "mine.py").write_text("def double(seed, index):\n    return f'Twice {index}?', 2 * index\n")
+    names = (f"data:{tmp_path / 'sums.jsonl'}", f"{tmp_path / 'mine.py'}:double", "arithmetic")
+    task = open_tasks(TaskSettings(mixture=names, held_out=0.3), 0)
+    problems = task.sample(0, 9)
+    assert sorted(task.rule_of(problem) is not None for problem in problems) == [False] * 3 + [True] * 6
+    groups = [
+        Group(problem, np.array([1]), (respond(f"<think>.</think>{problem.answer}"), respond("<think>.</think>-777")))
+        for problem in problems
+    ]
+    scores = Judge(RewardSettings(), task).score(groups)
+    assert [[score.parts["accuracy"] for score in group] for group in scores] == [[1.0, 0.0]] * 9
+    task.close()
