@@ -42,7 +42,7 @@ def reward_metrics(scores: Sequence[Sequence[Score]]) -> Metrics:
 
 
 def dead_metrics(scores: Sequence[Sequence[Score]]) -> Metrics:
-    """The share of groups whose rewards are all equal, and of those with all responses right, or none (if anyone knows).
+    """The share of groups whose rewards are all equal, and of those with all responses right, or none, if anyone knows.
 
     Of scores as judged: what an objective takes off them, such as KL, differs by response in every group.
     """
