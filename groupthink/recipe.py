@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import tomli_w
@@ -176,8 +177,15 @@ class Recipe:
         return ['objective.kl_place="reward"'] * in_reward + ["objective.overlong_share"] * overlong
 
 
-def load_recipe(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    path: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> Recipe:
     """The recipe in the TOML file `path` (None: the packaged `nano.toml`), with `key=value` words on top.
+
+    `settings` are what a file would hold, such as `{"steps": 40, "rollout": {"group_size": 4}}`: they go before the
+    file, and words before them.
 
     `objective.name` stands for a row of settings. Where the file names it, the row fills what the file leaves open;
     where a word names it, the row goes before what the file says, too. Other words go before the row.
@@ -195,7 +203,7 @@ def load_recipe(path: str | Path | None = None, overrides: Sequence[str] = ()) -
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path or 'nano.toml'} is not TOML: {error}") from None
-    said: Table = {}
+    said = {name: dict(value) if isinstance(value, Mapping) else value for name, value in settings.items()}
     for word in overrides:
         _override(said, word)
     name = _row_name(said) or _row_name(given) or "grpo"

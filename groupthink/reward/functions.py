@@ -8,33 +8,26 @@ or as TRL, verl and reasoning-gym call theirs (`adapters.py`): the names of the 
 """
 
 import asyncio
-import importlib
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from numbers import Real
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from groupthink.records import Group
 from groupthink.reward.adapters import GROUP, Form, asked_for, form_of
-from groupthink.user_file import load_user_file
+from groupthink.user_code import find_thing
 
 Reward = Callable[[Group], Awaitable[list[float | None]]]
 """A value, or None, for each response of a group."""
 
 
 def load_function(name: str) -> Callable[..., Any]:
-    """The function called `module:function` or `file.py:function`; a file is relative to the working folder."""
-    place, _, attribute = name.rpartition(":")
-    module = _load_file(name, Path(place)) if place.endswith(".py") else _load_module(name, place)
-    function = getattr(module, attribute, None)
-    if not callable(function):
-        raise ValueError(f"reward {name}: there is no function {attribute!r} in {place}")
+    """The function that a recipe calls `name`: see `user_code`. Raises ValueError where there is none."""
+    function: Callable[..., Any] = find_thing(name, "reward")
     return function
 
 
@@ -114,20 +107,3 @@ def _checked(value: object, name: str, group: Group, place: int) -> float | None
         f"reward {name} gave {value!r} for response {place} to problem {group.problem.id}: "
         "return a finite number, or None where this reward does not count"
     )
-
-
-def _load_module(name: str, place: str) -> ModuleType:
-    try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
-            raise  # the module is there; something that it imports is not
-        raise ValueError(
-            f"reward {name}: no module {place!r} is installed; for a file of your own write 'file.py:function'"
-        ) from error
-
-
-def _load_file(name: str, path: Path) -> ModuleType:
-    if not path.is_file():
-        raise ValueError(f"reward {name}: there is no file {path.absolute()}")
-    return load_user_file(path)

@@ -14,13 +14,10 @@ A function gives problem `index`, from 0 to 2^30: a prompt and an answer, or a P
 `task.verify`, and the share `task.held_out` of its prompts is kept from training by a hash.
 """
 
-import importlib
 import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from groupthink.nearest import nearest
@@ -29,7 +26,7 @@ from groupthink.task.answer import Rule, open_rule
 from groupthink.task.hashed import walk
 from groupthink.task.settings import TaskSettings
 from groupthink.task.verdict import Verdict
-from groupthink.user_file import load_user_file
+from groupthink.user_code import find_thing
 
 NEEDED = ("sample", "held_out", "verify")
 
@@ -39,15 +36,11 @@ def open_own(name: str, settings: TaskSettings, seed: int, split: str) -> "OwnTa
 
     Raises ValueError where there is no such thing, where it is no task, or where it has no such split.
     """
-    place, _, attribute = name.rpartition(":")
-    module = _load(name, place)
-    thing = getattr(module, attribute, None)
-    if not callable(thing):
-        there = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        hint = f": did you mean {nearest(attribute, there)}?" if there else ""
-        raise ValueError(f"task {name}: there is no class or function {attribute!r} in {place}{hint}")
+    thing, attribute = find_thing(name, "task"), name.rpartition(":")[2]
     arguments = settings.arguments_of(attribute)
-    if inspect.isclass(thing):
+    if not inspect.isclass(thing) and callable(getattr(thing, "sample", None)):
+        task = thing  # an object, as a Python program may give one
+    elif inspect.isclass(thing):
         task = thing(**_accepted(name, thing, {"seed": seed, "split": split}, arguments))
     else:
         task = FunctionTask(name, thing, settings, seed, arguments)
@@ -187,18 +180,3 @@ def _accepted(
     except TypeError as error:
         raise ValueError(f'task {name}: {error}; arguments are given as "THING:key" = value in [task]') from None
     return given
-
-
-def _load(name: str, place: str) -> ModuleType:
-    if place.endswith(".py"):
-        if not Path(place).is_file():
-            raise ValueError(f"task {name}: there is no file {Path(place).absolute()}")
-        return load_user_file(Path(place))
-    try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
-            raise  # the module is there; something that it imports is not
-        raise ValueError(
-            f"task {name}: no module {place!r} is installed; for a file of your own write 'file.py:thing'"
-        ) from error

@@ -1,10 +1,9 @@
 """Surrogates that other people wrote: plain Python functions, found by file and name."""
 
 from functools import cache
-from pathlib import Path
 
 from groupthink.policy.objective.surrogates import SURROGATES, Surrogate
-from groupthink.user_file import load_user_file
+from groupthink.user_code import find_thing
 
 
 def find_surrogate(name: str) -> Surrogate:
@@ -17,11 +16,5 @@ def find_surrogate(name: str) -> Surrogate:
 
 @cache
 def _load(name: str) -> Surrogate:
-    place, _, attribute = name.rpartition(":")
-    path = Path(place).resolve()
-    if not path.is_file():
-        raise ValueError(f"objective.surrogate {name}: there is no file {path}")
-    function = getattr(load_user_file(path), attribute, None)
-    if not callable(function):
-        raise ValueError(f"objective.surrogate {name}: there is no function {attribute!r} in {path}")
-    return function
+    surrogate: Surrogate = find_thing(name, "objective.surrogate")
+    return surrogate

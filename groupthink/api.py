@@ -1,0 +1,107 @@
+"""groupthink from Python: what the command line does, with functions and tasks in place of their names."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from groupthink import stage
+from groupthink.model.loading import require_model
+from groupthink.recipe import load_recipe
+from groupthink.run.directory import Run, free_directory
+from groupthink.run.terminal import View, open_view
+from groupthink.stage.evaluate import evaluate_model
+from groupthink.stage.named import require_named
+from groupthink.user_code import give
+
+Reward = str | Callable[..., Any]
+"""A function, or its name: `module:function` or `file.py:function`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What came of a run. Trained(run=Path("runs/nano"), model=Path("runs/nano/model"), figures={"after": {...}})"""
+
+    run: Path
+    model: Path  # a Hugging Face folder
+    figures: dict[str, Any]  # as `groupthink train --json` prints them
+
+
+def train(
+    recipe: str | Path | None = None,
+    *,
+    run: str | Path | None = None,
+    resume: bool = False,
+    task: Any = None,
+    rewards: Sequence[Reward] | Mapping[Reward, float] = (),
+    words: Sequence[str] = (),
+    view: View | None = None,
+    **settings: Any,
+) -> Trained:
+    """Train by a recipe (None: the default one), in the words of a recipe:
+
+        groupthink.train(model="nano", steps=40, rollout={"group_size": 4}, rewards=[no_shouting])
+
+    `task`: a name (`quadratics`, `gym:countdown`, `data:problems.jsonl`), a function or a class of one's own (see
+    `groupthink.task.own`), an object of such a class, or the settings of the table [task].
+    `rewards`: beside those that the recipe weighs, each with a weight of 1 or as a mapping says. What is not found
+    again in a module is the run's only as long as it is given: a resume must give it, too.
+    `words`: `key=value`, as on the command line; they go before all else. `run`: the folder (None: a new one below
+    runs/); with `resume`, one to go on with, by its own recipe.
+
+    Raises ValueError for settings that are not there or make no sense, and what else a run ends with.
+    """
+    table, given = _task_table(task), {_named(reward): weight for reward, weight in _weighted(rewards)}
+    if table:
+        settings["task"] = {**settings.get("task", {}), **table}
+    if given:
+        settings["reward"] = {**settings.get("reward", {}), **given}
+    view = view or open_view()
+    if resume:
+        if run is None:
+            raise ValueError("resume=True needs run=...: which run is to go on?")
+        if recipe is not None:
+            raise ValueError("a resumed run takes its own recipe: leave out the one that is named")
+        begun = Run.resume(run, words)
+    else:
+        asked = load_recipe(recipe, words, _as_toml(settings))
+        require_named(asked, view.note)
+        require_model(asked.model, view.note)
+        begun = Run.create(run or free_directory(Path(recipe or "nano").stem), asked)
+    with begun:
+        try:
+            view.started(begun.recipe, begun.remaining_steps())
+            figures = stage.train(begun, view)
+        finally:
+            view.closed()
+    return Trained(begun.path, begun.path / "model", figures)
+
+
+def evaluate(model: str | Path, **asked: Any) -> dict[str, Any]:
+    """The figures of a model on held-out problems: see `groupthink.stage.evaluate.evaluate_model`."""
+    return evaluate_model(str(model), **asked)
+
+
+def _task_table(task: Any) -> dict[str, Any]:
+    if task is None:
+        return {}
+    if isinstance(task, Mapping):
+        return dict(task)
+    return {"name": task if isinstance(task, str) else give(task)}
+
+
+def _weighted(rewards: Sequence[Reward] | Mapping[Reward, float]) -> list[tuple[Reward, float]]:
+    return list(rewards.items()) if isinstance(rewards, Mapping) else [(reward, 1.0) for reward in rewards]
+
+
+def _named(reward: Reward) -> str:
+    return reward if isinstance(reward, str) else give(reward)
+
+
+def _as_toml(value: Any) -> Any:
+    """As a TOML file would hold it."""
+    if isinstance(value, Mapping):
+        return {key: _as_toml(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_as_toml(inner) for inner in value]
+    return str(value) if isinstance(value, Path) else value
