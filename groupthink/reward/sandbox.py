@@ -134,7 +134,6 @@ async def _started(
             if process.returncode is None or where.sandbox == NONE:  # what ended in bubblewrap has left nothing
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
             await _let_go(process)
 
 
@@ -202,8 +201,13 @@ def _pipe(ends: ExitStack) -> Sequence[int]:
 
 
 async def _let_go(process: asyncio.subprocess.Process) -> None:
-    """Have asyncio close a dead process's pipes before its loop is closed: it would complain afterwards."""
+    """Wait for the end of a process that was killed.
+
+    Its pipes are closed first: asyncio waits until they are, and of one that nobody reads any more, since it was full,
+    it would never see the end. And it would complain of open ones once its loop is closed.
+    """
     process._transport.close()  # type: ignore[attr-defined]  # asyncio has no public way
+    await process.wait()
     for _ in range(3):  # what closes them is called by the loop, in turns
         await asyncio.sleep(0)
 

@@ -103,6 +103,7 @@ def test_what_was_not_measured_and_what_older_weights_drew_does_not_count():
 
 def test_an_engine_that_draws_from_another_law_stops_the_run_after_its_step(place, tmp_path, monkeypatch):
     law = torch_engine.learner_law
+    monkeypatch.setattr(torch_engine.native_law, "can_draw", lambda *_: False)
     monkeypatch.setattr(torch_engine, "learner_law", lambda logits, temperature: law(logits, temperature * 0.3))
     with pytest.raises(
         RuntimeError, match=r"(?s)in step 0 .* nats a token.*likelier .*another temperature.*step-000000"
@@ -113,6 +114,7 @@ def test_an_engine_that_draws_from_another_law_stops_the_run_after_its_step(plac
 
 def test_with_a_correction_it_goes_on_and_the_event_is_kept(place, tmp_path, monkeypatch):
     law = torch_engine.learner_law
+    monkeypatch.setattr(torch_engine.native_law, "can_draw", lambda *_: False)
     monkeypatch.setattr(torch_engine, "learner_law", lambda logits, temperature: law(logits, temperature * 0.3))
     run = train(tmp_path / "run", place / "grpo.toml", "steps=1", "objective.correction=truncate_token")
     [event] = [line for line in read_lines(run.path / "events.jsonl") if line["event"] == "disagreement"]
