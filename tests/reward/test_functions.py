@@ -86,7 +86,7 @@ def test_functions_are_loaded_from_modules_and_files(tmp_path):
     [
         ("no_such_module_here:f", "write 'file.py:function'"),
         ("json.nothing:f", "write 'file.py:function'"),
-        ("json:nothing", "no function 'nothing'"),
+        ("json:nothing", "no function or class 'nothing'"),
         ("nowhere.py:f", "there is no file"),
     ],
 )

@@ -114,7 +114,7 @@ def test_a_function_is_a_task_whose_share_is_held_out_by_a_hash(own):
 @pytest.mark.parametrize(
     ("thing", "message"),
     [
-        ("Riddle", r"no class or function 'Riddle' in .*: did you mean Riddles\?"),
+        ("Riddle", r"no function or class 'Riddle' in .*: did you mean Riddles\?"),
         ("Lacking", "has no held_out and no verify"),
     ],
 )

@@ -39,7 +39,7 @@ def test_its_own_surrogates_are_found_by_name():
 def test_what_is_wrong_with_it_is_said(mine, tmp_path):
     with pytest.raises(ValueError, match=r"there is no file .*yours\.py"):
         find_surrogate(f"{tmp_path / 'yours.py'}:loss")
-    with pytest.raises(ValueError, match=r"no function 'cubed' in .*mine\.py"):
+    with pytest.raises(ValueError, match=r"no function or class 'cubed' in .*mine\.py"):
         find_surrogate(mine("cubed"))
     settings = ObjectiveSettings(surrogate=mine("one"))
     with pytest.raises(ValueError, match=r"gave shape \(\) for 8 tokens: return a tensor with a loss for each"):
