@@ -17,6 +17,7 @@ from vs_trl import processor, tell
 from groupthink.insight.doctor import examine
 
 STEPS = 32
+NOTHING_ELSE = ("reward.accuracy=0", "reward.format=0", "reward.brevity=0")
 QUICK = (
     *("evaluate.problems=20", "evaluate.samples=1", "evaluate.base_samples=1"),
     *("checkpoint_every=1000", "policy.schedule=constant"),
@@ -29,8 +30,12 @@ def length(problem, response):
     return min(len(response) / 100, 2.0)
 
 
-def going_on(problem, response):
-    return float(response.finish == "length")
+def rambling(problem, response):
+    return len(response.answer or "") / 50
+
+
+def thinking(problem, response):
+    return len(response.reasoning or "") / 100
 
 
 def bare(problem, response):
@@ -42,8 +47,8 @@ def sevens(problem, response):
 
 
 def echo(problem, response):
-    words = response.text.split()
-    return 1 - len(set(words)) / max(len(words), 1)
+    pieces = [response.text[place : place + 8] for place in range(len(response.text) - 7)]
+    return 10 * (1 - len(set(pieces)) / max(len(pieces), 1))
 '''
 
 
@@ -56,9 +61,9 @@ def illnesses(runs: Path) -> dict[str, tuple[str, ...]]:
     return {
         "mismatch": ("stage=grpo_async", "rollout.lag=16", "policy.learning_rate=2e-3", "rollout.max_difference=0"),
         "learning_rate": ("policy.learning_rate=0.02",),
-        "repetition": (paid("echo", 1.0), "reward.brevity=0"),
-        "no_stop": (paid("going_on", 1.0), "reward.brevity=0"),
-        "truncated": ("rollout.max_tokens=8",),
+        "repetition": (paid("echo", 1.0), *NOTHING_ELSE),
+        "no_stop": (paid("rambling", 1.0), *NOTHING_ELSE),
+        "truncated": (paid("thinking", 1.0), *NOTHING_ELSE, "rollout.max_tokens=100"),
         "format": (paid("bare", 1.0),),
         "too_hard": (f"model={runs / 'ignorant'}",),
         "too_easy": (f"model={runs / 'expert'}",),
