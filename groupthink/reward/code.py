@@ -8,6 +8,7 @@ that a program could change, leave early or read to pass without being right.
 import asyncio
 import os
 import re
+from collections.abc import Iterator
 
 from groupthink.chain import read_chain
 from groupthink.records import Group, Response
@@ -15,7 +16,7 @@ from groupthink.reward.places import Places
 from groupthink.reward.sandbox import Confinement, output_of, require_sandbox, verdicts_on
 from groupthink.reward.unit_tests import Calls, UnitTests, read_tests
 
-_BLOCK = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"[ \t]*```[ \t]*([\w+-]*)(.*)")
 PYTHON = ("python", "python3", "py")
 
 
@@ -65,11 +66,26 @@ def last_program(answer: str) -> str | None:
     >>> last_program("First:\\n```python\\nx = 1\\n```\\nBetter:\\n```python\\nx = 2\\n```\\nand run `it`.")
     'x = 2\\n'
     """
-    blocks = [(language.lower(), code) for language, code in _BLOCK.findall(answer)]
+    blocks = list(_blocks(answer))
     for languages in (PYTHON, ("",)):
         if found := [code for language, code in blocks if language in languages]:
             return found[-1]
     return None
+
+
+def _blocks(answer: str) -> Iterator[tuple[str, str]]:
+    """The language and the code of each fenced block that is closed, in one walk: a policy writes fences in a loop."""
+    language: str | None = None
+    lines: list[str] = []
+    for line in answer.split("\n"):
+        fence = _FENCE.fullmatch(line)
+        if fence and language is None:
+            language, lines = fence[1].lower(), []
+        elif fence and language is not None and not fence[1] and not fence[2].strip():
+            yield language, "".join(f"{each}\n" for each in lines)
+            language = None
+        else:
+            lines.append(line)
 
 
 def same_output(printed: str, expected: str) -> bool:

@@ -46,6 +46,7 @@ class Server:
     seconds: float = 60.0  # for one try
     tries: int = 4
     at_once: int = 16
+    bounds: tuple[float, float] = (0.0, 1.0)  # what its number may be
     failure: str = NONE  # a response that could not be judged: none (it does not count), error (the run ends)
 
 
@@ -97,7 +98,7 @@ class ModelJudge:
                 "response": response.text,
             },
         )
-        return number_in(await self._ask(client, asked))
+        return number_in(await self._ask(client, asked), *self.server.bounds)
 
     async def _ask(self, client: Any, content: str) -> str:
         """What the server replies, after as many tries as it takes."""
@@ -140,7 +141,7 @@ async def _asked_once(client: Any, url: str, body: Mapping[str, Any]) -> str:
 
     try:
         reply = await client.post(url, json=body)
-    except httpx2.TransportError as error:
+    except httpx2.RequestError as error:
         raise _Again(f"{url}: {type(error).__name__} {error}".rstrip()) from None
     if reply.status_code in WORTH_ANOTHER_TRY:
         raise _Again(f"{url} replied {reply.status_code}: {reply.text[:LONGEST_TOLD]}", _seconds_asked_for(reply))
@@ -155,16 +156,23 @@ async def _asked_once(client: Any, url: str, body: Mapping[str, Any]) -> str:
     return content
 
 
-def number_in(reply: str) -> float:
-    """The last number of a reply, after its own reasoning. Raises Unjudged where there is none.
+def number_in(reply: str, low: float = 0.0, high: float = 1.0) -> float:
+    """The one number of a reply's last line, after its own reasoning.
+
+    Raises Unjudged where there is none, where there are several (3/10), and where it lies outside `low` to `high`: an
+    answer that talks a judge into a million would drown every other reward.
 
     >>> number_in("<think>3 of 4 steps hold</think>Score: 0.75")
     0.75
     """
-    found = _NUMBER.findall(read_chain(reply).answer or "")
-    if not found:
-        raise Unjudged(f"no number in its reply: {reply[:LONGEST_TOLD]!r}")
-    return float(found[-1])
+    lines = (read_chain(reply).answer or "").strip().splitlines()
+    found = _NUMBER.findall(lines[-1]) if lines else []
+    if len(found) != 1:
+        raise Unjudged(f"{'several numbers' if found else 'no number'} in its reply: {reply[:LONGEST_TOLD]!r}")
+    number = float(found[0])
+    if not low <= number <= high:
+        raise Unjudged(f"its reply {number:g} does not lie in {low:g} to {high:g}")
+    return number
 
 
 def filled(prompt: str, values: Mapping[str, str]) -> str:

@@ -49,6 +49,7 @@ class RewardSettings:
     judge_seconds: float = 60.0  # for one try
     judge_tries: int = 4
     judge_at_once: int = 16  # questions
+    judge_range: tuple[float, ...] = (0.0, 1.0)  # what its number may be; another one is a failure
     judge_failure: str = "none"  # a response that could not be judged: none (does not count), error (ends the run)
 
     def __post_init__(self) -> None:
@@ -98,6 +99,7 @@ class RewardSettings:
             self.judge_seconds,
             self.judge_tries,
             self.judge_at_once,
+            (self.judge_range[0], self.judge_range[1]),
             self.judge_failure,
         )
 
@@ -117,6 +119,8 @@ class RewardSettings:
         for name in ("judge_tries", "judge_at_once"):
             if getattr(self, name) < 1:
                 raise ValueError(f"reward.{name} is {getattr(self, name)}: take at least 1")
+        if len(self.judge_range) != 2 or not self.judge_range[0] < self.judge_range[1]:
+            raise ValueError(f"reward.judge_range is {list(self.judge_range)}: give the lowest number and the highest")
         if self.judge:
             if not self.judge_url.startswith(("http://", "https://")) or not self.judge_model:
                 raise ValueError(

@@ -10,6 +10,7 @@ in a sandbox alone.
 
 import ast
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,10 @@ def _read(given: Any, info: Mapping[str, Any]) -> UnitTests:
             ast.parse(item)
         return Calls(tuple(given), _setup(info), info.get("entry_point"))
     pairs = [(item["input"], item["output"]) if isinstance(item, Mapping) else tuple(item) for item in given]
+    called = {item.get("function") for item in given if isinstance(item, Mapping)}
+    if any(called):
+        (name,) = called  # a problem tests one function
+        return _from_calls(str(name), pairs)
     return Dialogues(tuple((_text(a), _text(b)) for a, b in pairs))
 
 
@@ -97,7 +102,18 @@ def _imports_program(node: ast.stmt) -> bool:
 
 def _from_calls(name: str, pairs: Sequence[tuple[Any, Any]]) -> Calls:
     read = [(_from_json(given), _from_json(expected)) for given, expected in pairs]
-    return Calls(tuple(f"assert _same({name}(*{given!r}), {expected!r})" for given, expected in read), entry=name)
+    return Calls(
+        tuple(f"assert _same({name}(*{_source(given)}), {_source(expected)})" for given, expected in read), entry=name
+    )
+
+
+def _source(value: Any) -> str:
+    """A value of JSON as Python writes it; `inf` and `nan` would be names there."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_source, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {_source(inner)}' for key, inner in value.items())}}}"
+    return f"float({str(value)!r})" if isinstance(value, float) and not math.isfinite(value) else repr(value)
 
 
 def _setup(info: Mapping[str, Any]) -> str:

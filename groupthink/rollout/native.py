@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from groupthink.model.llama import knows, shape_of
 from groupthink.model.threads import is_small
 from groupthink.rollout.fast import Layer, fuse, named
-from groupthink.rollout.native_law import Columns
+from groupthink.rollout.native_law import FLOATS, Columns
 
 PAGE = 32  # tokens whose keys and values lie together; BLOCK in native.c
 PANEL = 16  # columns of packed weights that lie side by side, likewise
@@ -155,7 +155,7 @@ class Step:
         return after_NV[:, :V], ended_N
 
     def _logits(self, rows: int) -> Tensor:
-        return torch.empty(rows, -(-self.vocab // PANEL) * PANEL)
+        return torch.empty(rows, -(-self.vocab // PANEL) * PANEL, **FLOATS)
 
     def _model_with(self, pool: Tensor, rows: Rows) -> Any:
         """What C reads of the model; what depends on how long rows are is made anew where they have grown."""
@@ -167,7 +167,7 @@ class Step:
         """Scratch memory and angles for rows of so many pages, twice."""
         if pages > self._pages:
             self._pages = 2 * pages
-            self._scratch = torch.empty(self.library.groupthink_scratch_floats(self._shape, self._pages))
+            self._scratch = torch.empty(self.library.groupthink_scratch_floats(self._shape, self._pages), **FLOATS)
             cosine, sine = self.rope(self.embedding, torch.arange(2 * self._pages * PAGE)[None])
             half = self.shape.head_dim // 2
             self.cosine, self.sine = (angle[0, :, :half].contiguous() for angle in (cosine, sine))

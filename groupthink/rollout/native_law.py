@@ -3,12 +3,16 @@
 import ctypes
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from groupthink.rollout.ledger import Ledger
+
+FLOATS: Any = {"dtype": torch.float32, "device": "cpu"}
+"""Memory that C writes to, whatever torch's defaults are."""
 
 
 class Columns(ctypes.Structure):
@@ -51,7 +55,11 @@ def draw(logits_BV: Tensor, ledger: Ledger, version: int) -> Tensor:
     """Draw a token for each of the first rows, and write them down in the ledger; gives their ids [B]."""
     found, (B, V) = library(), logits_BV.shape
     assert found is not None
-    columns, scratch, drawn_B = Columns.of(ledger, version), torch.empty(V + 7), torch.empty(B, dtype=torch.int64)
+    columns, scratch, drawn_B = (
+        Columns.of(ledger, version),
+        torch.empty(V + 7, **FLOATS),
+        torch.empty(B, dtype=torch.int64, device="cpu"),
+    )
     logits = logits_BV.data_ptr(), logits_BV.stride(0)
     found.groupthink_draw(ctypes.byref(columns), B, V, *logits, scratch.data_ptr(), drawn_B.data_ptr())
     return drawn_B

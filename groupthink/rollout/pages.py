@@ -8,7 +8,7 @@ class Pages:
     """A pool [pages, *shape] that grows as it is asked for, and how many sequences use each of its pages."""
 
     def __init__(self, shape: tuple[int, ...]):
-        self.pool = torch.empty(0, *shape)
+        self.pool = torch.empty(0, *shape, dtype=torch.float32, device="cpu")
         self.users = np.zeros(0, np.int64)
         self.free: list[int] = []
 

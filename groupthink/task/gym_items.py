@@ -3,9 +3,12 @@
 import ast
 import inspect
 import json
+import operator
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
 
@@ -82,6 +85,17 @@ def find(source: Source, split: str, index: int, share: float) -> tuple[Source, 
     return drawn, place, made
 
 
+SUMS = ("puzzle24", "countdown")
+"""Generators that ask for a number, to be made of others."""
+
+_OPERATORS: dict[type, Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
 def score(source: Source, asked: Item, answer: str) -> tuple[float, str]:
     """What the generator's scorer gives for an answer, from 0 to 1, and a note.
 
@@ -99,8 +113,8 @@ def score(source: Source, asked: Item, answer: str) -> tuple[float, str]:
         return 0.0, "no answer of the form that is asked for"
     if "expression" in reads and not is_expression(answer):
         return 0.0, "no expression could be read"
-    if generator == "puzzle24" and not _uses(answer, asked["metadata"]):
-        return 0.0, "not the given numbers"  # its own scorer takes any four
+    if generator in SUMS and not _reaches(answer, asked["metadata"]):
+        return 0.0, "not the number that is asked for, by the given ones and + - * / alone"
     try:
         value = float(scorer(answer, asked))
     except Exception as error:
@@ -140,6 +154,27 @@ def is_expression(text: str) -> bool:
     return all(name in _FUNCTIONS or (len(name) == 1 and name not in _HAZARDOUS) for name in names)
 
 
-def _uses(answer: str, metadata: dict[str, Any]) -> bool:
-    given = metadata.get("numbers") or metadata.get("cards")
-    return given is None or sorted(map(int, re.findall(r"\d+", answer))) == sorted(map(int, given))
+def _reaches(answer: str, metadata: dict[str, Any]) -> bool:
+    """Whether `answer` uses each given number once and comes to the target, exactly.
+
+    The scorers of these take other numbers, powers, points between digits, and what rounds to the target.
+    """
+    given = metadata.get("numbers") or metadata.get("cards") or []
+    try:
+        used: list[int] = []
+        value = _value(ast.parse(answer.strip(), mode="eval").body, used)
+    except (ValueError, SyntaxError, ArithmeticError, MemoryError, RecursionError):
+        return False
+    return sorted(used) == sorted(map(int, given)) and value == int(metadata.get("target", 24))
+
+
+def _value(node: ast.expr, used: list[int]) -> Fraction:
+    """What whole numbers, brackets and + - * / come to; the numbers are put into `used`. Raises ValueError for more."""
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        used.append(node.value)
+        return Fraction(node.value)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_value(node.operand, used)
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        return _OPERATORS[type(node.op)](_value(node.left, used), _value(node.right, used))
+    raise ValueError(f"no {type(node).__name__} is asked for")

@@ -26,7 +26,7 @@ def read_tests(row: Row) -> list[Test]:
     """The tests of a row; none where there are none. Raises ValueError where they cannot be read."""
     try:
         return _read(row)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, zlib.error) as error:
         raise ValueError(f"the tests cannot be read ({type(error).__name__}: {error})") from None
 
 
@@ -51,12 +51,19 @@ def _read(row: Row) -> list[Test]:
     for column in ("public_test_cases", "private_test_cases"):
         held = _unpack(row.get(column) or "[]")
         cases += held
-    return [_pair(case) for case in cases]
+    name = _unpack(row.get("metadata") or "{}").get("func_name")
+    return [_call(case, name) if name and case.get("testtype") == "functional" else _pair(case) for case in cases]
 
 
 def _pair(case: dict[str, Any]) -> Test:
     name = {"function": case["function"]} if case.get("function") else {}
     return {"input": case["input"], "output": case["output"], **name}
+
+
+def _call(case: dict[str, Any], name: str) -> Test:
+    """Of a function: each argument is JSON on a line of its own, and so is the result."""
+    arguments = [json.loads(line) for line in case["input"].splitlines() if line.strip()]
+    return {"input": arguments, "output": json.loads(case["output"]), "function": name}
 
 
 def _unpack(held: Any) -> Any:

@@ -1,6 +1,7 @@
 import asyncio
 import dataclasses
 import json
+import time
 
 import pytest
 
@@ -9,6 +10,7 @@ from groupthink.reward.judge import Judge
 from groupthink.reward.sandbox import Confinement, require_sandbox
 from groupthink.reward.settings import RewardSettings
 from groupthink.reward.unit_tests import read_tests
+from groupthink.task import program_tests
 from groupthink.task.quadratics import Quadratics
 from tests.reward.sandboxed import needs_bubblewrap
 
@@ -88,6 +90,31 @@ def test_calls_of_apps_with_a_function_or_the_class_of_leetcode(graded):
     function = "def pairs(xs):\n    return [(a, b) for a, b in zip(xs, xs[1:])]"
     method = "class Solution:\n    def pairs(self, xs):\n        return [[a, b] for a, b in zip(xs, xs[1:])]"
     assert graded(CALLS, function, method, "def pairs(xs): return []") == [1.0, 1.0, 0.5]
+
+
+def test_calls_as_a_task_reads_them_from_a_data_set(graded):
+    apps = {"input_output": '{"fn_name": "add", "inputs": [[1, 2], [2, 2]], "outputs": [3, 4]}'}
+    add, sums = "def add(a, b):\n    return a + b", "def add(a, b):\n    return 3"
+    assert graded({"tests": program_tests.read_tests(apps)}, add, sums) == [1.0, 0.5]
+    case = {"input": "[1, 2]\n3", "output": "[4, 5]", "testtype": "functional"}
+    live = {"public_test_cases": json.dumps([case]), "metadata": '{"func_name": "shifted"}'}
+    shifted = "class Solution:\n    def shifted(self, xs, by):\n        return [x + by for x in xs]"
+    assert graded({"tests": program_tests.read_tests(live)}, shifted) == [1.0]
+    endless = {"fn_name": "top", "inputs": [[1]], "outputs": [float("inf")]}
+    assert graded({"input_output": endless}, "def top(n):\n    return float('inf')") == [1.0]
+
+
+@pytest.mark.parametrize(
+    "test", ["assert all(map(lambda n: f(n) == 7, [1, 2]))", "for v in map(f, [1, 2]):\n    assert v == 7"]
+)
+def test_what_ends_a_loop_of_the_tests_is_no_answer(graded, test):
+    assert graded({"tests": [test]}, "def f(n):\n    raise StopIteration", "def f(n):\n    return 7") == [0.0, 1.0]
+
+
+def test_fences_without_end_are_read_in_no_time():
+    begun = time.monotonic()
+    assert last_program("```python\nx\n" * 20_000) is None
+    assert time.monotonic() - begun < 2
 
 
 def test_what_tests_do_with_results(graded):

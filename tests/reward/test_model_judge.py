@@ -168,14 +168,17 @@ def test_the_judge_of_all_rewards_weighs_it(mock, group):
 
 @pytest.mark.parametrize(
     ("reply", "number"),
-    [("0.5", 0.5), ("Score: -1", -1.0), ("<think>7</think>3/10: .5", 0.5), ("v2 gives 8.", 8.0), ("+1e", None)],
+    [
+        *[("0.5", 0.5), ("Score: -1", -1.0), ("<think>7</think>3/10\n.5", 0.5), ("v2 gives 8.", 8.0), ("+1e", None)],
+        *[("Score: 3/10", None), ("0.2 out of 1", None), ("11", None), ("1000000", None), ("-1.5", None)],
+    ],
 )
 def test_which_number_is_read(reply, number):
     if number is None:
-        with pytest.raises(ValueError, match="no number"):
-            number_in(reply)
+        with pytest.raises(ValueError, match=r"number|does not lie in -1 to 10"):
+            number_in(reply, -1, 10)
     else:
-        assert number_in(reply) == number
+        assert number_in(reply, -1, 10) == number
 
 
 @pytest.mark.parametrize(

@@ -109,11 +109,19 @@ def test_a_scorer_that_hangs_is_ended_and_the_next_answer_is_scored(opened, monk
     assert task.verify(problem, problem.answer).right
 
 
-def test_puzzle24_is_solved_with_the_given_numbers_alone():
+def test_puzzle24_and_countdown_are_solved_exactly_with_the_given_numbers_alone():
     source = Source("puzzle24", "{}", 1)
     item = {"question": "?", "answer": "(1 + 5)*(9 - 5)", "metadata": {"numbers": [1, 5, 9, 5]}}
     assert score(source, item, "(9 - 5)*(5 + 1)") == (1.0, "scored 1")
-    assert score(source, item, "6*4*1*1") == (0.0, "not the given numbers")
+    for wrong in ("6*4*1*1", "(9 - 5)*(5 + 1)*1", "9+5+5+1", "(9 - 5)*(5 + 1", "9 ** 1 + 5 + 5", "x"):
+        assert score(source, item, wrong)[0] == 0.0
+    rounded = item | {"metadata": {"numbers": [7, 7, 2, 1]}}  # 24.5
+    pointed = item | {"metadata": {"numbers": [2, 4, 10, 1]}}
+    assert score(source, rounded, "7*7/2*1")[0] == score(source, pointed, "2.4*10*1")[0] == 0.0
+    countdown = {"question": "?", "answer": "5*2", "metadata": {"numbers": [2, 5], "target": 10}}
+    assert score(Source("countdown", "{}", 1), countdown, "2*5")[0] == 1.0
+    squared = {"question": "?", "answer": "3*(4-1)", "metadata": {"numbers": [3, 2], "target": 9}}
+    assert score(Source("countdown", "{}", 1), squared, "3**2")[0] == 0.0
 
 
 def test_a_problem_is_a_function_of_seed_and_index_in_every_process(opened):

@@ -26,6 +26,10 @@ LOCAL = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, int, f
 """What the setup defines and the tests use as it is; its classes, and what is made of them, are the program's."""
 
 
+SPEAKING = (AssertionError, StopIteration, StopAsyncIteration)
+"""Exceptions that mean something to the tests: the last two end a loop of theirs, as if all had been gone through."""
+
+
 class Failed(Exception):
     """What the program raised, where that is no built-in exception; or it can no longer be asked."""
 
@@ -142,7 +146,7 @@ def remote_names(tests: list[str], entry: str | None, known: set[str]) -> set[st
 def _exception(name: str) -> type[Exception]:
     """The built-in exception of this name; Failed for any other, and for one that would speak for the tests."""
     kind = getattr(builtins, name, None)
-    if isinstance(kind, type) and issubclass(kind, Exception) and kind is not AssertionError:
+    if isinstance(kind, type) and issubclass(kind, Exception) and kind not in SPEAKING:
         return kind
     return Failed
 
