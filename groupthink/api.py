@@ -33,7 +33,7 @@ def train(
     run: str | Path | None = None,
     resume: bool = False,
     task: Any = None,
-    rewards: Sequence[Reward] | Mapping[Reward, float] = (),
+    rewards: Reward | Sequence[Reward] | Mapping[Reward, float] = (),
     words: Sequence[str] = (),
     view: View | None = None,
     **settings: Any,
@@ -47,11 +47,11 @@ def train(
     `rewards`: beside those that the recipe weighs, each with a weight of 1 or as a mapping says. What is not found
     again in a module is the run's only as long as it is given: a resume must give it, too.
     `words`: `key=value`, as on the command line; they go before all else. `run`: the folder (None: a new one below
-    runs/); with `resume`, one to go on with, by its own recipe.
+    runs/); with `resume`, one to go on with, by its own recipe: settings that would change it are refused.
 
     Raises ValueError for settings that are not there or make no sense, and what else a run ends with.
     """
-    table, given = _task_table(task), {_named(reward): weight for reward, weight in _weighted(rewards)}
+    table, given = _task_table(task), _named(rewards)
     if table:
         settings["task"] = {**settings.get("task", {}), **table}
     if given:
@@ -62,7 +62,7 @@ def train(
             raise ValueError("resume=True needs run=...: which run is to go on?")
         if recipe is not None:
             raise ValueError("a resumed run takes its own recipe: leave out the one that is named")
-        begun = Run.resume(run, words)
+        begun = Run.resume(run, words, _as_toml(settings))
     else:
         asked = load_recipe(recipe, words, _as_toml(settings))
         require_named(asked, view.note)
@@ -90,12 +90,17 @@ def _task_table(task: Any) -> dict[str, Any]:
     return {"name": task if isinstance(task, str) else give(task)}
 
 
-def _weighted(rewards: Sequence[Reward] | Mapping[Reward, float]) -> list[tuple[Reward, float]]:
-    return list(rewards.items()) if isinstance(rewards, Mapping) else [(reward, 1.0) for reward in rewards]
-
-
-def _named(reward: Reward) -> str:
-    return reward if isinstance(reward, str) else give(reward)
+def _named(rewards: Reward | Sequence[Reward] | Mapping[Reward, float]) -> dict[str, float]:
+    """Weights by the names that a recipe has for rewards. Raises ValueError where two have the same."""
+    several = [rewards] if isinstance(rewards, str) or callable(rewards) else rewards
+    weighted = list(several.items()) if isinstance(several, Mapping) else [(reward, 1.0) for reward in several]
+    named: dict[str, float] = {}
+    for reward, weight in weighted:
+        name = reward if isinstance(reward, str) else give(reward)
+        if name in named:
+            raise ValueError(f"two rewards are called {name!r}: give each a name of its own, by which it is recorded")
+        named[name] = weight
+    return named
 
 
 def _as_toml(value: Any) -> Any:

@@ -23,6 +23,13 @@ def length(problem, response):
     return len(response) / 100
 
 
+def make(value):
+    def made(problem, response):
+        return value
+
+    return made
+
+
 class Sums:
     """A task as an object."""
 
@@ -61,7 +68,9 @@ def test_a_resume_gives_again_what_the_program_gave(place, tmp_path):  # noqa: F
 
     train(place, tmp_path / "run", rewards=[mine])
     view = PlainView(io.StringIO())
-    further = groupthink.train(run=tmp_path / "run", resume=True, rewards=[mine], words=["steps=2"], view=view)
+    with pytest.raises(ValueError, match=r"rollout\.max_tokens: 12 -> 13"):
+        groupthink.train(run=tmp_path / "run", resume=True, rollout={"max_tokens": 13}, view=view)
+    further = groupthink.train(run=tmp_path / "run", resume=True, rewards=mine, steps=2, view=view)
     assert load_recipe(further.run / "recipe.toml").steps == 2
     give(type("mine", (), {}))  # what was given is another thing now
     assert find_thing("given:mine", "reward") is not mine
@@ -85,6 +94,8 @@ def test_what_is_not_there_is_refused_with_the_nearest_name(place, tmp_path):  #
         groupthink.train(rollout={"group_sise": 3})
     with pytest.raises(ValueError, match="has no name to stand in a recipe: define it with `def`"):
         groupthink.train(rewards=[lambda problem, response: 1.0])
+    with pytest.raises(ValueError, match="two rewards are called 'given:made'"):
+        groupthink.train(rewards=[make(1.0), make(2.0)])
     with pytest.raises(ValueError, match="resume=True needs run="):
         groupthink.train(resume=True)
     with pytest.raises(AttributeError, match="has no attribute 'trian'"):

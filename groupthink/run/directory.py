@@ -89,7 +89,9 @@ class Run:
         return run
 
     @classmethod
-    def resume(cls, path: Path | str, overrides: Sequence[str] = ()) -> "Run":
+    def resume(
+        cls, path: Path | str, overrides: Sequence[str] = (), settings: Mapping[str, Any] = MappingProxyType({})
+    ) -> "Run":
         """Go on with the run in `path`, by its own recipe, from its newest complete checkpoint.
 
         What lies beyond that checkpoint is removed: it will be made again. Raises what `find_standing` raises,
@@ -99,7 +101,7 @@ class Run:
         _refuse_absent(path)
         lock = Lock(path)
         try:
-            standing = find_standing(path, overrides)
+            standing = find_standing(path, overrides, settings)
             before, recipe, done = standing.before, standing.recipe, standing.done
             _truncate(path, done, closing=done == recipe.steps == before.steps)
             if recipe != before:
@@ -243,16 +245,18 @@ def refuse_taken(path: Path) -> None:
         raise FileExistsError(f"{path} is there already: go on with it by --resume, or name another with --run")
 
 
-def find_standing(path: Path | str, overrides: Sequence[str] = ()) -> Standing:
-    """Where the run in `path` stands, and what it will do if it is resumed with `overrides`. Changes nothing.
+def find_standing(
+    path: Path | str, overrides: Sequence[str] = (), settings: Mapping[str, Any] = MappingProxyType({})
+) -> Standing:
+    """Where the run in `path` stands, and what it will do if it is resumed so (see `load_recipe`). Changes nothing.
 
     Raises FileNotFoundError where there is no run, and ValueError where it has finished (unless `steps`
-    extends it) or where `overrides` would change what its steps are.
+    extends it) or where what is asked for would change what its steps are.
     """
     path = Path(path)
     _refuse_absent(path)
     before = load_recipe(path / "recipe.toml")
-    recipe = load_recipe(path / "recipe.toml", overrides)
+    recipe = load_recipe(path / "recipe.toml", overrides, settings)
     _refuse_changes(before, recipe)
     if (path / "summary.json").exists() and recipe.steps <= before.steps:
         raise ValueError(
