@@ -53,10 +53,10 @@ def mismatch(run: History) -> tuple[str, str] | None:
 
 def learning_rate(run: History) -> tuple[str, str] | None:
     """Updates are so large that they undo what was learned."""
-    skipped = run.values("skipped_updates")
-    if skipped and skipped[-1] > 0:
+    skipped = run.values("skipped_updates")[-WINDOW:]
+    if skipped and skipped[-1] - skipped[0] >= 2:
         return (
-            f"{skipped[-1]:.0f} updates were not finite and were not made",
+            f"{skipped[-1] - skipped[0]:.0f} of the last {len(skipped)} updates were not finite and were not made",
             "lower policy.learning_rate, or policy.max_grad_norm",
         )
     kl, reward = run.values("kl"), run.values("reward")
@@ -109,11 +109,12 @@ def no_stop(run: History) -> tuple[str, str] | None:
 
 def truncated(run: History) -> tuple[str, str] | None:
     """Responses are cut before their answer."""
-    cut = run.recent(CUT)
-    if cut is None or cut < 0.5:
+    cut, after = run.recent(CUT), run.recent(CUT_AFTER) or 0.0
+    if cut is None or cut < 0.5 or after >= 0.5 * cut:
         return None
     return (
-        f"{cut:.0%} of the responses are cut at rollout.max_tokens={run.recipe.rollout.max_tokens} before an answer",
+        f"{cut - after:.0%} of the responses are cut at rollout.max_tokens={run.recipe.rollout.max_tokens} before an "
+        "answer",
         "raise rollout.max_tokens, or pay for brevity (reward.brief, reward.long)",
     )
 
@@ -121,7 +122,7 @@ def truncated(run: History) -> tuple[str, str] | None:
 def template(run: History) -> tuple[str, str] | None:
     """No response has the form that is paid, though they end."""
     form = run.recent(FORMAT)
-    if form is None or form > 0.05 or not run.recipe.reward.format:
+    if form is None or form > 0.05 or not run.recipe.reward.format or (run.recent(CUT) or 0.0) >= 0.5:
         return None
     return (
         f"the reward for format is {form:.2f}: no response has one <think>...</think> and an answer after it",
@@ -133,7 +134,7 @@ def template(run: History) -> tuple[str, str] | None:
 def too_hard(run: History) -> tuple[str, str] | None:
     """Nothing is ever right, so nothing is learned."""
     right = run.values(ACCURACY)
-    if not right or max(right) > 0.02:
+    if not right or max(right) > 0.02 or not run.recipe.reward.accuracy:
         return None
     return (
         f"of {run.recipe.task.problems_per_step * run.recipe.rollout.group_size * len(right)} responses "
@@ -157,7 +158,7 @@ def too_easy(run: History) -> tuple[str, str] | None:
 def no_variety(run: History) -> tuple[str, str] | None:
     """Responses to a problem are worth the same, all of them right or none."""
     dead, right = run.recent(DEAD), run.recent(ACCURACY)
-    if dead is None or right is None or dead < 0.8 or not 0.05 < right < 0.95:
+    if dead is None or right is None or dead < 0.8 or not 0.05 < right < 0.85:
         return None
     return (
         f"in {dead:.0%} of the groups all responses earn the same, though {right:.0%} of all responses are right",
@@ -167,31 +168,28 @@ def no_variety(run: History) -> tuple[str, str] | None:
 
 
 def hacking(run: History) -> tuple[str, str] | None:
-    """The reward rises, and what it stands for does not."""
-    rewards, right = (run.early("reward"), run.recent("reward")), (run.early(ACCURACY), run.recent(ACCURACY))
-    if not run.apart or None in (*rewards, *right):
-        return None
-    gained, learned = rewards[1] - rewards[0], right[1] - right[0]  # type: ignore[operator]
-    weight = run.recipe.reward.accuracy
-    if gained < 0.05 or weight * learned > 0.3 * gained or (right[1] or 0) > 0.9:
+    """A reward that is no measure of the answer rises, and the answers get no better."""
+    early, now = run.early(ACCURACY), run.recent(ACCURACY)
+    if not run.learns_accuracy or early is None or now is None:
         return None
     part, rise = paid_most(run)
+    learned = run.recipe.reward.accuracy * (now - early)
+    if rise < 0.05 or learned > 0.3 * rise or now > 0.9:
+        return None
     return (
-        f"the reward rose by {gained:.2f}, and the share of right answers by {learned:+.2f}; reward.{part} gave "
-        f"{rise:+.2f}",
+        f"reward.{part} rose by {rise:.2f}, and the share of right answers from {early:.0%} to {now:.0%}",
         f"read some responses: what is the policy paid for? Lower reward.{part}, or pay it for right answers alone",
     )
 
 
 def paid_most(run: History) -> tuple[str, float]:
-    """The part of the reward, but for accuracy, that rose most by its weight, and by how much."""
+    """The part of the reward that rose most, by its weight, but for accuracy and format: form is learned first."""
     rises = {
         name: weight * ((run.recent(f"rewards/{name}/mean") or 0) - (run.early(f"rewards/{name}/mean") or 0))
         for name, weight in run.recipe.reward.weights.items()
-        if name != "accuracy"
+        if name not in ("accuracy", "format")
     }
-    name = max(rises, key=lambda each: rises[each])
-    return name, rises[name]
+    return max(rises.items(), key=lambda each: each[1])
 
 
 def kl_runs_away(run: History) -> tuple[str, str] | None:
@@ -210,7 +208,7 @@ def entropy_collapse(run: History) -> tuple[str, str] | None:
     """The policy has become sure of itself before it was right."""
     early, now = run.early("entropy"), run.recent("entropy")
     right = (run.early(ACCURACY), run.recent(ACCURACY))
-    if not run.apart or early is None or now is None or None in right:
+    if not run.learns_accuracy or early is None or now is None or None in right:
         return None
     if now > 0.2 * early or (right[1] or 0) > 0.75:
         return None
@@ -224,9 +222,9 @@ def length_drift(run: History) -> tuple[str, str] | None:
     """Responses grow or shrink, and are right no more often."""
     early, now = run.early(LENGTH), run.recent(LENGTH)
     right = (run.early(ACCURACY), run.recent(ACCURACY))
-    if not run.apart or not early or now is None or None in right:
+    if not run.learns_accuracy or not early or now is None or None in right:
         return None
-    if 0.5 < now / early < 2 or right[1] - right[0] > 0.05:  # type: ignore[operator]
+    if 0.5 < now / early < 2 or right[1] - right[0] > 0.05 or (right[1] or 0) > 0.9:  # type: ignore[operator]
         return None
     return (
         f"responses went from {early:.0f} to {now:.0f} tokens, and the share of right ones from {right[0]:.0%} to "
@@ -254,10 +252,15 @@ CAUSES: dict[str, Cause] = {
 """By name, what brings others with it first."""
 
 
+AT_ONCE = ("no_stop", "truncated")
+"""What is seen in the first step already, before an hour is spent."""
+
+
 def diagnose(run: History) -> list[Finding]:
-    """What is wrong with a run, the likeliest cause first; nothing before there are WINDOW steps to look at."""
-    if len(run) < WINDOW:
+    """What is wrong with a run, the likeliest cause first; before there are WINDOW steps, AT_ONCE alone."""
+    if not len(run):
         return []
-    answers = {name: cause(run) for name, cause in CAUSES.items()}
+    names = CAUSES if len(run) >= WINDOW else AT_ONCE
+    answers = {name: CAUSES[name](run) for name in names}
     found = {name: answer for name, answer in answers.items() if answer is not None}
     return [Finding(name, *answer, run.step) for name, answer in found.items()]

@@ -39,8 +39,8 @@ def examine(run: Path) -> Examination:
 
 def in_words(found: Examination) -> list[str]:
     """For a terminal."""
-    if found.steps < WINDOW:
-        return [f"{found.run} has done {found.steps} steps: the doctor needs {WINDOW} to look at"]
+    if found.steps < WINDOW and not found.findings:
+        return [f"{found.run} has done {found.steps} steps: the doctor looks at {WINDOW} and more"]
     if not found.findings:
         lines = [f"{found.run}: nothing is wrong after {found.steps} steps, as far as its figures show"]
     else:

@@ -41,6 +41,15 @@ class History:
         """Whether the last steps are others than the first, so that the two can be compared."""
         return len(self.lines) >= 2 * WINDOW
 
+    @property
+    def learns_accuracy(self) -> bool:
+        """Whether the share of right answers now and at first says what was learned: it is paid for, and problems are
+        not chosen by it.
+        """
+        task = self.recipe.task
+        chosen = task.rounds > 1 or task.pool or task.raise_at
+        return self.apart and bool(self.recipe.reward.accuracy) and not chosen
+
 
 def mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None

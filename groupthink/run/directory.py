@@ -219,7 +219,7 @@ class Run:
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Say that all is done, and what came of it; close the run."""
         write_text(self.path / "summary.json", json.dumps(summary, indent=1))
-        self.event("finished", step=self.recipe.steps)
+        self.event("finished", step=self.steps_done)
         self.close()
 
     def _evaluation(self, name: str) -> Path:

@@ -38,7 +38,8 @@ class TensorBoard:
         from torch.utils.tensorboard import SummaryWriter
 
         done = run.remaining_steps().start
-        self._writer = SummaryWriter(str(folder_of(run) / "tensorboard"), purge_step=done + 1 if done else None)
+        purged = done + 1 if run.events("resumed") else None
+        self._writer = SummaryWriter(str(folder_of(run) / "tensorboard"), purge_step=purged)
 
     def log(self, step: int, figures: Figures) -> None:
         for name, value in figures.items():
@@ -118,7 +119,7 @@ class TrackingView:
     """A view that tells trackers, too. One that raises is said to have failed, and told nothing more."""
 
     def __init__(self, view: View, run: Run):
-        self._view, self._steps = view, run.recipe.steps
+        self._view, self._run = view, run
         self._trackers: dict[str, Tracker] = {}
         for name in run.recipe.trackers:
             self._trying(name, partial(self._open, name, run))
@@ -135,7 +136,7 @@ class TrackingView:
 
     def evaluated(self, name: str, figures: Mapping[str, Any]) -> None:
         self._view.evaluated(name, figures)
-        step = {"before": 0, "after": self._steps}.get(name)
+        step = {"before": 0, "after": self._run.steps_done}.get(name)
         told = {key: value for key, value in figures.items() if isinstance(value, int | float)}
         told = {f"evaluate/{key.replace('@', '_at_')}": value for key, value in told.items()}
         self._log(int(name.removeprefix("step-")) if step is None else step, told)

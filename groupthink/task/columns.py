@@ -147,12 +147,16 @@ def last_boxed(text: str) -> str | None:
     >>> last_boxed(r"so \boxed{1}, or rather $\boxed{\frac{1}{2}}$.")
     '\\frac{1}{2}'
     """
-    for start in reversed([found.end() for found in re.finditer(r"\\f?boxed\s*\{", text)]):
-        depth = 1
-        for place in range(start, len(text)):
-            depth += {"{": 1, "}": -1}.get(text[place], 0)
-            if not depth:
-                return text[start:place]
+    boxes = {found.end() for found in re.finditer(r"\\(?:boxed|fbox)\s*\{", text)}
+    opened: list[int] = []
+    last = (-1, -1)
+    for brace in re.finditer(r"[{}]", text):  # once through: a text may open a thousand boxes and close none
+        if brace[0] == "{":
+            opened.append(brace.end())
+        elif opened and (start := opened.pop()) in boxes:
+            last = max(last, (start, brace.start()))
+    if last[0] >= 0:
+        return text[slice(*last)]
     found = re.findall(r"\\boxed\s+([^\s${}\\.]+)", text)  # \boxed 5
     return found[-1] if found else None
 

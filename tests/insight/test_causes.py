@@ -57,7 +57,7 @@ ILL = {
     "too_hard": FLAT | {ACCURACY: 0.0, "frac_all_wrong": 1.0, "frac_reward_zero_std": 0.3},
     "too_easy": FLAT | {ACCURACY: 0.98, "frac_all_right": 0.9, "frac_reward_zero_std": 0.9},
     "no_variety": FLAT | {"frac_reward_zero_std": 0.95, "frac_all_right": 0.4},
-    "hacking": {ACCURACY: 0.4, "reward": rising(0.4, 0.6), FORMAT: rising(0.0, 1.0)},
+    "hacking": {ACCURACY: 0.4, "reward": rising(0.4, 0.6), BREVITY: rising(0.0, 0.9)},
     "kl": FLAT | {"kl": np.geomspace(0.001, 8.0, STEPS)},
     "entropy": FLAT | {"entropy": rising(0.5, 0.0)},
     "length": FLAT | {LENGTH: rising(50, 180), "entropy": 0.1},
@@ -86,8 +86,14 @@ def test_what_is_advised_are_settings_that_there_are(cause):
 
 
 def test_nothing_is_said_before_there_is_enough_to_look_at():
-    assert diagnose(history(ILL["truncated"], WINDOW - 1)) == []
-    assert diagnose(history(ILL["truncated"], WINDOW))[0].cause == "truncated"
+    assert diagnose(history(ILL["no_variety"], WINDOW - 1)) == []
+    assert diagnose(history(ILL["no_variety"], WINDOW))[0].cause == "no_variety"
+
+
+def test_cut_responses_are_seen_in_the_first_step():
+    assert [finding.cause for finding in diagnose(history(ILL["truncated"], 1))] == ["truncated"]
+    assert [finding.cause for finding in diagnose(history(ILL["no_stop"], 1))] == ["no_stop"]
+    assert diagnose(history(ILL["truncated"], 0)) == []
 
 
 def test_figures_that_are_not_there_are_no_evidence():
@@ -102,4 +108,24 @@ def test_weights_that_are_too_old_are_told_from_an_engine_that_computes_somethin
 
 
 def test_a_hack_is_named_by_the_part_that_pays_for_it():
-    assert "reward.format gave +0.1" in diagnose(history(ILL["hacking"]))[0].evidence
+    assert "reward.brevity rose by 0.1" in diagnose(history(ILL["hacking"]))[0].evidence
+
+
+WELL_TOO = {
+    "form comes first": {ACCURACY: rising(0.1, 0.14), FORMAT: rising(0.1, 0.95), BREVITY: 0.1, "entropy": 0.1},
+    "right, and briefer": {ACCURACY: rising(0.95, 0.97), LENGTH: rising(386, 150), "frac_all_right": 0.2},
+    "all but solved": {ACCURACY: rising(0.4, 0.91), "frac_reward_zero_std": 0.9},
+    "one update refused long ago": {"skipped_updates": np.where(LATE, 1.0, 1.0)},
+}
+
+
+@pytest.mark.parametrize("course", WELL_TOO)
+def test_courses_of_runs_that_are_well(course):
+    assert diagnose(history(WELL_TOO[course])) == []
+
+
+@pytest.mark.parametrize("setting", ["task.rounds=2", "task.pool=64", "task.raise_at=0.8", "reward.accuracy=0"])
+def test_accuracy_says_nothing_of_learning_where_problems_are_chosen_by_it_or_it_is_not_paid(setting):
+    flat = FLAT | {LENGTH: rising(300, 1200), BREVITY: rising(0.0, 0.9), "entropy": rising(0.5, 0.0)}
+    assert diagnose(history(flat, STEPS, setting)) == []
+    assert [finding.cause for finding in diagnose(history(flat))] == ["hacking", "entropy", "length"]

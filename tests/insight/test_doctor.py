@@ -21,7 +21,7 @@ def events(run):
 
 def test_a_run_says_what_is_wrong_once_and_the_doctor_says_it_too(cut, capsys):
     [told] = [event for event in events(cut) if event["event"] == "finding" and event["cause"] == "truncated"]
-    assert "% of the responses are cut at rollout.max_tokens=3 before" in told["evidence"] and told["step"] == 7
+    assert "% of the responses are cut at rollout.max_tokens=3 before" in told["evidence"] and told["step"] == 0
     assert cli.main(["doctor", str(cut.path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["steps"] == 9 and found["findings"][0]["cause"] == "truncated"
@@ -49,4 +49,4 @@ def test_a_folder_without_a_run_and_a_run_without_steps(place, tmp_path, capsys)
     assert cli.main(["doctor", str(tmp_path)]) == 2
     assert "there is no run in" in capsys.readouterr().err
     run = train(tmp_path / "short", place / "grpo.toml", "steps=0")
-    assert in_words(examine(run.path)) == [f"{run.path} has done 0 steps: the doctor needs 8 to look at"]
+    assert in_words(examine(run.path)) == [f"{run.path} has done 0 steps: the doctor looks at 8 and more"]

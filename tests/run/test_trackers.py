@@ -78,6 +78,7 @@ def test_tensorboard_reads_every_figure_and_nothing_twice_after_a_resume(run):
 
     assert follow(run, "tensorboard", range(3)) == SAW.replace("evaluated step", "step 2\nevaluated step")
     run._first_step = 2  # as where it is resumed from a checkpoint at 2
+    run.event("resumed", step=2)
     follow(run, "tensorboard", range(2, 4))
     board = EventAccumulator(str(run.path / "trackers" / "tensorboard")).Reload()
     assert [(event.step, event.value) for event in board.Scalars("reward")] == [(1, 0.25), (2, 0.5), (3, 0.75), (4, 1)]

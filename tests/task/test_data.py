@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 
 from groupthink.records import Problem
 from groupthink.task import open_task, open_tasks
+from groupthink.task.columns import last_boxed
 from groupthink.task.data import DataTask
 from groupthink.task.settings import TaskSettings
 
@@ -300,3 +302,11 @@ def test_what_does_not_fit_is_left_out(sums):
     assert left and all("5" not in prompt for prompt in every(task))
     with pytest.raises(ValueError, match="no problem of data is left to train on: too long"):
         task.keep(lambda problem: False, "too long")
+
+
+def test_the_last_box_that_is_closed_counts_and_a_thousand_open_ones_take_no_time():
+    assert last_boxed(r"\boxed{1} \boxed{2 \fbox{3}} \boxed{4") == "3"
+    assert last_boxed(r"\boxed{\frac{1}{2}} } {") == r"\frac{1}{2}"
+    begun = time.monotonic()
+    assert last_boxed(r"\boxed{" * 100_000) is None
+    assert time.monotonic() - begun < 2

@@ -51,12 +51,13 @@ class MathRule:
         if not found:
             return Verdict(False, None, "no answer could be read")
         key = (wanted, found)
-        if key not in self._known:
+        verdict = self._known.get(key)
+        if verdict is None:
             verdict = self._compare(wanted, found)
             if len(self._known) >= MAX_KEPT:
-                self._known.clear()
+                self._known.clear()  # another thread may be about to look
             self._known[key] = verdict
-        return self._known[key]
+        return verdict
 
     def many(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
         different = list(dict.fromkeys(pairs))

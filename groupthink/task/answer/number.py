@@ -114,7 +114,7 @@ def plainer(text: str) -> str:
 def _equal(wanted: Fraction, found: Number, value: Fraction) -> bool:
     if wanted == value:
         return True
-    return found.decimals >= 6 and round(wanted, found.decimals) == value
+    return found.decimals >= 6 and value != 0 and round(wanted, found.decimals) == value
 
 
 def _with_apart_signs(text: str) -> str:
