@@ -18,13 +18,11 @@ from groupthink.records import Problem
 from groupthink.task.answer import Rule, open_rule
 from groupthink.task.columns import Columns, find_columns, key_of, likely_rule, read_answer, read_prompt, value_of
 from groupthink.task.hashed import share_of
+from groupthink.task.program_tests import COLUMNS as TESTS
 from groupthink.task.program_tests import has_tests, read_tests
 from groupthink.task.settings import TaskSettings
 from groupthink.task.tables import TRAINING, Row, read_splits
 from groupthink.task.verdict import Verdict
-
-_EXTRA = ("level", "type", "subject", "difficulty", "data_source", "entry_point", "starter_code")
-"""Columns that go along in `Problem.info`, beside `solution` and `tests`."""
 
 
 class DataTask:
@@ -185,7 +183,11 @@ def _read(
 
 
 def _info(row: Row, columns: Columns, value: object, tests: list) -> dict[str, object]:
-    info: dict[str, object] = {key: row[key] for key in _EXTRA if isinstance(row.get(key), str | int)}
+    """All other columns, for rewards that ask for them; the worked solution; and the tests, read."""
+    own = {columns.prompt.partition(".")[0], (columns.answer or "").partition(".")[0]} - {"reward_model", "extra_info"}
+    info: dict[str, object] = {
+        key: held for key, held in row.items() if key not in own and key not in TESTS and _is_plain(held)
+    }
     if tests:
         info["tests"] = tests
     worked = row.get("solution")
@@ -194,6 +196,15 @@ def _info(row: Row, columns: Columns, value: object, tests: list) -> dict[str, o
     elif isinstance(worked, str) and worked.strip():
         info["solution"] = worked.strip()
     return info
+
+
+def _is_plain(value: object) -> bool:
+    """Whether JSON can hold a value, as a checkpoint does."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return isinstance(value, str | int | float)
 
 
 def _mapping(place: str, columns: Columns, splits: dict[str, list[Row]], training: str, *, tested: bool) -> str:

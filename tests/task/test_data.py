@@ -310,3 +310,19 @@ def test_the_last_box_that_is_closed_counts_and_a_thousand_open_ones_take_no_tim
     begun = time.monotonic()
     assert last_boxed(r"\boxed{" * 100_000) is None
     assert time.monotonic() - begun < 2
+
+
+def test_every_column_goes_along_for_rewards_that_ask_for_it(tmp_path):
+    rows = [
+        {
+            "question": f"{i}?",
+            "answer": str(i),
+            "nums": [i, 2],
+            "extra_info": {"split": "train", "index": i},
+            "none": None,
+        }
+        for i in range(30)
+    ]
+    [problem] = open_data(write(tmp_path / "rows.jsonl", rows)).sample(0, 1)
+    index = int(problem.answer)
+    assert problem.info == {"nums": [index, 2], "extra_info": {"index": index}}
