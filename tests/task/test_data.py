@@ -325,4 +325,4 @@ def test_every_column_goes_along_for_rewards_that_ask_for_it(tmp_path):
     ]
     [problem] = open_data(write(tmp_path / "rows.jsonl", rows)).sample(0, 1)
     index = int(problem.answer)
-    assert problem.info == {"nums": [index, 2], "extra_info": {"index": index}}
+    assert problem.info == {"nums": [index, 2], "extra_info": {"split": "train", "index": index}}
