@@ -3,8 +3,8 @@
     python bench/doctor.py [--seeds 0 1 2] [--healthy 10] [--json] [--out FILE]
 
 Each run is real: nano, trained by a recipe that differs from the default one in what makes it ill. What counts is the
-cause that `groupthink doctor` names first, and for those that are well, that it names none, at any step. Takes an hour
-and a half on two cores; a run that is there is not made again.
+cause that `groupthink doctor` names first, and for those that are well, that it names none, at any step. A run that is
+there is not made again.
 """
 
 import argparse

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from groupthink.model.extras import need
+from groupthink.extras import need
 from groupthink.model.settings import ALL_LINEAR, LoraSettings
 from groupthink.nearest import nearest
 

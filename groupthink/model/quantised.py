@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
+from groupthink.extras import need
 from groupthink.model.attention import register_attention
-from groupthink.model.extras import need
 from groupthink.model.loading import resolve
 
 

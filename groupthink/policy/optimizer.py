@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from groupthink.model.extras import need
+from groupthink.extras import need
 from groupthink.policy.settings import PolicySettings
 
 EPSILON = 1e-8

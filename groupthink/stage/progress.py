@@ -6,7 +6,7 @@ from typing import Any
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
 
-History = Sequence[tuple[int, float]]
+Evaluations = Sequence[tuple[int, float]]
 """Evaluations during a run, in order: steps done, and pass@1."""
 
 
@@ -19,12 +19,12 @@ def history(run: Run) -> list[tuple[int, float]]:
     return [(step, float(figures["pass@1"])) for step, figures in run.evaluations()]
 
 
-def best_step(evaluations: History) -> int | None:
+def best_step(evaluations: Evaluations) -> int | None:
     """After how many steps pass@1 was highest, the first time where there are several; None without evaluations."""
     return max(evaluations, key=lambda each: (each[1], -each[0]))[0] if evaluations else None
 
 
-def stands_still(evaluations: History, patience: int) -> bool:
+def stands_still(evaluations: Evaluations, patience: int) -> bool:
     """Whether the last `patience` evaluations were none better than one before them; never where that is 0."""
     best = best_step(evaluations)
     since = [step for step, _ in evaluations if best is not None and step > best]

@@ -17,10 +17,10 @@ from dataclasses import replace
 from typing import Any
 
 from groupthink.chain import CLOSE
+from groupthink.extras import need
 from groupthink.nearest import nearest
 from groupthink.records import Problem
 from groupthink.task.aside import Aside, Failed
-from groupthink.task.extras import need
 from groupthink.task.gym_items import Item, Source, dataset, find, item, score
 from groupthink.task.lookahead import Lookahead
 from groupthink.task.settings import TaskSettings

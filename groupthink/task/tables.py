@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from groupthink.task.extras import need
+from groupthink.extras import need
 
 Row = dict[str, Any]
 

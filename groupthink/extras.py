@@ -1,4 +1,4 @@
-"""Packages that only some settings need, imported when one of them asks."""
+"""Packages that only some settings need, imported when one of them asks; each is an extra of the installation."""
 
 from importlib import import_module
 from types import ModuleType
