@@ -3,7 +3,8 @@
     python bench/engines.py [--seeds 0 1 2] [--json] [--out FILE]
 
 Trains nano by the embedded engine, by vLLM and a step behind (`grpo_async`), asks each on the same held-out problems,
-and compares them with the embedded engine's. Takes an hour on two cores; a run that is there is not made again.
+and compares them with the embedded engine's. Takes two hours on two cores, but can be made in parts: a run that is there
+goes on where it stands, and one whose answers are in FILE already is not made again.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from groupthink.stage.statistics import interval
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 EMBEDDED = "embedded"
+RECIPES = "the recipe's"
 BOUND = -0.03
 """By how much another engine may be worse, at the lower end of the interval."""
 
@@ -36,16 +38,18 @@ def main() -> None:
         kinds["vllm"] = ["rollout.engine=vllm", f"vllm.python={python}", "vllm.threads=2"]
     if "async" in options.engines:
         kinds["async"] = ["stage=grpo_async", "rollout.lag=1"]
-    right: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
+    right = known(options)
     for seed in options.seeds:  # by seed, so that what is there early can be compared
         for kind, settings in kinds.items():
+            if seed in right[kind]:
+                continue
             steps = f"-{options.steps}-steps" if options.steps else ""
             run = options.runs / f"{kind}-{seed}-{options.problems}x{options.samples}{steps}"
             train(run, [*settings, f"seed={seed}", *asked(options)])
-            right[kind][seed] = shares_of(run)
-            tell(f"{run.name}: {right[kind][seed].mean():.1%}")
-        if options.out:
-            write(options, right)
+            right[kind][seed] = right_of(run)
+            tell(f"{run.name}: {right[kind][seed].mean() / options.samples:.1%}")
+            if options.out:
+                write(options, right)
     found = summary(options, right)
     if options.json:
         print(json.dumps(found))
@@ -60,15 +64,18 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--engines", nargs="+", choices=("vllm", "async"), default=["vllm", "async"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--problems", type=int, default=500, help="held-out ones")
-    parser.add_argument("--samples", type=int, default=4, help="responses to each")
+    parser.add_argument("--samples", type=int, default=4, help="responses to each, at most 9")
     parser.add_argument("--steps", type=int, help="of training; without it the recipe's")
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "engines", help="where they are kept")
     parser.add_argument(
         "--torch-index", default=os.environ.get("TORCH_INDEX"), help="a package index to get torch from"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
-    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too, after each seed")
-    return parser.parse_args()
+    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too, after each run")
+    options = parser.parse_args()
+    if not 1 <= options.samples <= 9:
+        parser.error("--samples: a count of right responses is kept as one digit; take 1 to 9")
+    return options
 
 
 def asked(options: argparse.Namespace) -> list[str]:
@@ -87,40 +94,60 @@ def train(run: Path, settings: list[str]) -> None:
         subprocess.run(command, check=True, stdout=log, stderr=log, cwd=REPOSITORY)
 
 
-def shares_of(run: Path) -> np.ndarray:
-    """For each held-out problem, in the order of their ids, the share of sampled responses that were right."""
+Right = dict[str, dict[int, np.ndarray]]
+"""By engine and seed: for each held-out problem, in the order of their ids, how many of its responses were right."""
+
+
+def right_of(run: Path) -> np.ndarray:
     rows = parquet.read_table(run / "evaluations" / "after.parquet").to_pylist()
-    by_problem: dict[str, list[float]] = defaultdict(list)
+    by_problem: dict[str, int] = defaultdict(int)
     for row in rows:
         if row["kind"] == "sampled":
-            by_problem[row["problem"]].append(float(row["right"]))
-    return np.array([np.mean(by_problem[problem]) for problem in sorted(by_problem)])
+            by_problem[row["problem"]] += bool(row["right"])
+    return np.array([by_problem[problem] for problem in sorted(by_problem)])
 
 
-def summary(options: argparse.Namespace, right: dict[str, dict[int, np.ndarray]]) -> dict[str, Any]:
+def known(options: argparse.Namespace) -> Right:
+    """What stands in the file already. Raises SystemExit where that was asked otherwise."""
+    right: Right = defaultdict(dict)
+    if options.out and options.out.exists():
+        before = json.loads(options.out.read_text())
+        alike = {"problems": options.problems, "samples": options.samples, "steps": options.steps or RECIPES}
+        if any(before[name] != value for name, value in alike.items()):
+            raise SystemExit(f"{options.out} holds runs that were made or asked otherwise: name another file")
+        for kind, by_seed in before["right_by_problem"].items():
+            right[kind] = {int(seed): np.array(list(digits), int) for seed, digits in by_seed.items()}
+    return right
+
+
+def summary(options: argparse.Namespace, right: Right) -> dict[str, Any]:
     """Differences are paired by seed and problem; the interval of their mean is over all such pairs."""
     against = {}
     for kind, by_seed in right.items():
         seeds = [seed for seed in by_seed if seed in right[EMBEDDED]]
         if kind != EMBEDDED and seeds:
-            difference = np.concatenate([by_seed[seed] - right[EMBEDDED][seed] for seed in seeds])
+            difference = np.concatenate([by_seed[seed] - right[EMBEDDED][seed] for seed in seeds]) / options.samples
             low, high = interval(difference)
             against[kind] = {"mean": round(float(difference.mean()), 4), "low": round(low, 4), "high": round(high, 4)}
     return {
         "against_embedded": against,
         "bound": BOUND,
         "accuracy": {
-            kind: {str(seed): round(float(each.mean()), 4) for seed, each in by_seed.items()}
+            kind: {str(seed): round(float(each.mean()) / options.samples, 4) for seed, each in by_seed.items()}
             for kind, by_seed in right.items()
         },
         "problems": options.problems,
         "samples": options.samples,
-        "steps": options.steps or "the recipe's",
+        "steps": options.steps or RECIPES,
         "processor": processor(),
+        "right_by_problem": {  # a digit for each problem: how many of its responses
+            kind: {str(seed): "".join(map(str, each)) for seed, each in by_seed.items()}
+            for kind, by_seed in right.items()
+        },
     }
 
 
-def write(options: argparse.Namespace, right: dict[str, dict[int, np.ndarray]]) -> None:
+def write(options: argparse.Namespace, right: Right) -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(summary(options, right), indent=2) + "\n")
 
