@@ -4,7 +4,8 @@
     def f(group) -> list[float | None]                  for a whole group: its one parameter is named `group`
 
 or as TRL, verl and reasoning-gym call theirs (`adapters.py`): the names of the parameters show which. Each may be
-`async`. None means that this reward does not count for this response.
+`async`; a plain one is never called in the loop in which others are waited for (`beside.py`). None means that this
+reward does not count for this response.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import numpy as np
 
 from groupthink.records import Group
 from groupthink.reward.adapters import GROUP, Form, asked_for, form_of
+from groupthink.reward.beside import here
 from groupthink.user_code import find_thing
 
 Reward = Callable[[Group], Awaitable[list[float | None]]]
@@ -41,6 +43,7 @@ def as_reward(function: Callable[..., Any], name: str) -> Reward:
     takes_group = GROUP in names or (form is not None and form.called_for == GROUP)
     if form is None and not takes_group:
         _require_own_form(function, name)
+    called = partial(_called, waits=_is_async(function), form=form)
 
     def call(group: Group, place: int) -> Any:
         """The function, called as its form asks; `place` is that of the response, where it is asked for one."""
@@ -51,12 +54,12 @@ def as_reward(function: Callable[..., Any], name: str) -> Reward:
     async def reward(group: Group) -> list[float | None]:
         if takes_group:
             what = f"reward {name} of the responses to {group.problem.id}"
-            values = await _called(partial(call, group, 0), what, form)
+            values = await called(partial(call, group, 0), what)
             _check_length(values, name, group)
         else:
             what = f"reward {name} of response {{}} to {group.problem.id}"
             values = await asyncio.gather(
-                *(_called(partial(call, group, j), what.format(j), form) for j in range(len(group.responses)))
+                *(called(partial(call, group, j), what.format(j)) for j in range(len(group.responses)))
             )
         return [_checked(value, name, group, place) for place, value in enumerate(values)]
 
@@ -75,10 +78,17 @@ def _require_own_form(function: Callable[..., Any], name: str) -> None:
         ) from None
 
 
-async def _called(function: Callable[[], Any], what: str, form: Form | None) -> Any:
-    """What a function of the user's gives, awaited where it is async. Where it fails, the error says in `what`."""
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+async def _called(function: Callable[[], Any], what: str, *, waits: bool, form: Form | None) -> Any:
+    """What a function of the user's gives, awaited where it is async. Where it fails, the error says in `what`.
+
+    `waits`: calling it only begins it, so that this may be done in the loop.
+    """
     try:
-        value = function()
+        value = function() if waits else await here(function)
         value = await value if inspect.isawaitable(value) else value
         return value if form is None else form.value(value)
     except Exception as error:

@@ -2,14 +2,14 @@
 
 import asyncio
 import math
-from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from functools import partial
 
 from groupthink.chain import Chain, read_chain
 from groupthink.records import Group, Response, Score
 from groupthink.reward.accuracy import Verifier, accuracy, rule_of, verify_all
+from groupthink.reward.beside import run_beside
 from groupthink.reward.brevity import brevity
 from groupthink.reward.format import adherence, boxed, tagged
 from groupthink.reward.functions import Reward
@@ -21,7 +21,8 @@ from groupthink.reward.settings import RewardSettings
 from groupthink.task.answer.exact import plain
 from groupthink.task.verdict import Verdict
 
-T = TypeVar("T")
+Columns = Mapping[str, Sequence[float | None]]
+"""By the name of a reward, its values for the responses of one group."""
 
 
 class Judge:
@@ -43,23 +44,30 @@ class Judge:
         The value is the weighted sum of the parts that are not None; the weights of the others stay as
         they are. Raises ValueError where a function gives NaN, infinity, no number, or too few values.
         """
-        return _run(self._score_all(groups))
-
-    async def _score_all(self, groups: Sequence[Group]) -> list[list[Score]]:
         chains = [[self._read(response) for response in group.responses] for group in groups]
         asked = [(group.problem, chain.answer) for group, row in zip(groups, chains, strict=True) for chain in row]
         verdicts = iter(verify_all(self.task, asked))  # of all groups together: a rule may compare several at a time
         judged = [_agreed([next(verdicts) for _ in row]) for row in chains]
-        return list(await asyncio.gather(*map(self._score_group, groups, chains, judged)))
+        columns = run_beside(partial(self._ask, groups)) if self._functions else [{}] * len(groups)
+        return list(map(self._score_group, groups, chains, judged, columns))
 
-    async def _score_group(self, group: Group, chains: list[Chain], verdicts: list[Verdict]) -> list[Score]:
-        columns = await asyncio.gather(*(reward(group) for reward in self._functions.values()))
-        named = dict(zip(self._functions, columns, strict=True))
+    async def _ask(self, groups: Sequence[Group]) -> list[Columns]:
+        """What is to be waited for, of all groups at a time. Nothing of ours computes here: sandboxes are timed."""
+
+        async def ask(group: Group) -> Columns:
+            values = await asyncio.gather(*(reward(group) for reward in self._functions.values()))
+            return dict(zip(self._functions, values, strict=True))
+
+        return list(await asyncio.gather(*map(ask, groups)))
+
+    def _score_group(
+        self, group: Group, chains: list[Chain], verdicts: list[Verdict], columns: Columns
+    ) -> list[Score]:
         if "majority" in self.weights:
-            named["majority"] = self._vote(group, chains, verdicts)
+            columns = {**columns, "majority": self._vote(group, chains, verdicts)}
         scores = []
         for place, (response, chain, verdict) in enumerate(zip(group.responses, chains, verdicts, strict=True)):
-            parts = self._rules(response, chain, verdict) | {name: column[place] for name, column in named.items()}
+            parts = self._rules(response, chain, verdict) | {name: column[place] for name, column in columns.items()}
             scores.append(Score(weighted_sum(parts, self.weights), parts, verdict.extracted, verdict.note))
         return scores
 
@@ -103,19 +111,6 @@ def _agreed(verdicts: list[Verdict]) -> list[Verdict]:
     if any(verdict.right is None for verdict in verdicts):
         return [replace(verdict, right=None) for verdict in verdicts]
     return verdicts
-
-
-def _run(coroutine: Coroutine[None, None, T]) -> T:
-    """What it comes to; also where a loop runs already, as in a notebook: then in a thread of its own."""
-    try:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(coroutine)
-        with ThreadPoolExecutor(1) as aside:
-            return aside.submit(asyncio.run, coroutine).result()
-    finally:
-        coroutine.close()  # a signal may come before it has begun, and Python would warn of that
 
 
 def weighted_sum(parts: Mapping[str, float | None], weights: Mapping[str, float]) -> float:
