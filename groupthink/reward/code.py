@@ -8,16 +8,41 @@ that a program could change, leave early or read to pass without being right.
 import asyncio
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from groupthink.chain import read_chain
 from groupthink.records import Group, Response
+from groupthink.reward.beside import run_beside
 from groupthink.reward.places import Places
 from groupthink.reward.sandbox import Confinement, output_of, require_sandbox, verdicts_on
 from groupthink.reward.unit_tests import Calls, UnitTests, read_tests
 
 _FENCE = re.compile(r"[ \t]*```[ \t]*([\w+-]*)(.*)")
 PYTHON = ("python", "python3", "py")
+
+
+class Programs:
+    """Runs programs against tests, so many at a time as there are cores. Raises ValueError where there is no sandbox."""
+
+    def __init__(self, where: Confinement):
+        require_sandbox(where.sandbox)
+        self.where = where
+        self._places = Places(_cores())
+
+    async def passed(self, program: str, tests: UnitTests, *, every: bool) -> list[bool]:
+        """Which tests a program passes, in order; not `every`: no more of them once one has failed."""
+        if isinstance(tests, Calls):
+            async with self._places:
+                text = f"{tests.setup}\n\n{program}" if tests.setup else program
+                return await verdicts_on(text, tests.job(), len(tests.tests), self.where)
+        passed = []
+        for given, expected in tests.pairs:
+            async with self._places:
+                printed = await output_of(program, given, self.where)
+            passed.append(printed is not None and same_output(printed, expected))
+            if not (passed[-1] or every):
+                break  # the rest cannot change what it is worth
+        return passed
 
 
 class CodeReward:
@@ -28,9 +53,7 @@ class CodeReward:
     """
 
     def __init__(self, where: Confinement, *, partial: bool = False, opened: bool = False):
-        require_sandbox(where.sandbox)
-        self.where, self.partial, self.opened = where, partial, opened
-        self._places = Places(_cores())
+        self.programs, self.partial, self.opened = Programs(where), partial, opened
 
     async def __call__(self, group: Group) -> list[float | None]:
         tests = read_tests(group.problem)
@@ -42,22 +65,18 @@ class CodeReward:
         program = last_program(read_chain(response.text, opened=self.opened).answer or "")
         if program is None:
             return 0.0
-        passed = await self._passed(program, tests)
+        passed = await self.programs.passed(program, tests, every=self.partial)
         return sum(passed) / len(passed) if self.partial else float(all(passed))
 
-    async def _passed(self, program: str, tests: UnitTests) -> list[bool]:
-        if isinstance(tests, Calls):
-            async with self._places:
-                text = f"{tests.setup}\n\n{program}" if tests.setup else program
-                return await verdicts_on(text, tests.job(), len(tests.tests), self.where)
-        passed = []
-        for given, expected in tests.pairs:
-            async with self._places:
-                printed = await output_of(program, given, self.where)
-            passed.append(printed is not None and same_output(printed, expected))
-            if not (passed[-1] or self.partial):
-                break  # the rest cannot change what it is worth
-        return passed
+
+def right_programs(asked: Collection[tuple[str, UnitTests]], where: Confinement) -> dict[tuple[str, UnitTests], bool]:
+    """Whether each program passes all of its tests. Raises ValueError where there is no sandbox."""
+    programs, distinct = Programs(where), list(dict.fromkeys(asked))
+
+    async def run() -> list[list[bool]]:
+        return list(await asyncio.gather(*(programs.passed(*each, every=False) for each in distinct)))
+
+    return {each: all(passed) for each, passed in zip(distinct, run_beside(run), strict=True)}
 
 
 def last_program(answer: str) -> str | None:

@@ -8,6 +8,8 @@ import tomli_w
 
 from groupthink.recipe import Recipe, describe_step, dump_recipe
 from groupthink.run.files import write_text
+from groupthink.run.printable import percent
+from groupthink.run.terminal import unjudged_lines
 
 EVALUATIONS = ("before", "after")
 
@@ -40,7 +42,7 @@ def _front_matter(name: str, recipe: Recipe, found: Mapping[str, Any]) -> str:
     lines += [f"- {tag}" for tag in ("groupthink", "reasoning", recipe.stage)]
     if "/" in recipe.model and not Path(recipe.model).exists():
         lines.append(f"base_model: {recipe.model}")
-    if "after" in found:
+    if "after" in found and found["after"]["pass@1"] is not None:
         lines += [
             "model-index:",
             f"- name: {_quoted(name)}",
@@ -67,11 +69,13 @@ def _accuracy(found: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {when} | {one['pass@1']:.1%} ({one['pass@1_low']:.1%} to {one['pass@1_high']:.1%}) | {one['greedy']:.1%} "
-        f"| {one['maj@k']:.1%} | {one['pass@k']:.1%} | {one['problems']} | {one['samples']} |"
+        f"| {when} | {percent(one['pass@1'])} ({percent(one['pass@1_low'])} to {percent(one['pass@1_high'])}) "
+        f"| {percent(one['greedy'])} | {percent(one['maj@k'])} | {percent(one['pass@k'])} "
+        f"| {one['problems']} | {one['samples']} |"
         for when, one in found.items()
     ]
-    return "\n".join([*lines, "", "Sampled at temperature 1. The intervals resample problems.\n"])
+    left_out = dict.fromkeys(f"{line[:1].upper()}{line[1:]}." for one in found.values() for line in unjudged_lines(one))
+    return "\n".join([*lines, "", "Sampled at temperature 1. The intervals resample problems.", *left_out, ""])
 
 
 _HOW_TO_LOAD = """\

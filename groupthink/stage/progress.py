@@ -15,8 +15,12 @@ class Enough(Exception):
 
 
 def history(run: Run) -> list[tuple[int, float]]:
-    """The evaluations that a run holds, of the policy as it was before the first step and after so many."""
-    return [(step, float(figures["pass@1"])) for step, figures in run.evaluations()]
+    """The evaluations that a run holds, of the policy as it was before the first step and after so many.
+
+    Those that could not tell what is right say nothing of how the run gets on, and are left out.
+    """
+    found = [(step, figures["pass@1"]) for step, figures in run.evaluations()]
+    return [(step, float(passed)) for step, passed in found if passed is not None]
 
 
 def best_step(evaluations: Evaluations) -> int | None:

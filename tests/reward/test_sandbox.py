@@ -298,7 +298,7 @@ def test_several_run_at_a_time(group, respond):
     problem = dataclasses.replace(group.problem, info={"tests": [["", "1"]]})
     asked = dataclasses.replace(group, problem=problem, responses=(respond(sleeps),) * 6)
     reward = CodeReward(Confinement())
-    reward._places.n = 3
+    reward.programs._places.n = 3
     begun = time.monotonic()
     assert asyncio.run(reward(asked)) == [1.0] * 6
     assert 1.0 <= time.monotonic() - begun < 2.9

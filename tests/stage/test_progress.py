@@ -83,6 +83,40 @@ def test_interrupted_just_after_it_ended_it_takes_no_further_step(place, tmp_pat
     assert json.loads((run.path / "summary.json").read_text())["best"]["step"] == 0
 
 
+UNJUDGED = """\
+from groupthink.task.quadratics import Quadratics
+from groupthink.task.verdict import Verdict
+
+
+class Unjudged(Quadratics):
+    def verify(self, problem, text, lenient=False):
+        return Verdict(None, text, "nobody knows")
+"""
+
+
+@pytest.mark.parametrize("stage", ["grpo", "sft"])
+def test_a_run_of_which_nobody_knows_what_is_right_goes_on_and_closes(place, tmp_path, stage, capsys):
+    (tmp_path / "mine.py").write_text(UNJUDGED)
+    settings = (f"task.name={tmp_path / 'mine.py'}:Unjudged", "evaluate.every=1", "evaluate.patience=1", "steps=3")
+    sft = ("stage=sft", "sft.examples_per_step=2") if stage == "sft" else ()
+    run = train(tmp_path / "run", place / "grpo.toml", *settings, *sft)
+    assert [line["step"] for line in read_metrics(run.path / "metrics.jsonl")] == [0, 1, 2]
+    summary = json.loads((run.path / "summary.json").read_text())
+    assert summary["after"]["pass@1"] is None and summary["after"]["unjudged"] == {"nobody knows": 3}
+    assert "best" not in summary and summary.get("gain") is None
+    assert "3 problems are not judged: nobody knows" in capsys.readouterr().out
+    assert "not judged: nobody knows" in (run.path / "model/README.md").read_text()
+
+
+def test_a_run_on_problems_with_tests_is_measured_by_them(place, tmp_path):
+    path = tmp_path / "programs.jsonl"
+    rows = [{"prompt": f"Add {i}.", "test_list": [f"assert add(1) == {i + 1}"]} for i in range(20)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = (f"task.data={path.as_posix()}", "task.held_out=0.3", "reward.code_sandbox=none", "steps=1")
+    after = train(tmp_path / "run", place / "grpo.toml", *settings).read_evaluation("after")
+    assert after.figures["pass@1"] == 0.0 and after.figures["unjudged"] == {} and after.figures["maj@k"] is None
+
+
 def test_without_evaluations_during_the_run_nothing_is_said_of_a_best(place, tmp_path):
     run = train(tmp_path / "run", place / "grpo.toml", "steps=1")
     assert "best" not in json.loads((run.path / "summary.json").read_text())
