@@ -22,7 +22,7 @@ PYTHON = ("python", "python3", "py")
 
 
 class Programs:
-    """Runs programs against tests, so many at a time as there are cores. Raises ValueError where there is no sandbox."""
+    """Runs programs against tests, so many at a time as there are cores. Raises ValueError without a sandbox."""
 
     def __init__(self, where: Confinement):
         require_sandbox(where.sandbox)

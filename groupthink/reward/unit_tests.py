@@ -84,7 +84,7 @@ def _read(given: Any, info: Mapping[str, Any]) -> UnitTests:
 
 
 def _from_code(code: str, info: Mapping[str, Any]) -> Calls:
-    """The tests of a file of Python: each statement that asserts, and each function test_...; `check` is one as a whole.
+    """The tests of a file of Python: each statement that asserts, each function test_...; `check` is one as a whole.
 
     They run one after the other, as the file would: a test begins with what stands between it and the one before.
     """
@@ -115,7 +115,7 @@ def _asserts(node: ast.stmt) -> bool:
     """
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return False
-    if isinstance(node, ast.If) and "__name__" in {part.id for part in ast.walk(node.test) if isinstance(part, ast.Name)}:
+    if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test):
         return False
     return any(isinstance(part, ast.Assert) for part in ast.walk(node))
 

@@ -248,7 +248,7 @@ def evaluation_lines(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _shares(figures: Mapping[str, Any]) -> dict[str, float | None]:
-    """What is right of what, by label; None where nobody knows. Of single samples, the majority and the best are that sample."""
+    """What is right of what, by label, where somebody knows. Of single samples, majority and best are that sample."""
     k = figures["samples"]
     several = {f"maj@{k}": figures["maj@k"], f"pass@{k}": figures["pass@k"]} if k > 1 else {}
     return {"pass@1": figures["pass@1"], "greedy": figures["greedy"], **several, "lenient": figures["lenient"]}

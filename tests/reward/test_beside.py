@@ -42,7 +42,7 @@ def together(group, *functions):
     """What several functions give for a group, asked at the same time as the judge asks them."""
 
     async def ask():
-        return await asyncio.gather(*(as_reward(function, f"my.py:f{i}")(group) for i, function in enumerate(functions)))
+        return await asyncio.gather(*(as_reward(function, "my.py:f")(group) for function in functions))
 
     return run_beside(ask)
 

@@ -194,7 +194,7 @@ def test_an_evaluation_that_could_not_tell_what_is_right_says_why():
         "1 problem is not judged: there is no bwrap",
     ]
     partly = FIGURES | {"unjudged": {"there is no bwrap": 1}}
-    assert describe_evaluation(partly).endswith("(200 problems x 4 samples); 1 problem is not judged: there is no bwrap")
+    assert describe_evaluation(partly).endswith("x 4 samples); 1 problem is not judged: there is no bwrap")
 
 
 def test_an_evaluation_is_told_in_lines():

@@ -133,7 +133,8 @@ def test_what_is_known_of_a_problem_holds_for_all_of_its_responses():
 
 
 def test_shares_are_of_the_problems_that_can_be_judged():
-    [row] = grade(Unknowing(), [Group(replace(PROBLEM, id="r"), np.arange(2), (a_response("<think>1</think>x=2"),) * 3)])
+    other = Group(replace(PROBLEM, id="r"), np.arange(2), (a_response("<think>1</think>x=2"),) * 3)
+    [row] = grade(Unknowing(), [other])
     sampled = [graded("right", "wrong", "at once"), row]
     figures = summarise(sampled, [graded("right"), row[:1]])
     assert figures["pass@1"] == pytest.approx(2 / 3) and figures["greedy"] == 1.0 and figures["maj@k"] == 1.0
