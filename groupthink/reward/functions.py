@@ -12,6 +12,7 @@ import asyncio
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -23,8 +24,23 @@ from groupthink.reward.adapters import GROUP, Form, asked_for, form_of
 from groupthink.reward.beside import here
 from groupthink.user_code import find_thing
 
-Reward = Callable[[Group], Awaitable[list[float | None]]]
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A value of a reward, and what is to be said of it in the note of the score."""
+
+    value: float | None
+    note: str
+
+
+Value = float | None | Noted
+Reward = Callable[[Group], Awaitable[Sequence[Value]]]
 """A value, or None, for each response of a group."""
+
+
+def value_of(given: Value) -> float | None:
+    """What counts of a value."""
+    return given.value if isinstance(given, Noted) else given
 
 
 def load_function(name: str) -> Callable[..., Any]:

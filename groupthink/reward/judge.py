@@ -12,7 +12,7 @@ from groupthink.reward.accuracy import Verifier, accuracy, rule_of, verify_all
 from groupthink.reward.beside import run_beside
 from groupthink.reward.brevity import brevity
 from groupthink.reward.format import adherence, boxed, tagged
-from groupthink.reward.functions import Reward
+from groupthink.reward.functions import Noted, Reward, Value, value_of
 from groupthink.reward.language import consistency
 from groupthink.reward.majority import majority
 from groupthink.reward.named import named_rewards
@@ -21,7 +21,7 @@ from groupthink.reward.settings import RewardSettings
 from groupthink.task.answer.exact import plain
 from groupthink.task.verdict import Verdict
 
-Columns = Mapping[str, Sequence[float | None]]
+Columns = Mapping[str, Sequence[Value]]
 """By the name of a reward, its values for the responses of one group."""
 
 
@@ -67,8 +67,11 @@ class Judge:
             columns = {**columns, "majority": self._vote(group, chains, verdicts)}
         scores = []
         for place, (response, chain, verdict) in enumerate(zip(group.responses, chains, verdicts, strict=True)):
-            parts = self._rules(response, chain, verdict) | {name: column[place] for name, column in columns.items()}
-            scores.append(Score(weighted_sum(parts, self.weights), parts, verdict.extracted, verdict.note))
+            given = {name: column[place] for name, column in columns.items()}
+            parts = self._rules(response, chain, verdict) | {name: value_of(value) for name, value in given.items()}
+            notes = [f"{name}: {value.note}" for name, value in given.items() if isinstance(value, Noted)]
+            note = "; ".join(filter(None, [verdict.note, *notes]))
+            scores.append(Score(weighted_sum(parts, self.weights), parts, verdict.extracted, note))
         return scores
 
     def _read(self, response: Response) -> Chain:

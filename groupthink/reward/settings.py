@@ -38,7 +38,7 @@ class RewardSettings:
     code: float = 0.0  # weight: the program in the answer passes the problem's tests
     code_partial: bool = False  # the share of the tests that it passes; else 1 for all of them, and 0
     code_sandbox: str = "bubblewrap"  # where it runs; none: with the rights of the user, on a machine to be ruined
-    code_seconds: int = 6  # of processor time, for one input or for all calls; of the clock, three times as many
+    code_seconds: int = 6  # of processor time, for one input or for all calls; all inputs together have a bound, too
     code_memory: int = 1024  # MiB
 
     judge: float = 0.0  # weight: the number that another model gives the answer

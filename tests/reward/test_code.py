@@ -7,6 +7,7 @@ import pytest
 
 from groupthink.records import Problem
 from groupthink.reward.code import CodeReward, last_program, same_output
+from groupthink.reward.functions import value_of
 from groupthink.reward.judge import Judge
 from groupthink.reward.sandbox import Confinement, require_sandbox
 from groupthink.reward.settings import RewardSettings
@@ -40,7 +41,7 @@ def graded(group, respond):
         texts = [f"<think>hm</think>Here:\n```python\n{program}\n```\nIt works." for program in programs]
         problem = dataclasses.replace(group.problem, info=info)
         asked = dataclasses.replace(group, problem=problem, responses=tuple(map(respond, texts)))
-        return asyncio.run(CodeReward(Confinement(**limits), partial=partial)(asked))
+        return list(map(value_of, asyncio.run(CodeReward(Confinement(**limits), partial=partial)(asked))))
 
     return grade
 

@@ -15,6 +15,7 @@ import pytest
 
 from groupthink.reward import sandbox
 from groupthink.reward.code import CodeReward
+from groupthink.reward.functions import value_of
 from groupthink.reward.sandbox import Confinement, output_of, require_sandbox
 from tests.reward.sandboxed import needs_bubblewrap
 
@@ -140,7 +141,7 @@ def graded(group, respond):
         problem = dataclasses.replace(group.problem, info=info)
         asked = dataclasses.replace(group, problem=problem, responses=(response,))
         where = Confinement(**{"seconds": 4, "memory": 256} | limits)
-        return asyncio.run(CodeReward(where, partial=True)(asked))[0]
+        return value_of(asyncio.run(CodeReward(where, partial=True)(asked))[0])
 
     return grade
 
