@@ -17,7 +17,8 @@ EVALUATIONS = ("before", "after")
 def write_card(folder: Path, name: str, recipe: Recipe, figures: Mapping[str, Any]) -> None:
     """Write `README.md` into the folder of the model called `name`.
 
-    `figures`: the evaluations `before` and `after`, where they were made, as `groupthink eval --json` prints them.
+    `figures`: the evaluations `before` and `after`, where they were made, as `groupthink eval --json` prints them; the
+    `steps` that were done (all of the recipe's, where nothing is said), and why there were no more (`ended_early`).
     """
     write_text(folder / "README.md", model_card(name, recipe, figures))
 
@@ -29,12 +30,17 @@ def model_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:
         _front_matter(name, recipe, found),
         f"# {name}\n",
         f"Made from `{recipe.model}` with groupthink "
-        f"in {recipe.steps} steps of `{recipe.stage}` on the task `{recipe.task.title}`. {describe_step(recipe)}\n",
+        f"in {figures.get('steps', recipe.steps)} steps of `{recipe.stage}` on the task `{recipe.task.title}`. "
+        f"{describe_step(recipe)}{_end(figures)}\n",
         _accuracy(found),
         _HOW_TO_LOAD,
         f"## Recipe\n\n```toml\n{dump_recipe(recipe)}```\n",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _end(figures: Mapping[str, Any]) -> str:
+    return f" The run ended early, {figures['ended_early']}." if "ended_early" in figures else ""
 
 
 def _front_matter(name: str, recipe: Recipe, found: Mapping[str, Any]) -> str:
