@@ -17,7 +17,7 @@ from groupthink.reward.language import consistency
 from groupthink.reward.majority import majority
 from groupthink.reward.named import named_rewards
 from groupthink.reward.repetition import repetition
-from groupthink.reward.settings import RewardSettings
+from groupthink.reward.settings import CodeSettings, JudgeSettings, RewardSettings
 from groupthink.task.answer.exact import plain
 from groupthink.task.verdict import Verdict
 
@@ -28,15 +28,26 @@ Columns = Mapping[str, Sequence[Value]]
 class Judge:
     """Scores responses to the problems of one task.
 
-    `opened`: the prompt itself ends with `<think>`, so responses begin inside the reasoning.
+    `opened`: the prompt itself ends with `<think>`, so responses begin inside the reasoning. `code` and `judge` say how
+    programs are run and which other model is asked, where the settings weigh that (None: as by default).
     """
 
-    def __init__(self, settings: RewardSettings, task: Verifier, *, opened: bool = False):
+    def __init__(
+        self,
+        settings: RewardSettings,
+        task: Verifier,
+        *,
+        opened: bool = False,
+        code: CodeSettings | None = None,
+        judge: JudgeSettings | None = None,
+    ):
         self.settings = settings
         self.task = task
         self.opened = opened
         self.weights = settings.weights
-        self._functions: dict[str, Reward] = named_rewards(settings, opened=opened)
+        self._functions: dict[str, Reward] = named_rewards(
+            settings, code or CodeSettings(), judge or JudgeSettings(), opened=opened
+        )
 
     def score(self, groups: Sequence[Group]) -> list[list[Score]]:
         """A score for each response of each group (P x G).

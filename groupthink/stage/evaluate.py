@@ -158,7 +158,7 @@ def evaluate_run(run: Run, shop: Workshop, view: View, name: str, samples: int, 
         max_tokens=recipe.rollout.max_tokens,
         seed=recipe.seed,
         cool_samples=cool_samples,
-        where=recipe.reward.confinement,
+        where=recipe.code.confinement,
     )
     run.write_evaluation(name, found.rows(), found.figures)
     view.evaluated(name, found.figures)
@@ -207,7 +207,7 @@ def evaluate_model(
             max_tokens=max_tokens,
             temperature=temperature,
             seed=recipe.seed,
-            where=recipe.reward.confinement,
+            where=recipe.code.confinement,
         )
     finally:
         engine.close()

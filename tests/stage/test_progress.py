@@ -155,7 +155,7 @@ def test_a_run_on_problems_with_tests_is_measured_by_them(place, tmp_path):
     path = tmp_path / "programs.jsonl"
     rows = [{"prompt": f"Add {i}.", "test_list": [f"assert add(1) == {i + 1}"]} for i in range(20)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    settings = (f"task.data={path.as_posix()}", "task.held_out=0.3", "reward.code_sandbox=none", "steps=1")
+    settings = (f"task.data={path.as_posix()}", "task.held_out=0.3", "code.sandbox=none", "steps=1")
     after = train(tmp_path / "run", place / "grpo.toml", *settings).read_evaluation("after")
     assert after.figures["pass@1"] == 0.0 and after.figures["unjudged"] == {} and after.figures["maj@k"] is None
 
