@@ -62,7 +62,8 @@ class _Beside(Generic[T]):
             function, answer = asked
             if answer.done():  # nobody waits for it any more: something else has failed
                 continue
-            value, error = None, None
+            value: Any = None
+            error: Exception | None = None
             try:
                 value = function()
             except Exception as raised:

@@ -59,7 +59,9 @@ class Judge:
         asked = [(group.problem, chain.answer) for group, row in zip(groups, chains, strict=True) for chain in row]
         verdicts = iter(verify_all(self.task, asked))  # of all groups together: a rule may compare several at a time
         judged = [_agreed([next(verdicts) for _ in row]) for row in chains]
-        columns = run_beside(partial(self._ask, groups)) if self._functions else [{}] * len(groups)
+        columns: Sequence[Columns] = [{}] * len(groups)
+        if self._functions:
+            columns = run_beside(partial(self._ask, groups))
         return list(map(self._score_group, groups, chains, judged, columns))
 
     async def _ask(self, groups: Sequence[Group]) -> list[Columns]:

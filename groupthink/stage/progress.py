@@ -71,7 +71,7 @@ def until_enough(run: Run, view: View, take_steps: Callable[[], None]) -> dict[s
     {"steps": 12}, or {"steps": 12, "ended_early": "after step 12 of 40: ..."}: the steps that were done, of all of the
     run, and why no more of them were.
     """
-    ended = {}
+    ended: dict[str, str] = {}
     try:
         require_progress(run)(run.remaining_steps().start)  # it may have been interrupted just then
         take_steps()
