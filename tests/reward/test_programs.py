@@ -21,7 +21,7 @@ PAIRS = [[str(n), str(2 * n)] for n in range(1, 9)]
 TWICE = "n = int(input())\nprint(2 * n)"
 
 
-def tests_of(info):
+def read(info):
     tests = read_tests(Problem("p", "p", "?", info=info))
     assert tests is not None
     return tests
@@ -29,7 +29,7 @@ def tests_of(info):
 
 def tried(program, info, every=True, **limits):
     where = Confinement(sandbox="none", **{"seconds": 1} | limits)
-    return asyncio.run(Programs(where).tried(program, tests_of(info), every=every))
+    return asyncio.run(Programs(where).tried(program, read(info), every=every))
 
 
 @pytest.mark.parametrize("hang", ["while True: pass", "import time; time.sleep(1000)"])
@@ -89,7 +89,7 @@ def test_programs_that_are_the_same_are_run_once(monkeypatch):
         return await output_of(*asked)
 
     monkeypatch.setattr(code, "output_of", counted)
-    tests = tests_of({"tests": PAIRS[:2]})
+    tests = read({"tests": PAIRS[:2]})
     other = dataclasses.replace(tests, pairs=tests.pairs[:1])
     asked = [(TWICE, tests), ("print(1)", tests), (TWICE, tests), ("print(2)", other)]
     found = right_programs(asked, Confinement(sandbox="none"))
