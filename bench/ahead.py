@@ -7,16 +7,15 @@ other process idle. Steps come in turns of the three kinds; figures are medians.
 """
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
+from report import add_report, report
 from vs_trl import processor, tell
 
 from groupthink.advantage import AdvantageSettings, advantage
@@ -68,13 +67,7 @@ def main() -> None:
             "torch": torch.__version__,
         },
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
-    if options.json:
-        print(json.dumps(found))
-    else:
-        print(f"step_ratio {found['step_ratio']:.2f}  (aim: at most 1.15)")
+    report(found, options, f"step_ratio {found['step_ratio']:.2f}  (aim: at most 1.15)")
 
 
 def read_options() -> argparse.Namespace:
@@ -82,8 +75,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--problems", type=int, default=16, help="of a step")
     parser.add_argument("--turns", type=int, default=9, help="of the three kinds of steps")
     parser.add_argument("--warmup", type=int, default=3, help="steps before them that do not count")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
-    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too")
+    add_report(parser)
     return parser.parse_args()
 
 

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 from engines import REPOSITORY, train
+from report import add_report, report
 from vs_trl import processor, tell
 
 from groupthink.insight.doctor import examine
@@ -112,9 +113,7 @@ def main() -> None:
         "named": {name: causes for name, (_, causes) in ill.items()} | well,
         "processor": processor(),
     }
-    if options.out:
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps(found) if options.json else json.dumps(found, indent=1))
+    report(found, options, json.dumps(found, indent=1))
 
 
 def read_options() -> argparse.Namespace:
@@ -123,8 +122,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--healthy", type=int, default=10, help="runs that are well")
     parser.add_argument("--only", nargs="+", help="these causes alone")
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "doctor", help="where they are kept")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
-    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too")
+    add_report(parser)
     return parser.parse_args()
 
 

@@ -8,8 +8,6 @@ goes on where it stands, and one whose answers are in FILE already is not made a
 """
 
 import argparse
-import json
-import os
 import subprocess
 import sys
 from collections import defaultdict
@@ -19,6 +17,7 @@ from typing import Any
 import environments
 import numpy as np
 import pyarrow.parquet as parquet
+from report import add_report, add_torch_index, keep, report
 from vs_trl import processor, tell
 
 from groupthink.stage.statistics import interval
@@ -48,15 +47,15 @@ def main() -> None:
             train(run, [*settings, f"seed={seed}", *asked(options)])
             right[kind][seed] = right_of(run)
             tell(f"{run.name}: {right[kind][seed].mean() / options.samples:.1%}")
-            if options.out:
-                write(options, right)
+            keep(summary(options, right), options.out)
     found = summary(options, right)
-    if options.json:
-        print(json.dumps(found))
-    else:
-        for kind, figures in found["against_embedded"].items():
-            low, high = f"{figures['low']:+.1%}", f"{figures['high']:+.1%}"
-            print(f"{kind}: {figures['mean']:+.1%} [{low}, {high}]  (aim: all of it above {BOUND:.0%})")
+    against = found["against_embedded"].items()
+    report(found, options, *(in_words(kind, figures) for kind, figures in against))
+
+
+def in_words(kind: str, figures: dict[str, float]) -> str:
+    low, high = f"{figures['low']:+.1%}", f"{figures['high']:+.1%}"
+    return f"{kind}: {figures['mean']:+.1%} [{low}, {high}]  (aim: all of it above {BOUND:.0%})"
 
 
 def read_options() -> argparse.Namespace:
@@ -67,11 +66,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=4, help="responses to each, at most 9")
     parser.add_argument("--steps", type=int, help="of training; without it the recipe's")
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "engines", help="where they are kept")
-    parser.add_argument(
-        "--torch-index", default=os.environ.get("TORCH_INDEX"), help="a package index to get torch from"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
-    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too, after each run")
+    add_torch_index(parser)
+    add_report(parser)  # the file is written after each run
     options = parser.parse_args()
     if not 1 <= options.samples <= 9:
         parser.error("--samples: a count of right responses is kept as one digit; take 1 to 9")
@@ -145,11 +141,6 @@ def summary(options: argparse.Namespace, right: Right) -> dict[str, Any]:
             for kind, by_seed in right.items()
         },
     }
-
-
-def write(options: argparse.Namespace, right: Right) -> None:
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(summary(options, right), indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ prints the Python of TRL's (or of vllm's), which is made when it is not there or
 
 import argparse
 import hashlib
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from report import add_torch_index
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FOLDER = REPOSITORY / "bench" / ".envs"
@@ -42,7 +43,7 @@ SHARED = "train.txt"  # which the files above include
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=ENVIRONMENTS)
-    parser.add_argument("--torch-index", default=os.environ.get("TORCH_INDEX"), help="a package index for torch")
+    add_torch_index(parser)
     options = parser.parse_args()
     print(make(options.name, options.torch_index))
 

@@ -23,6 +23,7 @@ from statistics import median
 from typing import Any
 
 import environments
+from report import add_report, add_torch_index, report
 from turns import Spec
 from vs_trl import Side, opened, processor, tell
 from workload import draw, write_model
@@ -92,15 +93,13 @@ def main() -> None:
             "processor": processor(),
         },
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
-    if options.json:
-        print(json.dumps(found))
-    else:
-        print(f"cpu_ratio {found['cpu_ratio']:.2f}  (aim: at most 0.85)")
-        print(f"limit_fraction {found['limit_fraction']:.2f}  (aim: at least 0.70)")
-        print(f"nano_limit_fraction {found['nano_limit_fraction']:.2f}  (aim: at least 0.55)")
+    report(
+        found,
+        options,
+        f"cpu_ratio {found['cpu_ratio']:.2f}  (aim: at most 0.85)",
+        f"limit_fraction {found['limit_fraction']:.2f}  (aim: at least 0.70)",
+        f"nano_limit_fraction {found['nano_limit_fraction']:.2f}  (aim: at least 0.55)",
+    )
 
 
 def read_options() -> argparse.Namespace:
@@ -118,11 +117,8 @@ def read_options() -> argparse.Namespace:
         "--trl-micro-batch", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="responses, likewise"
     )
     parser.add_argument("--trl-way", choices=WAYS, nargs="+", default=list(WAYS), help="ways to run it, likewise")
-    parser.add_argument(
-        "--torch-index", default=os.environ.get("TORCH_INDEX"), help="a package index to get torch from"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
-    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too")
+    add_torch_index(parser)
+    add_report(parser)
     return parser.parse_args()
 
 

@@ -10,7 +10,6 @@ Each side is a process of its own; they work in turn, and times are medians. Onl
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import platform
@@ -23,6 +22,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from report import add_report, report
 from torch import Tensor, nn
 from vs_trl import processor, tell
 
@@ -102,16 +102,13 @@ def main() -> None:
             "versions": {"torch": torch.__version__, "python": platform.python_version(), "processor": processor()},
         },
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
-    if options.json:
-        print(json.dumps(found))
-    else:
-        print(f"peak_bytes {peak / 1e9:.2f} GB  (aim: under 1.5)")
-        print(f"time_ratio {found['time_ratio']:.2f}  (aim: at most 1.15)")
-        if general:
-            print(f"time_ratio {ratio(general, theirs, 'seconds'):.2f} where a loss mixes tokens of several chunks")
+    lines = [
+        f"peak_bytes {peak / 1e9:.2f} GB  (aim: under 1.5)",
+        f"time_ratio {found['time_ratio']:.2f}  (aim: at most 1.15)",
+    ]
+    if general:
+        lines.append(f"time_ratio {ratio(general, theirs, 'seconds'):.2f} where a loss mixes tokens of several chunks")
+    report(found, options, *lines)
 
 
 def read_options() -> argparse.Namespace:
@@ -123,8 +120,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=physical_cores(), help="threads of each side")
     parser.add_argument("--turns", type=int, default=3, help="passes of groupthink measured, and half the plain ones")
     parser.add_argument("--general", action="store_true", help="measure the way of any loss, too")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
-    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too")
+    add_report(parser)
     return parser.parse_args()
 
 

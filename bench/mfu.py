@@ -8,15 +8,14 @@ what is computed anew counts once.
 """
 
 import argparse
-import json
 import time
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 from limit import model_sizes, update_operations
 from our_update import batch_of
+from report import add_report, report
 from transformers import AutoModelForCausalLM, Qwen3Config
 from vs_trl import processor, tell
 from workload import Workload
@@ -75,13 +74,7 @@ def main() -> None:
         },
     }
     learner.close()
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
-    if options.json:
-        print(json.dumps(found))
-    else:
-        print(f"mfu {found['mfu']:.2f}  (aim: 0.5)")
+    report(found, options, f"mfu {found['mfu']:.2f}  (aim: 0.5)")
 
 
 def read_options() -> argparse.Namespace:
@@ -94,8 +87,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--recompute-layers", action="store_true", help="compute layers anew in the backward pass")
     parser.add_argument("--device", default="cuda", help="cuda, or cpu to try the script")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16", help="float32: likewise")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
-    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too")
+    add_report(parser)
     return parser.parse_args()
 
 

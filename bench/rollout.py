@@ -26,6 +26,7 @@ from typing import Any
 
 import environments
 from engines import REPOSITORY, train
+from report import add_report, add_torch_index, report
 from rollout_drawing import Drawing
 from rollout_engines import Contender, Entrant, enter, open_all
 from vs_trl import Side, processor, tell
@@ -72,16 +73,12 @@ def main() -> None:
         },
         **{name: figures for name, (figures, _) in contests.items()},
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
-    if options.json:
-        print(json.dumps(found))
-    else:
-        for name, (figures, _) in contests.items():
-            for figure, value in figures.items():
-                aim = PLANS[name].aims.get(figure)
-                print(f"{name} {figure} {value:.2f}" + (f"  (aim: at least {aim})" if aim else ""))
+    lines = []
+    for name, (figures, _) in contests.items():
+        for figure, value in figures.items():
+            aim = PLANS[name].aims.get(figure)
+            lines.append(f"{name} {figure} {value:.2f}" + (f"  (aim: at least {aim})" if aim else ""))
+    report(found, options, *lines)
 
 
 def read_options() -> argparse.Namespace:
@@ -105,11 +102,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--vllm-python", type=Path, help="a Python that has vLLM, in place of bench/.envs/vllm")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda asks for --vllm-python, too")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="what all compute in")
-    parser.add_argument(
-        "--torch-index", default=os.environ.get("TORCH_INDEX"), help="a package index to get torch from"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
-    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too")
+    add_torch_index(parser)
+    add_report(parser)
     options = parser.parse_args()
     if options.device == "cuda" and not options.vllm_python:
         parser.error("bench/.envs/vllm is for a CPU: name a Python that has vLLM for a GPU with --vllm-python")

@@ -8,13 +8,12 @@
 """
 
 import argparse
-import json
 import platform
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
+from report import add_report, report
 from verify_cases import cases
 
 from groupthink.task.answer import Rule, open_rule
@@ -45,22 +44,18 @@ HOSTILE = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one line of JSON")
-    parser.add_argument("--out", type=Path, help="a file for the figures")
+    add_report(parser)
     parser.add_argument("--golds", type=int, default=GOLDS)
     options = parser.parse_args()
     found = measure(options.golds)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
-    if options.json:
-        print(json.dumps(found))
-    else:
-        print(f"right taken for right: {found['right']:.2%} of {found['rights']}")
-        print(f"wrong taken for wrong: {found['wrong']:.2%} of {found['wrongs']}")
-        print(f"slowest call: {found['slowest_s']:.2f} s ({found['slowest']}), limit {found['limit_s']:g} s")
-        for missed in found["missed"]:
-            print("  ", missed)
+    report(
+        found,
+        options,
+        f"right taken for right: {found['right']:.2%} of {found['rights']}",
+        f"wrong taken for wrong: {found['wrong']:.2%} of {found['wrongs']}",
+        f"slowest call: {found['slowest_s']:.2f} s ({found['slowest']}), limit {found['limit_s']:g} s",
+        *(f"   {missed}" for missed in found["missed"]),
+    )
 
 
 def measure(golds: int) -> dict[str, Any]:

@@ -5,14 +5,20 @@ from difflib import SequenceMatcher
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
-    """The name most like `word`; the first of equals. A dotted name is also known by its last part.
+    """The name most like `word`; the first of equals.
+
+    A dotted name is also known by its last part, and with its dots as underscores; a dotted word is also read without
+    its first part, as it may name the wrong table.
 
     >>> nearest("learning_rate", ["steps", "policy.learning_rate", "sft.learning_rate"])
     'policy.learning_rate'
+    >>> nearest("reward.code_seconds", ["reward.code", "judge.seconds", "code.seconds"])
+    'code.seconds'
     """
+    words = {word, word.partition(".")[2] or word}
 
     def likeness(name: str) -> float:
-        forms = {name, name.rpartition(".")[2]}
-        return max(SequenceMatcher(None, word, form).ratio() for form in forms)
+        forms = {name, name.rpartition(".")[2], name.replace(".", "_")}
+        return max(SequenceMatcher(None, word, form).ratio() for word in words for form in forms)
 
     return max(names, key=likeness)

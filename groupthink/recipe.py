@@ -21,7 +21,7 @@ from groupthink.nearest import nearest
 from groupthink.policy.objective.rows import ROWS
 from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.settings import PolicySettings
-from groupthink.reward.settings import RewardSettings
+from groupthink.reward.settings import CodeSettings, JudgeSettings, RewardSettings
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.vllm.settings import VllmSettings
 from groupthink.stage.settings import EvaluateSettings, SftSettings
@@ -53,6 +53,8 @@ class Recipe:
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     vllm: VllmSettings = field(default_factory=VllmSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)
+    code: CodeSettings = field(default_factory=CodeSettings)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
     advantage: AdvantageSettings = field(default_factory=AdvantageSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
@@ -78,6 +80,8 @@ class Recipe:
         self._require_a_stage_that_can_lag()
         self._require_what_can_learn()
         self._require_what_can_be_compared()
+        if self.reward.judge:
+            self.judge.require_server()
 
     def _require_even_updates(self) -> None:
         examples, minibatches = self.sft.examples_per_step, self.policy.minibatches

@@ -66,6 +66,12 @@ def test_words_set_settings():
         ("polcy.kl=0", r"\[policy\]"),
         ("step=4", "steps"),
         ("steps.x=4", "steps"),
+        *((f"reward.code_{key}=1", f"code.{key}") for key in ("partial", "sandbox", "seconds", "memory")),
+        *((f"reward.judge_{key}=1", f"judge.{key}") for key in ("url", "model", "prompt", "key", "seconds", "tries")),
+        *((f"reward.judge_{key}=1", f"judge.{key}") for key in ("at_once", "range", "failure")),
+        ("code_seconds=1", "code.seconds"),
+        ("judge_url=x", "judge.url"),
+        ("policy.group_size=4", "rollout.group_size"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(word, meant):
@@ -100,6 +106,21 @@ def test_an_unknown_name_in_a_file_is_answered_too(tmp_path):
 def test_a_wrong_value_names_the_key_what_was_given_and_what_was_expected(word, said):
     with pytest.raises(ValueError, match=said):
         load_recipe(overrides=[word])
+
+
+def test_an_old_name_in_a_file_is_answered_with_the_new_one(tmp_path):
+    (tmp_path / "old.toml").write_text("[reward]\ncode = 1.0\ncode_seconds = 3\n")
+    with pytest.raises(ValueError, match=r"unknown setting reward\.code_seconds: did you mean code\.seconds\?"):
+        load_recipe(tmp_path / "old.toml")
+
+
+def test_programs_and_the_other_model_have_tables_of_their_own(tmp_path):
+    words = ["reward.code=1", "code.seconds=3", "code.partial=true", "reward.judge=0.5", "judge.range=[0, 10]"]
+    recipe = load_recipe(overrides=[*words, "judge.url=http://localhost:1/v1", "judge.model=wise"])
+    assert recipe.reward.weights["code"] == 1 and recipe.code.confinement.seconds == 3 and recipe.code.partial
+    assert recipe.judge.server.bounds == (0.0, 10.0) and recipe.judge.server.model == "wise"
+    (tmp_path / "again.toml").write_text(dump_recipe(recipe))
+    assert load_recipe(tmp_path / "again.toml") == recipe
 
 
 def test_what_is_no_file_or_no_toml_is_said(tmp_path):

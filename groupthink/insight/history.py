@@ -1,5 +1,6 @@
 """The figures of a run so far, as its health is read from them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,8 +26,9 @@ class History:
         return int(self.lines[-1]["step"])
 
     def values(self, name: str) -> list[float]:
-        """A figure of each step that has it."""
-        return [line[name] for line in self.lines if name in line]
+        """A figure of each step that has it; what was no number (null in the file) is none."""
+        found = (line.get(name) for line in self.lines)
+        return [value for value in found if value is not None and math.isfinite(value)]
 
     def early(self, name: str) -> float | None:
         """Its mean over the first steps; None where no step has it."""

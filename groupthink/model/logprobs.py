@@ -68,6 +68,12 @@ def score(hidden_MH: Tensor, targets_M: Tensor, head: Head, temperature: float) 
     return _score_through_module(hidden_MH, targets_M, head, temperature)
 
 
+def laws(hidden_MH: Tensor, head: Head, temperature: float) -> Tensor:
+    """The logarithms of whole laws [M, V], in nats: for so few tokens that all of them may be held."""
+    logits_MV = head.module(hidden_MH)
+    return torch.log_softmax(head.finish.at(temperature)(logits_MV.to(_wide(logits_MV))), dim=-1)
+
+
 def score_loss(
     hidden_MH: Tensor,
     targets_M: Tensor,

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from groupthink.model.attention import make_segments, transformers_attention
 from groupthink.model.fast_body import FastBody, agrees
-from groupthink.model.logprobs import Finish, Head, LossOf, score, score_loss
+from groupthink.model.logprobs import Finish, Head, LossOf, laws, score, score_loss
 from groupthink.model.packing import Packed, pack
 
 Reach = Literal["token", "response", "pack"]
@@ -55,15 +55,24 @@ class TokenScorer(nn.Module):
         `reach` says what the loss of a token depends on. Where that is the token or its response, logits are not made
         twice, which costs a quarter less where the tokens are many and the vocabulary is large.
         """
-        fast = self.fast if self.fast is not None and self.fast.takes(packed) else None
-        hidden_NH = run_body(self.model, packed) if fast is None else fast(packed)
-        hidden_MH = hidden_NH[packed.before_M]
-        vocabulary = self.model.config.get_text_config().vocab_size
-        head = Head(self.model.get_output_embeddings(), vocabulary, self.finish)
+        hidden_MH, head = self._hidden(packed), self._head()
         if loss_of is None:
             return score(hidden_MH, packed.targets_M, head, temperature)
         ends = {"token": None, "response": packed.ends, "pack": packed.ends[-1:]}[reach]
         return score_loss(hidden_MH, packed.targets_M, head, temperature, loss_of, ends)
+
+    def laws(self, packed: Packed, temperature: float) -> Tensor:
+        """The laws [M, V] that the targets are drawn from, as logarithms (nats), whatever the targets are."""
+        return laws(self._hidden(packed), self._head(), temperature)
+
+    def _hidden(self, packed: Packed) -> Tensor:
+        fast = self.fast if self.fast is not None and self.fast.takes(packed) else None
+        hidden_NH = run_body(self.model, packed) if fast is None else fast(packed)
+        return hidden_NH[packed.before_M]
+
+    def _head(self) -> Head:
+        vocabulary = self.model.config.get_text_config().vocab_size
+        return Head(self.model.get_output_embeddings(), vocabulary, self.finish)
 
 
 def run_body(model: PreTrainedModel, packed: Packed) -> Tensor:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -96,6 +96,11 @@ class Learner:
         """The log-probabilities [M] (float32, nats) of a batch's tokens under the reference."""
         with using_threads(self.threads):
             return self._forward("reference", batch, np.arange(len(batch.group_B))).logprobs_M
+
+    def laws(self, beginnings: Sequence[np.ndarray]) -> np.ndarray:
+        """The laws [R, V] of the token that follows each sequence of token ids, as logarithms (nats), as it stands now."""
+        with using_threads(self.threads):
+            return self.team.local.laws(beginnings)
 
     def update(self, batch: Batch, reference_logprobs_M: np.ndarray | None = None) -> Report:
         """Learn from a batch: `epochs` passes over it, `minibatches` updates in each.

@@ -1,6 +1,6 @@
 """Forward and backward passes over one micro-batch: what an update computes, and nothing of what it decides."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -75,6 +75,13 @@ class Passes:
                 return self.forward(batch, "policy")
         logprobs_M, entropies_M = self.scorers[whose](self._pack(batch), self.temperature)
         return Forward(_numpy(logprobs_M), _numpy(entropies_M))
+
+    @torch.no_grad()
+    def laws(self, beginnings: Sequence[np.ndarray]) -> np.ndarray:
+        """The policy's laws [R, V] of the token that follows each beginning, as logarithms, in nats."""
+        anything = [np.zeros(1, np.int64)] * len(beginnings)
+        packed = pack(beginnings, anything, np.arange(len(beginnings))).to(self.device)
+        return _numpy(self.scorers["policy"].laws(packed, self.temperature))
 
     def backward(self, micro: MicroBatch) -> Backward:
         """Add the gradient of a micro-batch to the policy's."""

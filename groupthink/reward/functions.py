@@ -4,13 +4,15 @@
     def f(group) -> list[float | None]                  for a whole group: its one parameter is named `group`
 
 or as TRL, verl and reasoning-gym call theirs (`adapters.py`): the names of the parameters show which. Each may be
-`async`. None means that this reward does not count for this response.
+`async`; a plain one is never called in the loop in which others are waited for (`beside.py`). None means that this
+reward does not count for this response.
 """
 
 import asyncio
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -19,10 +21,26 @@ import numpy as np
 
 from groupthink.records import Group
 from groupthink.reward.adapters import GROUP, Form, asked_for, form_of
+from groupthink.reward.beside import here
 from groupthink.user_code import find_thing
 
-Reward = Callable[[Group], Awaitable[list[float | None]]]
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A value of a reward, and what is to be said of it in the note of the score."""
+
+    value: float | None
+    note: str
+
+
+Value = float | None | Noted
+Reward = Callable[[Group], Awaitable[Sequence[Value]]]
 """A value, or None, for each response of a group."""
+
+
+def value_of(given: Value) -> float | None:
+    """What counts of a value."""
+    return given.value if isinstance(given, Noted) else given
 
 
 def load_function(name: str) -> Callable[..., Any]:
@@ -41,6 +59,7 @@ def as_reward(function: Callable[..., Any], name: str) -> Reward:
     takes_group = GROUP in names or (form is not None and form.called_for == GROUP)
     if form is None and not takes_group:
         _require_own_form(function, name)
+    called = partial(_called, waits=_is_async(function), form=form)
 
     def call(group: Group, place: int) -> Any:
         """The function, called as its form asks; `place` is that of the response, where it is asked for one."""
@@ -51,12 +70,12 @@ def as_reward(function: Callable[..., Any], name: str) -> Reward:
     async def reward(group: Group) -> list[float | None]:
         if takes_group:
             what = f"reward {name} of the responses to {group.problem.id}"
-            values = await _called(partial(call, group, 0), what, form)
+            values = await called(partial(call, group, 0), what)
             _check_length(values, name, group)
         else:
             what = f"reward {name} of response {{}} to {group.problem.id}"
             values = await asyncio.gather(
-                *(_called(partial(call, group, j), what.format(j), form) for j in range(len(group.responses)))
+                *(called(partial(call, group, j), what.format(j)) for j in range(len(group.responses)))
             )
         return [_checked(value, name, group, place) for place, value in enumerate(values)]
 
@@ -75,10 +94,17 @@ def _require_own_form(function: Callable[..., Any], name: str) -> None:
         ) from None
 
 
-async def _called(function: Callable[[], Any], what: str, form: Form | None) -> Any:
-    """What a function of the user's gives, awaited where it is async. Where it fails, the error says in `what`."""
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+async def _called(function: Callable[[], Any], what: str, *, waits: bool, form: Form | None) -> Any:
+    """What a function of the user's gives, awaited where it is async. Where it fails, the error says in `what`.
+
+    `waits`: calling it only begins it, so that this may be done in the loop.
+    """
     try:
-        value = function()
+        value = function() if waits else await here(function)
         value = await value if inspect.isawaitable(value) else value
         return value if form is None else form.value(value)
     except Exception as error:

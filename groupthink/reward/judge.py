@@ -2,40 +2,52 @@
 
 import asyncio
 import math
-from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from functools import partial
 
 from groupthink.chain import Chain, read_chain
 from groupthink.records import Group, Response, Score
 from groupthink.reward.accuracy import Verifier, accuracy, rule_of, verify_all
+from groupthink.reward.beside import run_beside
 from groupthink.reward.brevity import brevity
 from groupthink.reward.format import adherence, boxed, tagged
-from groupthink.reward.functions import Reward
+from groupthink.reward.functions import Noted, Reward, Value, value_of
 from groupthink.reward.language import consistency
 from groupthink.reward.majority import majority
 from groupthink.reward.named import named_rewards
 from groupthink.reward.repetition import repetition
-from groupthink.reward.settings import RewardSettings
+from groupthink.reward.settings import CodeSettings, JudgeSettings, RewardSettings
 from groupthink.task.answer.exact import plain
 from groupthink.task.verdict import Verdict
 
-T = TypeVar("T")
+Columns = Mapping[str, Sequence[Value]]
+"""By the name of a reward, its values for the responses of one group."""
 
 
 class Judge:
     """Scores responses to the problems of one task.
 
-    `opened`: the prompt itself ends with `<think>`, so responses begin inside the reasoning.
+    `opened`: the prompt itself ends with `<think>`, so responses begin inside the reasoning. `code` and `judge` say how
+    programs are run and which other model is asked, where the settings weigh that (None: as by default).
     """
 
-    def __init__(self, settings: RewardSettings, task: Verifier, *, opened: bool = False):
+    def __init__(
+        self,
+        settings: RewardSettings,
+        task: Verifier,
+        *,
+        opened: bool = False,
+        code: CodeSettings | None = None,
+        judge: JudgeSettings | None = None,
+    ):
         self.settings = settings
         self.task = task
         self.opened = opened
         self.weights = settings.weights
-        self._functions: dict[str, Reward] = named_rewards(settings, opened=opened)
+        self._functions: dict[str, Reward] = named_rewards(
+            settings, code or CodeSettings(), judge or JudgeSettings(), opened=opened
+        )
 
     def score(self, groups: Sequence[Group]) -> list[list[Score]]:
         """A score for each response of each group (P x G).
@@ -43,24 +55,36 @@ class Judge:
         The value is the weighted sum of the parts that are not None; the weights of the others stay as
         they are. Raises ValueError where a function gives NaN, infinity, no number, or too few values.
         """
-        return _run(self._score_all(groups))
-
-    async def _score_all(self, groups: Sequence[Group]) -> list[list[Score]]:
         chains = [[self._read(response) for response in group.responses] for group in groups]
         asked = [(group.problem, chain.answer) for group, row in zip(groups, chains, strict=True) for chain in row]
         verdicts = iter(verify_all(self.task, asked))  # of all groups together: a rule may compare several at a time
         judged = [_agreed([next(verdicts) for _ in row]) for row in chains]
-        return list(await asyncio.gather(*map(self._score_group, groups, chains, judged)))
+        columns: Sequence[Columns] = [{}] * len(groups)
+        if self._functions:
+            columns = run_beside(partial(self._ask, groups))
+        return list(map(self._score_group, groups, chains, judged, columns))
 
-    async def _score_group(self, group: Group, chains: list[Chain], verdicts: list[Verdict]) -> list[Score]:
-        columns = await asyncio.gather(*(reward(group) for reward in self._functions.values()))
-        named = dict(zip(self._functions, columns, strict=True))
+    async def _ask(self, groups: Sequence[Group]) -> list[Columns]:
+        """What is to be waited for, of all groups at a time. Nothing of ours computes here: sandboxes are timed."""
+
+        async def ask(group: Group) -> Columns:
+            values = await asyncio.gather(*(reward(group) for reward in self._functions.values()))
+            return dict(zip(self._functions, values, strict=True))
+
+        return list(await asyncio.gather(*map(ask, groups)))
+
+    def _score_group(
+        self, group: Group, chains: list[Chain], verdicts: list[Verdict], columns: Columns
+    ) -> list[Score]:
         if "majority" in self.weights:
-            named["majority"] = self._vote(group, chains, verdicts)
+            columns = {**columns, "majority": self._vote(group, chains, verdicts)}
         scores = []
         for place, (response, chain, verdict) in enumerate(zip(group.responses, chains, verdicts, strict=True)):
-            parts = self._rules(response, chain, verdict) | {name: column[place] for name, column in named.items()}
-            scores.append(Score(weighted_sum(parts, self.weights), parts, verdict.extracted, verdict.note))
+            given = {name: column[place] for name, column in columns.items()}
+            parts = self._rules(response, chain, verdict) | {name: value_of(value) for name, value in given.items()}
+            notes = [f"{name}: {value.note}" for name, value in given.items() if isinstance(value, Noted)]
+            note = "; ".join(filter(None, [verdict.note, *notes]))
+            scores.append(Score(weighted_sum(parts, self.weights), parts, verdict.extracted, note))
         return scores
 
     def _read(self, response: Response) -> Chain:
@@ -103,19 +127,6 @@ def _agreed(verdicts: list[Verdict]) -> list[Verdict]:
     if any(verdict.right is None for verdict in verdicts):
         return [replace(verdict, right=None) for verdict in verdicts]
     return verdicts
-
-
-def _run(coroutine: Coroutine[None, None, T]) -> T:
-    """What it comes to; also where a loop runs already, as in a notebook: then in a thread of its own."""
-    try:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(coroutine)
-        with ThreadPoolExecutor(1) as aside:
-            return aside.submit(asyncio.run, coroutine).result()
-    finally:
-        coroutine.close()  # a signal may come before it has begun, and Python would warn of that
 
 
 def weighted_sum(parts: Mapping[str, float | None], weights: Mapping[str, float]) -> float:

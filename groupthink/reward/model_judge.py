@@ -185,16 +185,14 @@ def require_prompt(prompt: str) -> None:
     try:
         names = {name for _, name in _parts(prompt) if name is not None}
     except ValueError as error:
-        raise ValueError(
-            f"reward.judge_prompt cannot be read ({error}): a brace that is meant is written twice"
-        ) from None
+        raise ValueError(f"judge.prompt cannot be read ({error}): a brace that is meant is written twice") from None
     for name in names - set(FIELDS):
         raise ValueError(
-            f"reward.judge_prompt has {{{name}}}: did you mean {{{nearest(name, FIELDS)}}}? "
+            f"judge.prompt has {{{name}}}: did you mean {{{nearest(name, FIELDS)}}}? "
             f"(there are: {', '.join(FIELDS)})"
         )
     if not names & {"answer", "response"}:
-        raise ValueError("reward.judge_prompt shows nothing of the response: write {answer}, or {response}")
+        raise ValueError("judge.prompt shows nothing of the response: write {answer}, or {response}")
 
 
 def _parts(prompt: str) -> list[tuple[str, str | None]]:

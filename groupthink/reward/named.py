@@ -3,17 +3,19 @@
 from groupthink.reward.code import CodeReward
 from groupthink.reward.functions import Reward, as_reward, load_function
 from groupthink.reward.model_judge import ModelJudge
-from groupthink.reward.settings import RewardSettings
+from groupthink.reward.settings import CodeSettings, JudgeSettings, RewardSettings
 
 
-def named_rewards(settings: RewardSettings, *, opened: bool = False) -> dict[str, Reward]:
+def named_rewards(
+    settings: RewardSettings, code: CodeSettings, judge: JudgeSettings, *, opened: bool = False
+) -> dict[str, Reward]:
     """Functions of the user's, tests of code, another model's opinion. `opened`: responses begin inside the reasoning.
 
-    Raises ValueError for a function that is not there, and where there is no sandbox for code.
+    Raises ValueError for a function that is not there, where there is no sandbox for code, and no server to judge.
     """
     rewards: dict[str, Reward] = {name: as_reward(load_function(name), name) for name in settings.functions}
     if settings.code:
-        rewards["code"] = CodeReward(settings.confinement, partial=settings.code_partial, opened=opened)
+        rewards["code"] = CodeReward(code.confinement, partial=code.partial, opened=opened)
     if settings.judge:
-        rewards["judge"] = ModelJudge(settings.judge_server, settings.judge_prompt, opened=opened)
+        rewards["judge"] = ModelJudge(judge.server, judge.prompt, opened=opened)
     return rewards

@@ -61,7 +61,7 @@ def require_sandbox(sandbox: str) -> None:
         return
     cure = (
         "install it (apt-get install bubblewrap, dnf install bubblewrap), or run what the policy writes without a "
-        'sandbox, on a machine that it may ruin: reward.code_sandbox="none"'
+        'sandbox, on a machine that it may ruin: code.sandbox="none"'
     )
     if shutil.which("bwrap") is None:
         raise ValueError(f"reward.code runs programs in bubblewrap, and there is no bwrap: {cure}")

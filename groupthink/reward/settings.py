@@ -1,7 +1,7 @@
-"""The table [reward] of a recipe."""
+"""The tables [reward], [code] and [judge] of a recipe."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from groupthink.nearest import nearest
@@ -16,7 +16,7 @@ OPTIONAL = ("majority", "format_answer", "format_boxed", "repetition", "language
 
 @dataclass(frozen=True, slots=True)
 class RewardSettings:
-    """How much each reward weighs.
+    """[reward]: how much each reward weighs.
 
     RewardSettings(accuracy=0.6, format=0.2, brevity=0.2, functions={"rewards.py:no_shouting": 0.1})
     """
@@ -33,27 +33,11 @@ class RewardSettings:
     repetition_n: int = 8  # tokens of such a run
     language: float = 0.0  # weight: the share of the reasoning's words that are written in ...
     script: str = "latin"  # ... this script: latin, cyrillic, chinese, ...
+    code: float = 0.0  # weight: the program in the answer passes the problem's tests; see [code]
+    judge: float = 0.0  # weight: the number that another model gives the answer; see [judge]
     functions: Mapping[str, float] = field(default_factory=dict)  # "module:function" or "file.py:function" -> weight
 
-    code: float = 0.0  # weight: the program in the answer passes the problem's tests
-    code_partial: bool = False  # the share of the tests that it passes; else 1 for all of them, and 0
-    code_sandbox: str = "bubblewrap"  # where it runs; none: with the rights of the user, on a machine to be ruined
-    code_seconds: int = 6  # of processor time, for one input or for all calls; of the clock, three times as many
-    code_memory: int = 1024  # MiB
-
-    judge: float = 0.0  # weight: the number that another model gives the answer
-    judge_url: str = ""  # of an OpenAI-compatible server, such as http://localhost:8000/v1
-    judge_model: str = ""  # its name there
-    judge_prompt: str = PROMPT  # with {problem}, {reference}, {answer}, {reasoning}, {response}
-    judge_key: str = "OPENAI_API_KEY"  # the environment variable that holds the key; not set: none is sent
-    judge_seconds: float = 60.0  # for one try
-    judge_tries: int = 4
-    judge_at_once: int = 16  # questions
-    judge_range: tuple[float, ...] = (0.0, 1.0)  # what its number may be; another one is a failure
-    judge_failure: str = "none"  # a response that could not be judged: none (does not count), error (ends the run)
-
     def __post_init__(self) -> None:
-        self._require_code_and_judge()
         for name, weight in {**{name: getattr(self, name) for name in OPTIONAL}, **self.weights}.items():
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
                 raise ValueError(f"reward.{name} is {weight!r}: give it a finite number, the weight of this reward")
@@ -68,11 +52,7 @@ class RewardSettings:
             )
         if self.repetition_n < 1:
             raise ValueError(f"reward.repetition_n is {self.repetition_n}: a run has at least 1 token")
-        if self.script not in SCRIPTS:
-            raise ValueError(
-                f"reward.script is {self.script!r}: did you mean {nearest(self.script, SCRIPTS)}? "
-                f"(there are: {', '.join(SCRIPTS)})"
-            )
+        _require_one_of("reward.script", self.script, tuple(SCRIPTS))
 
     @property
     def weights(self) -> dict[str, float]:
@@ -84,47 +64,75 @@ class RewardSettings:
             **self.functions,
         }
 
+
+@dataclass(frozen=True, slots=True)
+class CodeSettings:
+    """[code]: how programs are run that a problem has tests for, by `reward.code` and in evaluations."""
+
+    partial: bool = False  # reward.code is the share of the tests that are passed; else 1 for all of them, and 0
+    sandbox: str = "bubblewrap"  # where they run; none: with the rights of the user, on a machine to be ruined
+    seconds: int = 6  # of processor time, for one input or for all calls; all inputs together have a bound, too
+    memory: int = 1024  # MiB
+
+    def __post_init__(self) -> None:
+        _require_one_of("code.sandbox", self.sandbox, SANDBOXES)
+        _require_at_least("code.seconds", self.seconds, 1)
+        _require_at_least("code.memory", self.memory, 64)
+
     @property
     def confinement(self) -> Confinement:
-        """Where programs of the policy's run, and what each may use."""
-        return Confinement(self.code_sandbox, self.code_seconds, self.code_memory)
+        """Where programs run, and what each may use."""
+        return Confinement(self.sandbox, self.seconds, self.memory)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """[judge]: the other model that `reward.judge` asks."""
+
+    url: str = ""  # of an OpenAI-compatible server, such as http://localhost:8000/v1
+    model: str = ""  # its name there
+    prompt: str = PROMPT  # with {problem}, {reference}, {answer}, {reasoning}, {response}
+    key: str = "OPENAI_API_KEY"  # the environment variable that holds the key; not set: none is sent
+    seconds: float = 60.0  # for one try
+    tries: int = 4
+    at_once: int = 16  # questions
+    range: tuple[float, ...] = (0.0, 1.0)  # what its number may be; another one is a failure
+    failure: str = "none"  # a response that could not be judged: none (does not count), error (ends the run)
+
+    def __post_init__(self) -> None:
+        _require_one_of("judge.failure", self.failure, FAILURES)
+        _require_at_least("judge.seconds", self.seconds, 0.1)
+        _require_at_least("judge.tries", self.tries, 1)
+        _require_at_least("judge.at_once", self.at_once, 1)
+        if len(self.range) != 2 or not self.range[0] < self.range[1]:
+            raise ValueError(f"judge.range is {list(self.range)}: give the lowest number and the highest")
+        require_prompt(self.prompt)
+
+    def require_server(self) -> None:
+        """Raise ValueError where no other model is named."""
+        if not self.url.startswith(("http://", "https://")) or not self.model:
+            raise ValueError(
+                f"reward.judge asks another model, and judge.url is {self.url!r}, judge.model {self.model!r}: name a "
+                "server, such as http://localhost:8000/v1, and a model that it has"
+            )
 
     @property
-    def judge_server(self) -> Server:
-        """Where another model is asked."""
+    def server(self) -> Server:
+        """Where the other model is asked. Raises ValueError where none is named."""
+        self.require_server()
+        low, high = self.range
         return Server(
-            self.judge_url,
-            self.judge_model,
-            self.judge_key,
-            self.judge_seconds,
-            self.judge_tries,
-            self.judge_at_once,
-            (self.judge_range[0], self.judge_range[1]),
-            self.judge_failure,
+            self.url, self.model, self.key, self.seconds, self.tries, self.at_once, (low, high), self.failure
         )
 
-    def _require_code_and_judge(self) -> None:
-        for name, value, choices in (
-            ("code_sandbox", self.code_sandbox, SANDBOXES),
-            ("judge_failure", self.judge_failure, FAILURES),
-        ):
-            if value not in choices:
-                raise ValueError(
-                    f"reward.{name} is {value!r}: did you mean {nearest(value, choices)}? "
-                    f"(there are: {', '.join(choices)})"
-                )
-        for name, least in (("code_seconds", 1), ("code_memory", 64), ("judge_seconds", 0.1)):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"reward.{name} is {getattr(self, name)}: take at least {least}")
-        for name in ("judge_tries", "judge_at_once"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"reward.{name} is {getattr(self, name)}: take at least 1")
-        if len(self.judge_range) != 2 or not self.judge_range[0] < self.judge_range[1]:
-            raise ValueError(f"reward.judge_range is {list(self.judge_range)}: give the lowest number and the highest")
-        if self.judge:
-            if not self.judge_url.startswith(("http://", "https://")) or not self.judge_model:
-                raise ValueError(
-                    f"reward.judge asks another model, and reward.judge_url is {self.judge_url!r}, reward.judge_model "
-                    f"{self.judge_model!r}: name a server, such as http://localhost:8000/v1, and a model that it has"
-                )
-            require_prompt(self.judge_prompt)
+
+def _require_one_of(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(
+            f"{name} is {value!r}: did you mean {nearest(value, choices)}? (there are: {', '.join(choices)})"
+        )
+
+
+def _require_at_least(name: str, value: float, least: float) -> None:
+    if not value >= least:
+        raise ValueError(f"{name} is {value}: take at least {least}")

@@ -84,15 +84,44 @@ def _read(given: Any, info: Mapping[str, Any]) -> UnitTests:
 
 
 def _from_code(code: str, info: Mapping[str, Any]) -> Calls:
-    """Each assertion and each function test_... is a test, after all other statements; `check` is one as a whole."""
+    """The tests of a file of Python: each statement that asserts, each function test_...; `check` is one as a whole.
+
+    They run one after the other, as the file would: a test begins with what stands between it and the one before.
+    """
     statements = [node for node in ast.parse(code).body if not _imports_program(node)]
     functions = [node.name for node in statements if isinstance(node, ast.FunctionDef)]
     if "check" in functions:
         return Calls((code,), _setup(info), str(info["entry_point"]), check=True)
-    asserts = [ast.unparse(node) for node in statements if isinstance(node, ast.Assert)]
-    calls = [f"{name}()" for name in functions if name.startswith("test")]
-    before = "".join(ast.unparse(node) + "\n" for node in statements if not isinstance(node, ast.Assert))
-    return Calls(tuple(before + line for line in asserts + calls), _setup(info), info.get("entry_point"))
+    tests: list[str] = []
+    before: list[ast.stmt] = []  # since the last test
+    for node in statements:
+        before.append(node)
+        if _asserts(node):
+            tests.append(_source_of(before))
+            before = []
+    for name in functions:
+        if name.startswith("test"):
+            tests.append("\n".join([_source_of(before), f"{name}()"]).strip())
+            before = []
+    if tests and before:
+        tests[-1] = "\n".join([tests[-1], _source_of(before)])
+    return Calls(tuple(tests), _setup(info), info.get("entry_point"))
+
+
+def _asserts(node: ast.stmt) -> bool:
+    """Whether a statement of a file is a test: an assertion, or a loop or block that holds one.
+
+    Not a function or a class, which only says what is to be done, nor what runs where the file is a program.
+    """
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return False
+    if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test):
+        return False
+    return any(isinstance(part, ast.Assert) for part in ast.walk(node))
+
+
+def _source_of(statements: Sequence[ast.stmt]) -> str:
+    return "\n".join(map(ast.unparse, statements))
 
 
 def _imports_program(node: ast.stmt) -> bool:

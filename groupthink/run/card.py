@@ -8,6 +8,8 @@ import tomli_w
 
 from groupthink.recipe import Recipe, describe_step, dump_recipe
 from groupthink.run.files import write_text
+from groupthink.run.printable import percent
+from groupthink.run.terminal import unjudged_lines
 
 EVALUATIONS = ("before", "after")
 
@@ -15,7 +17,8 @@ EVALUATIONS = ("before", "after")
 def write_card(folder: Path, name: str, recipe: Recipe, figures: Mapping[str, Any]) -> None:
     """Write `README.md` into the folder of the model called `name`.
 
-    `figures`: the evaluations `before` and `after`, where they were made, as `groupthink eval --json` prints them.
+    `figures`: the evaluations `before` and `after`, where they were made, as `groupthink eval --json` prints them; the
+    `steps` that were done (all of the recipe's, where nothing is said), and why there were no more (`ended_early`).
     """
     write_text(folder / "README.md", model_card(name, recipe, figures))
 
@@ -27,7 +30,8 @@ def model_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:
         _front_matter(name, recipe, found),
         f"# {name}\n",
         f"Made from `{recipe.model}` with groupthink "
-        f"in {recipe.steps} steps of `{recipe.stage}` on the task `{recipe.task.title}`. {describe_step(recipe)}\n",
+        f"in {figures.get('steps', recipe.steps)} steps of `{recipe.stage}` on the task `{recipe.task.title}`. "
+        f"{describe_step(recipe)}{_end(figures)}\n",
         _accuracy(found),
         _HOW_TO_LOAD,
         f"## Recipe\n\n```toml\n{dump_recipe(recipe)}```\n",
@@ -35,12 +39,16 @@ def model_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def _end(figures: Mapping[str, Any]) -> str:
+    return f" The run ended early, {figures['ended_early']}." if "ended_early" in figures else ""
+
+
 def _front_matter(name: str, recipe: Recipe, found: Mapping[str, Any]) -> str:
     lines = ["---", "library_name: transformers", "pipeline_tag: text-generation", "tags:"]
     lines += [f"- {tag}" for tag in ("groupthink", "reasoning", recipe.stage)]
     if "/" in recipe.model and not Path(recipe.model).exists():
         lines.append(f"base_model: {recipe.model}")
-    if "after" in found:
+    if "after" in found and found["after"]["pass@1"] is not None:
         lines += [
             "model-index:",
             f"- name: {_quoted(name)}",
@@ -67,11 +75,13 @@ def _accuracy(found: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {when} | {one['pass@1']:.1%} ({one['pass@1_low']:.1%} to {one['pass@1_high']:.1%}) | {one['greedy']:.1%} "
-        f"| {one['maj@k']:.1%} | {one['pass@k']:.1%} | {one['problems']} | {one['samples']} |"
+        f"| {when} | {percent(one['pass@1'])} ({percent(one['pass@1_low'])} to {percent(one['pass@1_high'])}) "
+        f"| {percent(one['greedy'])} | {percent(one['maj@k'])} | {percent(one['pass@k'])} "
+        f"| {one['problems']} | {one['samples']} |"
         for when, one in found.items()
     ]
-    return "\n".join([*lines, "", "Sampled at temperature 1. The intervals resample problems.\n"])
+    left_out = dict.fromkeys(f"{line[:1].upper()}{line[1:]}." for one in found.values() for line in unjudged_lines(one))
+    return "\n".join([*lines, "", "Sampled at temperature 1. The intervals resample problems.", *left_out, ""])
 
 
 _HOW_TO_LOAD = """\

@@ -28,7 +28,7 @@ from groupthink.run.metrics import read_metrics, step_metrics, timed
 from groupthink.run.printable import storable
 from groupthink.run.rollouts import rollout_table
 
-MAY_CHANGE = frozenset({"steps", "checkpoint_every", "trackers"})
+MAY_CHANGE = frozenset({"steps", "checkpoint_every", "trackers", "evaluate.patience"})
 """What a resumed run may set anew. (More steps also stretch the learning rate's schedule from there on.)"""
 
 
@@ -173,6 +173,10 @@ class Run:
         """The newest complete checkpoint: the one that the run was resumed from (verified then), or wrote since."""
         return self._newest
 
+    def taken_up_at(self) -> int:
+        """The steps done when it had last finished, and goes on since: 0 where it has never finished."""
+        return max((event["step"] for event in self.events("finished")), default=0)
+
     def event(self, kind: str, **fields: Any) -> None:
         """Note that something happened, and when (seconds since 1970)."""
         append_line(self.path / "events.jsonl", {"event": kind, "time": time.time(), **fields})
@@ -250,26 +254,41 @@ def find_standing(
 ) -> Standing:
     """Where the run in `path` stands, and what it will do if it is resumed so (see `load_recipe`). Changes nothing.
 
-    Raises FileNotFoundError where there is no run, and ValueError where it has finished (unless `steps`
-    extends it) or where what is asked for would change what its steps are.
+    Raises FileNotFoundError where there is no run, and ValueError where it has finished (unless `steps` extends it, or
+    it ended early and `evaluate.patience` changes) or where what is asked for would change what its steps are.
     """
     path = Path(path)
     _refuse_absent(path)
     before = load_recipe(path / "recipe.toml")
     recipe = load_recipe(path / "recipe.toml", overrides, settings)
     _refuse_changes(before, recipe)
-    if (path / "summary.json").exists() and recipe.steps <= before.steps:
-        raise ValueError(
-            f"the run in {path} has finished its {before.steps} steps: extend it with steps={further(before.steps)}"
-        )
+    if (path / "summary.json").exists():
+        _require_further(path, before, recipe)
     standing = Standing(before, recipe, checkpoints.latest_checkpoint(path / "checkpoints"))
     if recipe.steps < standing.done:
         raise ValueError(f"steps={recipe.steps}: the run in {path} has already done {standing.done} steps")
     return standing
 
 
+def _require_further(path: Path, before: Recipe, recipe: Recipe) -> None:
+    """Raise ValueError where a run that has finished is asked for nothing further."""
+    done = json.loads((path / "summary.json").read_text(encoding="utf-8")).get("steps", before.steps)
+    early, patience = done < before.steps, before.evaluate.patience
+    if recipe.steps > before.steps or (early and recipe.evaluate.patience != patience):
+        return
+    if early:
+        raise ValueError(
+            f"the run in {path} has finished: it ended early, after {done} of its {before.steps} steps. Go on with it "
+            f"by another evaluate.patience, such as {further(patience)} (or 0: to its last step), or by "
+            f"steps={further(before.steps)}"
+        )
+    raise ValueError(
+        f"the run in {path} has finished its {before.steps} steps: extend it with steps={further(before.steps)}"
+    )
+
+
 def further(steps: int) -> int:
-    """How many steps to go on to, by way of example, where so many are done."""
+    """How many steps (or evaluations) to go on to, by way of example, where so many are done."""
     return max(2 * steps, 1)
 
 

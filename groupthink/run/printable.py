@@ -1,4 +1,4 @@
-"""Text that a model wrote, made harmless to show and to store."""
+"""What a model wrote, made harmless to show and to store; and shares as people read them."""
 
 import unicodedata
 
@@ -19,6 +19,15 @@ def printable(text: str) -> str:
 def storable(text: str) -> str:
     """Lone surrogates, which no UTF-8 file can hold, are spelt out; all else stays."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def percent(share: float | None, form: str = ".1%") -> str:
+    """A share in percent; a dash where nobody knows it.
+
+    >>> percent(0.5), percent(None), percent(0.25, "+.0%")
+    ('50.0%', '-', '+25%')
+    """
+    return "-" if share is None else format(share, form)
 
 
 def _spelt(char: str) -> str:

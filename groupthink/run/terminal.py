@@ -15,7 +15,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from groupthink.recipe import Recipe, describe_step
-from groupthink.run.printable import printable
+from groupthink.run.printable import percent, printable
 
 Figure = tuple[str, str, str]
 """A label, the metric's name, its format."""
@@ -214,29 +214,41 @@ def _sign(height: float) -> str:
 
 def describe_evaluation(figures: Mapping[str, Any]) -> str:
     """The figures of an evaluation in one line."""
-    low, high = figures["pass@1_low"], figures["pass@1_high"]
-    shares = [f"{label} {share:.1%}" for label, share in _shares(figures).items()]
-    shares[0] += f" [{low:.1%}, {high:.1%}]"
     samples = "1 sample" if figures["samples"] == 1 else f"{figures['samples']} samples"
-    return f"{', '.join(shares)} ({figures['problems']} problems x {samples})"
+    asked = f"({figures['problems']} problems x {samples})"
+    unjudged = "".join(f"; {reason}" for reason in unjudged_lines(figures))
+    if figures["pass@1"] is None:
+        return f"nothing can be said of what is right {asked}{unjudged}"
+    shares = [f"{label} {percent(share)}" for label, share in _shares(figures).items()]
+    shares[0] += f" [{figures['pass@1_low']:.1%}, {figures['pass@1_high']:.1%}]"
+    return f"{', '.join(shares)} {asked}{unjudged}"
+
+
+def unjudged_lines(figures: Mapping[str, Any]) -> list[str]:
+    """Why of some problems nobody knows what is right, and of how many: such problems are left out of all shares."""
+    return [
+        f"{count} {'problem is' if count == 1 else 'problems are'} not judged: {reason}"
+        for reason, count in figures.get("unjudged", {}).items()
+    ]
 
 
 def evaluation_lines(figures: Mapping[str, Any]) -> list[str]:
     """The figures of an evaluation in lines for a terminal."""
-    notes = {
-        "pass@1": f"95 % interval {figures['pass@1_low']:.1%} to {figures['pass@1_high']:.1%}",
-        "lenient": "the last answer anywhere in the text, whatever the form",
-    }
-    lines = [f"{label:18}{share:7.1%}   {notes.get(label, '')}".rstrip() for label, share in _shares(figures).items()]
+    notes = {"lenient": "the last answer anywhere in the text, whatever the form"}
+    if figures["pass@1"] is not None:
+        notes["pass@1"] = f"95 % interval {figures['pass@1_low']:.1%} to {figures['pass@1_high']:.1%}"
+    shares = _shares(figures).items()
+    lines = [f"{label:18}{percent(share):>7}   {notes.get(label, '')}".rstrip() for label, share in shares]
     lines += [f"{'cut off':18}{figures['truncated']:7.1%}", f"{'tokens a response':18}{figures['length']:7.1f}"]
     if figures["traits"]:
         lines += ["", f"{'how it reasons':18}  share    right"]
-        lines += [f"{name:18}{it['share']:7.1%}  {it['accuracy']:7.1%}" for name, it in figures["traits"].items()]
-    return lines
+        traits = figures["traits"].items()
+        lines += [f"{name:18}{it['share']:7.1%}  {percent(it['accuracy']):>7}" for name, it in traits]
+    return lines + unjudged_lines(figures)
 
 
-def _shares(figures: Mapping[str, Any]) -> dict[str, float]:
-    """What is right of what, by label. Of single samples, the majority and the best are that sample."""
+def _shares(figures: Mapping[str, Any]) -> dict[str, float | None]:
+    """What is right of what, by label, where somebody knows. Of single samples, majority and best are that sample."""
     k = figures["samples"]
     several = {f"maj@{k}": figures["maj@k"], f"pass@{k}": figures["pass@k"]} if k > 1 else {}
     return {"pass@1": figures["pass@1"], "greedy": figures["greedy"], **several, "lenient": figures["lenient"]}

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from groupthink.records import Group
 from groupthink.rollout.generate import Pending, begin
 from groupthink.rollout.noise import mix
 from groupthink.run.directory import Run
 from groupthink.run.groups import read_groups, write_groups
+from groupthink.stage.probe import Probe
 from groupthink.stage.workshop import Workshop
 from groupthink.task.reply import reply_of
 
@@ -27,20 +30,32 @@ class Ahead:
         held = newest / FILE if newest is not None else None
         self.steps: dict[int, Pending | list[Group]] = dict(read_groups(held)) if held and held.exists() else {}
         self.next = max(self.steps, default=run.remaining_steps().start - 1) + 1  # step to be asked for
+        self.seen: list[Group] = []  # the groups that were taken last
+        self.probes: dict[int, Probe] = {}  # by the step whose responses are drawn from the same weights
 
     def ask(self, step: int) -> None:
         """Ask for all that may be on its way while `step` is learned from."""
-        recipe, shop = self.recipe, self.shop
+        recipe, shop, first = self.recipe, self.shop, self.next
         while self.next <= min(step + recipe.rollout.lag, recipe.steps - 1):
             problems = shop.supply.draw(self.next, recipe.task.problems_per_step)
             seed = mix(recipe.seed, self.next)
             reply = reply_of(shop.task)
             self.steps[self.next] = begin(shop.engine, shop.tokenizer, problems, recipe.rollout, seed, reply)
             self.next += 1
+        rollout = recipe.rollout
+        if self.next > first and self.seen and rollout.lag and rollout.lag_by == "order" and rollout.max_difference:
+            seed = mix(recipe.seed, step)
+            self.probes[self.next - 1] = Probe(shop.engine, shop.learner, self.seen, rollout, seed)
 
     def take(self, step: int) -> list[Group]:
         """The groups of a step, waited for where they are not finished."""
-        return self._groups(self.steps.pop(step))
+        self.seen = self._groups(self.steps.pop(step))
+        return self.seen
+
+    def probed(self, step: int) -> np.ndarray | None:
+        """By how much the learner and what drew a step differ [R] (nats), of the same weights; None: not looked at."""
+        probe = self.probes.pop(step, None)
+        return None if probe is None else probe.difference()
 
     def save(self, folder: Path) -> None:
         """Write what is on its way into a checkpoint. Waits for it."""

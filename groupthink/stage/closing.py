@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from groupthink.run.printable import percent
+from groupthink.run.terminal import unjudged_lines
 from groupthink.stage.statistics import interval
 
 Row = dict[str, Any]
@@ -17,29 +19,36 @@ Evaluated = tuple[dict[str, Any], Sequence[Row]]
 def closing_figures(before: Evaluated, after: Evaluated) -> dict[str, Any]:
     """The figures of both evaluations, and the gain over the better of the base's greedy and cool decoding.
 
-    The gain is paired by problem; its interval is the 95 % bootstrap over problems.
+    The gain is paired by problem; its interval is the 95 % bootstrap over problems. Where nobody knows what is right,
+    there is none: `base_best` and `gain` are None.
     """
     (figures_before, rows_before), (figures_after, rows_after) = before, after
     rates_after = _rates(rows_after, "sampled")
     base = {"greedy": _rates(rows_before, "greedy"), "temperature 0.5": _rates(rows_before, "cool")}
     best = max(base, key=lambda name: np.mean(list(base[name].values()) or [0.0]))
-    gains_P = np.array([rates_after[problem] - base[best][problem] for problem in rates_after])
-    low, high = interval(gains_P)
-    shown = chains_to_show(rows_before, rows_after)
+    gains_P = np.array([rates_after[problem] - base[best][problem] for problem in rates_after if problem in base[best]])
+    base_best, gain = None, None
+    if len(gains_P):
+        low, high = interval(gains_P)
+        base_best = {"decoding": best, "accuracy": float(np.mean(list(base[best].values())))}
+        gain = {"mean": float(gains_P.mean()), "low": low, "high": high}
     return {
         "before": figures_before,
         "after": figures_after,
-        "base_best": {"decoding": best, "accuracy": float(np.mean(list(base[best].values())))},
-        "gain": {"mean": float(gains_P.mean()), "low": low, "high": high},
-        "chains": [{key: row[key] for key in ("prompt", "expected", "text")} for row in shown],
+        "base_best": base_best,
+        "gain": gain,
+        "chains": [
+            {key: row[key] for key in ("prompt", "expected", "text")}
+            for row in chains_to_show(rows_before, rows_after)
+        ],
     }
 
 
 def _rates(rows: Sequence[Row], kind: str) -> dict[str, float]:
-    """The share of right responses of one kind, by problem."""
+    """The share of right responses of one kind, by problem, where that is known."""
     right: dict[str, list[bool]] = {}
     for row in rows:
-        if row["kind"] == kind:
+        if row["kind"] == kind and row["right"] is not None:
             right.setdefault(row["problem"], []).append(row["right"])
     return {problem: float(np.mean(values)) for problem, values in right.items()}
 
@@ -52,21 +61,25 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
         f"{after['problems']} held-out problems, which training never saw",
         "",
         f"{'':18}{'before':>18}{'after':>18}",
-        _line(
-            "pass@1",
-            *(f"{it['pass@1']:.1%} [{it['pass@1_low']:.0%}, {it['pass@1_high']:.0%}]" for it in (before, after)),
+        _line("pass@1", _with_interval(before), _with_interval(after)),
+        *(
+            _line(label, percent(before[name]), percent(after[name]))
+            for label, name in (
+                ("greedy", "greedy"),
+                (f"maj@{before['samples']}, maj@{after['samples']}", "maj@k"),
+                (f"pass@{before['samples']}, pass@{after['samples']}", "pass@k"),
+                ("lenient", "lenient"),
+            )
         ),
-        _line("greedy", f"{before['greedy']:.1%}", f"{after['greedy']:.1%}"),
-        _line(f"maj@{before['samples']}, maj@{after['samples']}", f"{before['maj@k']:.1%}", f"{after['maj@k']:.1%}"),
-        _line(
-            f"pass@{before['samples']}, pass@{after['samples']}", f"{before['pass@k']:.1%}", f"{after['pass@k']:.1%}"
-        ),
-        _line("lenient", f"{before['lenient']:.1%}", f"{after['lenient']:.1%}"),
         _line("tokens a response", f"{before['length']:.0f}", f"{after['length']:.0f}"),
         "",
-        f"Gain over the base at its best ({best['decoding']}: {best['accuracy']:.1%}),",
-        f"paired by problem: {gain['mean']:+.1%} [{gain['low']:+.1%}, {gain['high']:+.1%}]",
     ]
+    if gain is not None:
+        lines += [
+            f"Gain over the base at its best ({best['decoding']}: {best['accuracy']:.1%}),",
+            f"paired by problem: {gain['mean']:+.1%} [{gain['low']:+.1%}, {gain['high']:+.1%}]",
+        ]
+    lines += unjudged_lines(after)
     names = list(dict.fromkeys([*after["traits"], *before["traits"]]))
     if names:
         lines += [
@@ -76,7 +89,8 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
         ]
         lines += [_line(name, _trait(before, name), _trait(after, name)) for name in names]
     for when, chain in zip(("before", "after"), figures["chains"], strict=True):
-        lines += ["", f"{chain['prompt']}   ({when}; the answer is {chain['expected']})"]
+        answer = "" if chain["expected"] is None else f"; the answer is {chain['expected']}"
+        lines += ["", f"{chain['prompt']}   ({when}{answer})"]
         lines += [f"    {line}" for line in chain["text"].split("\n")]
     return lines
 
@@ -85,9 +99,15 @@ def _line(name: str, before: str, after: str) -> str:
     return f"{name:18}{before:>18}{after:>18}"
 
 
+def _with_interval(figures: dict[str, Any]) -> str:
+    if figures["pass@1"] is None:
+        return percent(None)
+    return f"{figures['pass@1']:.1%} [{figures['pass@1_low']:.0%}, {figures['pass@1_high']:.0%}]"
+
+
 def _trait(figures: dict[str, Any], name: str) -> str:
     found = figures["traits"].get(name)
-    return f"{found['share']:.0%}, {found['accuracy']:.0%} right" if found else "-"
+    return f"{found['share']:.0%}, {percent(found['accuracy'], '.0%')} right" if found else "-"
 
 
 def chains_to_show(rows_before: Sequence[Row], rows_after: Sequence[Row]) -> tuple[Row, Row]:
@@ -96,7 +116,7 @@ def chains_to_show(rows_before: Sequence[Row], rows_after: Sequence[Row]) -> tup
     Where there is none, of the first problem.
     """
     before, after = _first(rows_before), _first(rows_after)
-    turned = (problem for problem in before if after[problem]["right"] and not before[problem]["right"])
+    turned = (problem for problem in before if after[problem]["right"] and before[problem]["right"] is False)
     problem = next(turned, next(iter(before)))
     return before[problem], after[problem]
 

@@ -1,20 +1,18 @@
 """Evaluation: the loop's first two steps on held-out problems, and what they say of the model."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from groupthink.chain import read_chain
 from groupthink.model.chat import opens_thinking
 from groupthink.model.loading import find_device, load_model, load_tokenizer, resolve
 from groupthink.recipe import Recipe, load_recipe
-from groupthink.records import Problem, Response
-from groupthink.reward.accuracy import accuracy, verify
-from groupthink.reward.format import adherence
+from groupthink.records import Group
+from groupthink.reward.sandbox import Confinement
 from groupthink.rollout.engine import Engine, Sampling
 from groupthink.rollout.generate import generate
 from groupthink.rollout.noise import mix
@@ -23,6 +21,7 @@ from groupthink.run.directory import Run
 from groupthink.run.rollouts import prompt_text
 from groupthink.run.terminal import View
 from groupthink.stage.fitting import leave_out_long
+from groupthink.stage.grade import Graded, grade
 from groupthink.stage.settings import EvaluateSettings
 from groupthink.stage.statistics import interval, majority_right, pass_at_k
 from groupthink.stage.workshop import Workshop
@@ -33,61 +32,53 @@ from groupthink.task.settings import TaskSettings
 DEFAULTS = EvaluateSettings()
 
 
-@dataclass(frozen=True, slots=True)
-class Graded:
-    """One response of an evaluation. `right` is strict: the rewards for accuracy and for format are both earned."""
-
-    problem: Problem
-    response: Response
-    right: bool
-    lenient: bool  # right, or right roots come last in the text, in whatever form
-    extracted: str | None
-    traits: frozenset[str]
-
-
-def grade(task: Task, problem: Problem, response: Response, *, opened: bool = False) -> Graded:
-    """What a response is worth. `opened`: the prompt ended with `<think>`, so it begins inside the reasoning."""
-    chain = read_chain(response.text, opened=opened)
-    verdict = verify(task, problem, chain.answer)
-    right = accuracy(verdict) == adherence(chain, response.finish) == 1
-    return Graded(
-        problem=problem,
-        response=response,
-        right=right,
-        lenient=right or task.verify(problem, response.text, lenient=True).right is True,
-        extracted=verdict.extracted,
-        traits=task.traits(chain.reasoning),
-    )
-
-
 def summarise(sampled: Sequence[Sequence[Graded]], greedy: Sequence[Sequence[Graded]]) -> dict[str, Any]:
-    """The figures of an evaluation, as `groupthink eval --json` prints them."""
-    right_PC = np.array([[one.right for one in row] for row in sampled], dtype=float)
-    low, high = interval(right_PC.mean(axis=1))
+    """The figures of an evaluation, as `groupthink eval --json` prints them.
+
+    Shares are of the problems of which somebody knows what is right, and None where that is true of none. `unjudged`:
+    how many problems are left out for each reason.
+    """
+    judged = [row for row in sampled if row[0].right is not None]
+    right_PC = np.array([[one.right for one in row] for row in judged], dtype=float)
+    low, high = interval(right_PC.mean(axis=1)) if judged else (None, None)
     every = [one for row in sampled for one in row]
-    votes = [majority_right([one.extracted for one in row], [one.right for one in row]) for row in sampled]
+    votes = [
+        majority_right([one.extracted for one in row], [bool(one.right) for one in row])
+        for row in judged
+        if not row[0].by_tests
+    ]
     return {
-        "pass@1": float(right_PC.mean()),
+        "pass@1": _mean(one.right for one in every),
         "pass@1_low": low,
         "pass@1_high": high,
-        "pass@k": pass_at_k(right_PC, right_PC.shape[1]),
-        "maj@k": float(np.mean(votes)),
-        "greedy": float(np.mean([one.right for row in greedy for one in row])),
-        "lenient": float(np.mean([one.lenient for one in every])),
-        "problems": right_PC.shape[0],
-        "samples": right_PC.shape[1],
+        "pass@k": pass_at_k(right_PC, right_PC.shape[1]) if judged else None,
+        "maj@k": _mean(votes),
+        "greedy": _mean(one.right for row in greedy for one in row),
+        "lenient": _mean(one.lenient for one in every),
+        "problems": len(sampled),
+        "unjudged": dict(Counter(row[0].why for row in sampled if row[0].right is None)),
+        "samples": len(sampled[0]),
         "length": float(np.mean([one.response.written for one in every])),
         "truncated": float(np.mean([one.response.finish == "length" for one in every])),
         "traits": trait_figures(every),
     }
 
 
-def trait_figures(graded: Sequence[Graded]) -> dict[str, dict[str, float]]:
+def _mean(known: Iterable[bool | None]) -> float | None:
+    """The share of those that are known; None where none is."""
+    values = [value for value in known if value is not None]
+    return float(np.mean(values)) if values else None
+
+
+def trait_figures(graded: Sequence[Graded]) -> dict[str, dict[str, float | None]]:
     """For each trait of a chain (a method, checking, going back): how often it occurs, how often it is right."""
     seen = Counter(trait for one in graded for trait in one.traits)
-    right = Counter(trait for one in graded for trait in one.traits if one.right)
     return {
-        trait: {"share": count / len(graded), "accuracy": right[trait] / count} for trait, count in seen.most_common()
+        trait: {
+            "share": count / len(graded),
+            "accuracy": _mean(one.right for one in graded if trait in one.traits),
+        }
+        for trait, count in seen.most_common()
     }
 
 
@@ -133,20 +124,22 @@ def evaluate(
     temperature: float = 1.0,
     seed: int = 0,
     cool_samples: int = 0,
+    where: Confinement | None = None,
 ) -> Evaluation:
-    """Sample and decode greedily on held-out problems; `cool_samples` more of each at temperature 0.5."""
+    """Sample and decode greedily on held-out problems; `cool_samples` more of each at temperature 0.5.
+
+    `where`: in what programs are run that tests decide on (None: as by default).
+    """
     held_out, opened = task.held_out(problems), opens_thinking(tokenizer)
 
-    def graded(n: int, temperature: float) -> list[list[Graded]]:
+    def drawn(n: int, temperature: float) -> list[Group]:
         sampling = Sampling(max_tokens=max_tokens, temperature=temperature, n=n)
         seeded = mix(seed, "evaluate", temperature)
-        groups = generate(engine, tokenizer, held_out, sampling, seeded, reply=reply_of(task))
-        return [
-            [grade(task, group.problem, response, opened=opened) for response in group.responses] for group in groups
-        ]
+        return generate(engine, tokenizer, held_out, sampling, seeded, reply=reply_of(task))
 
-    sampled, greedy = graded(samples, temperature), graded(1, 0.0)
-    cool = graded(cool_samples, 0.5) if cool_samples else []
+    tables = [drawn(samples, temperature), drawn(1, 0.0), drawn(cool_samples, 0.5) if cool_samples else []]
+    found = iter(grade(task, [group for table in tables for group in table], opened=opened, where=where))
+    sampled, greedy, cool = ([next(found) for _ in table] for table in tables)
     return Evaluation(summarise(sampled, greedy), sampled, greedy, cool)
 
 
@@ -165,6 +158,7 @@ def evaluate_run(run: Run, shop: Workshop, view: View, name: str, samples: int, 
         max_tokens=recipe.rollout.max_tokens,
         seed=recipe.seed,
         cool_samples=cool_samples,
+        where=recipe.code.confinement,
     )
     run.write_evaluation(name, found.rows(), found.figures)
     view.evaluated(name, found.figures)
@@ -213,6 +207,7 @@ def evaluate_model(
             max_tokens=max_tokens,
             temperature=temperature,
             seed=recipe.seed,
+            where=recipe.code.confinement,
         )
     finally:
         engine.close()

@@ -32,9 +32,10 @@ def train_by_grpo(run: Run, view: View, take_steps: Callable[[Run, Workshop, Vie
         shop.engine.load(shop.learner.weights)
         evaluate_run(run, shop, view, "before", settings.base_samples, cool_samples=settings.samples)
         with keeping_what_is_done(run, shop):
-            until_enough(run, view, partial(take_steps, run, shop, view))
+            course = until_enough(run, view, partial(take_steps, run, shop, view))
         evaluate_run(run, shop, view, "after", settings.samples)
-        figures = closing_figures(run.read_evaluation("before"), run.read_evaluation("after")) | best_figures(run)
+        figures = closing_figures(run.read_evaluation("before"), run.read_evaluation("after"))
+        figures |= course | best_figures(run)
         publish(run, shop.learner, shop.tokenizer, figures)
     for line in closing_lines(figures):
         view.note(line)

@@ -51,7 +51,7 @@ def grpo_async(run: Run, shop: Workshop, view: View) -> None:
             engine.load(learner.weights)
         figures = {**staleness(groups, step), **dead_metrics(judged)}
         metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)
-        require_agreement(run, step, groups, batch, report, view)
+        require_agreement(run, step, groups, batch, report, view, ahead.probed(step))
         view.stepped(metrics)
         for chore in chores:
             chore(step + 1)

@@ -23,7 +23,7 @@ def require_named(recipe: Recipe, tell: Callable[[str], None] | None = None) -> 
             for note in notes_of(task):
                 tell(note)
         close_task(task)
-    named_rewards(recipe.reward)
+    named_rewards(recipe.reward, recipe.code, recipe.judge)
     if ":" in recipe.objective.surrogate:
         from groupthink.policy.objective.functions import find_surrogate  # imports torch
 

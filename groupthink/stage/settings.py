@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EvaluateSettings:
-    """[evaluate]: held-out problems, before, after and, if asked for, during a run."""
+    """[evaluate]: held-out problems, before, after and, if asked for, during a run.
+
+    A run that has finished and is taken up again has its patience anew, from there on.
+    """
 
     problems: int = 200  # held-out problems
     samples: int = 4  # responses to each, at temperature 1

@@ -83,10 +83,10 @@ def train_by_sft(run: Run, view: View) -> dict[str, Any]:
     """Imitate demonstrations, evaluate on the recipe's task, and publish the model with what was found."""
     recipe = run.recipe
     with open_workshop(run) as shop:
-        until_enough(run, view, partial(sft, run, shop, view))
+        course = until_enough(run, view, partial(sft, run, shop, view))
         shop.engine.load(shop.learner.weights)
         evaluate_run(run, shop, view, "after", recipe.evaluate.base_samples, cool_samples=recipe.evaluate.samples)
-        figures = {"after": run.read_evaluation("after").figures} | best_figures(run)
+        figures = {"after": run.read_evaluation("after").figures} | course | best_figures(run)
         publish(run, shop.learner, shop.tokenizer, figures)
     return figures
 

@@ -18,27 +18,44 @@ GROWS = 3.0
 """Times as large at the ends of responses as at their beginnings."""
 
 
-def require_agreement(run: Run, step: int, groups: Sequence[Group], batch: Batch, report: Report, view: View) -> None:
+def require_agreement(
+    run: Run,
+    step: int,
+    groups: Sequence[Group],
+    batch: Batch,
+    report: Report,
+    view: View,
+    probed_R: np.ndarray | None = None,
+) -> None:
     """Stop the run, or say that it corrects, where the two laws differ by more than `rollout.max_difference`.
 
     The difference is that of the log-probabilities of the sampled tokens, in nats: the mean of its size, over tokens
-    that the learner saw before it moved. Tokens of older weights differ by what was learned since, and do not count:
-    with a lag nothing is held against the bound but what the learner's own version drew. Raises RuntimeError.
+    that the learner saw before it moved. Tokens of older weights differ by what was learned since, and do not count;
+    where there are no others, `probed_R` does, the differences of a probe (`probe.py`): the median of their sizes, for
+    they are few. Raises RuntimeError.
     """
-    bound, correction = run.recipe.rollout.max_difference, run.recipe.objective.correction
+    bound = run.recipe.rollout.max_difference
     versions_M = np.concatenate([response.versions_T for group in groups for response in group.responses])
     measured_M = np.isfinite(report.difference_M) & (versions_M == step)
-    if not bound or not measured_M.any():
-        return
-    mean = float(np.abs(report.difference_M[measured_M]).mean(dtype=np.float64))
-    if mean <= bound:
-        return
-    cause = likely_cause(report.difference_M, measured_M, batch.starts, run.recipe.policy.dtype)
+    if bound and measured_M.any():
+        mean = float(np.abs(report.difference_M[measured_M]).mean(dtype=np.float64))
+        if mean > bound:
+            cause = likely_cause(report.difference_M, measured_M, batch.starts, run.recipe.policy.dtype)
+            _disagree(run, step, mean, f"by {mean:.2g} nats a token,", cause, view)
+    elif bound and probed_R is not None and len(probed_R):
+        typical = float(np.median(np.abs(probed_R)))
+        if not typical <= bound:
+            seen = f"by {typical:.2g} nats, the median of {len(probed_R)} tokens that were drawn from the same weights,"
+            _disagree(run, step, typical, seen, "what draws computes another law than the learner", view)
+
+
+def _disagree(run: Run, step: int, difference: float, seen: str, cause: str, view: View) -> None:
+    bound, correction = run.recipe.rollout.max_difference, run.recipe.objective.correction
     found = (
-        f"in step {step} the engine's log-probabilities differ from the learner's by {mean:.2g} nats a token, and "
-        f"rollout.max_difference is {bound:g}: {cause}"
+        f"in step {step} the engine's log-probabilities differ from the learner's {seen} and rollout.max_difference is "
+        f"{bound:g}: {cause}"
     )
-    run.event("disagreement", step=step, difference=mean, cause=cause, corrected=correction != "none")
+    run.event("disagreement", step=step, difference=difference, cause=cause, corrected=correction != "none")
     if correction != "none":
         view.note(f"{found}. The run goes on, for objective.correction={correction!r} weighs what was drawn")
         return

@@ -89,7 +89,8 @@ def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop
         _settle(run, model, worth)
         learner = _open_learner(run, model, device)
         try:
-            judge = Judge(recipe.reward, task, opened=opens_thinking(tokenizer))
+            opened = opens_thinking(tokenizer)
+            judge = Judge(recipe.reward, task, opened=opened, code=recipe.code, judge=recipe.judge)
             shop = Workshop(task, Supply(task, recipe), tokenizer, engine, judge, learner)
             stand_at_checkpoint(run, shop)
             yield shop

@@ -101,6 +101,14 @@ def test_figures_that_are_not_there_are_no_evidence():
     assert diagnose(History(load_recipe(overrides=["stage=sft"]), lines)) == []
 
 
+@pytest.mark.parametrize("nothing", [None, float("nan"), float("inf")])
+def test_figures_that_are_no_numbers_are_no_evidence(nothing):
+    """Nobody may know what is right; and what was not finite stands in the file as null."""
+    well = history({})
+    lines = [line | {ACCURACY: nothing, "kl": nothing, MISMATCH: nothing, "entropy": nothing} for line in well.lines]
+    assert diagnose(History(well.recipe, lines)) == []
+
+
 def test_weights_that_are_too_old_are_told_from_an_engine_that_computes_something_else():
     stale = history(WELL | ILL["mismatch"] | {"sampling/lag/mean": 16.0})
     assert "drawn by weights 16 updates old" in diagnose(stale)[0].evidence

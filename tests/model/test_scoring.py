@@ -67,6 +67,16 @@ def test_packed_equals_plain_in_values_and_gradients(kind, chunk, fast, monkeypa
         assert (in_one[name] - expected).norm() <= 1e-6 * expected.norm(), name
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_whole_laws_hold_the_log_probabilities_of_all_tokens(fast):
+    model, (prompts, responses) = tiny("qwen3"), ragged()
+    scorer, packed = TokenScorer(model, fast=fast), pack(prompts, responses, GROUPS)
+    with torch.no_grad():
+        laws_MV, (logprobs_M, entropies_M) = scorer.laws(packed, 0.7), scorer(packed, 0.7)
+    torch.testing.assert_close(laws_MV.gather(1, packed.targets_M[:, None])[:, 0], logprobs_M)
+    torch.testing.assert_close(-(laws_MV.exp() * laws_MV).sum(1), entropies_M)
+
+
 @pytest.mark.parametrize("kind", ["qwen3", "llama"])
 def test_the_pad_tokens_row_gets_the_gradient_that_differences_give(kind, float64_throughout):
     model = tiny(kind, tie_word_embeddings=False).double()

@@ -5,7 +5,9 @@ import time
 
 import pytest
 
+from groupthink.records import Problem
 from groupthink.reward.code import CodeReward, last_program, same_output
+from groupthink.reward.functions import value_of
 from groupthink.reward.judge import Judge
 from groupthink.reward.sandbox import Confinement, require_sandbox
 from groupthink.reward.settings import RewardSettings
@@ -39,7 +41,7 @@ def graded(group, respond):
         texts = [f"<think>hm</think>Here:\n```python\n{program}\n```\nIt works." for program in programs]
         problem = dataclasses.replace(group.problem, info=info)
         asked = dataclasses.replace(group, problem=problem, responses=tuple(map(respond, texts)))
-        return asyncio.run(CodeReward(Confinement(**limits), partial=partial)(asked))
+        return list(map(value_of, asyncio.run(CodeReward(Confinement(**limits), partial=partial)(asked))))
 
     return grade
 
@@ -161,6 +163,67 @@ def test_functions_as_for_pytest_are_tests(graded):
     )
     programs = ["from math import pi\ndef area(r):\n    return pi * r * r", "def area(r):\n    return r"]
     assert graded({"tests": code}, *programs) == [1.0, 2 / 3]
+
+
+IN_ORDER = """\
+from solution import Stack, twice
+
+x = twice(2)
+assert x == 4
+x = twice(3)
+assert x == 6
+
+stack = Stack()
+stack.push(1)
+assert stack.pop() == 1
+assert stack.empty()
+
+for n in (5, 6):
+    assert twice(n) == 2 * n
+
+def helper(n):
+    return twice(n) + 1
+
+assert helper(1) == 3
+twice(-1)
+"""
+STACK = """\
+class Stack:
+    def __init__(self): self.xs = []
+    def push(self, x): self.xs.append(x)
+    def pop(self): return self.xs.pop()
+    def empty(self): return not self.xs
+"""
+
+
+def test_what_stands_before_an_assertion_is_what_it_begins_with(graded):
+    right = f"{STACK}\ndef twice(n):\n    return 2 * n"
+    small = f"{STACK}\ndef twice(n):\n    return 2 * n if n < 5 else 0"
+    picky = f"{STACK}\ndef twice(n):\n    assert n > 0\n    return 2 * n"
+    assert graded({"tests": IN_ORDER}, right, small, picky) == [1.0, 5 / 6, 5 / 6]
+
+
+def test_what_is_tested_in_a_file_and_what_is_not():
+    def tests_of(code):
+        return read_tests(Problem("p", "p", "?", info={"tests": code})).tests
+
+    assert tests_of("x = 1\nassert f(x)\ny = 2\nassert f(y)") == ("x = 1\nassert f(x)", "y = 2\nassert f(y)")
+    assert tests_of("def test_a():\n    assert f(1)\n\nassert f(2)\nz = 3") == (
+        "def test_a():\n    assert f(1)\nassert f(2)",
+        "z = 3\ntest_a()",
+    )
+    assert tests_of("assert f(1)\nif __name__ == '__main__':\n    assert f(2)") == (
+        "assert f(1)\nif __name__ == '__main__':\n    assert f(2)",
+    )
+    with pytest.raises(ValueError, match="empty list of tests"):
+        tests_of("if __name__ == '__main__':\n    assert f(2)")
+
+
+def test_a_helper_of_the_tests_is_not_the_program_s(graded):
+    """This one fails before it is defined, and brings its own."""
+    code = "x = f(0)\ndef fine(value):\n    return value == 7\nassert fine(x)\nassert fine(f(1))"
+    fake = "def fine(value):\n    return True\n\ndef f(n):\n    return 1 // n"
+    assert graded({"tests": code}, fake, "def f(n):\n    return 7") == [0.0, 1.0]
 
 
 def test_a_function_may_be_named_as_a_built_in_is(graded):

@@ -95,12 +95,12 @@ def test_it_scores_inside_a_loop_that_runs_already_as_in_a_notebook(group, tmp_p
 def test_a_signal_before_the_first_reward_leaves_nothing_that_python_warns_of(group, tmp_path, monkeypatch):
     judge, _ = judge_with(tmp_path, "def f(problem, response):\n    return 1.0\n")
 
-    def interrupted(coroutine):
+    def interrupted(thread):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        patched.setattr("asyncio.run", interrupted)
+        patched.setattr("threading.Thread.start", interrupted)
         with pytest.raises(KeyboardInterrupt):
             judge.score([group])
         gc.collect()

@@ -12,7 +12,7 @@ from groupthink.recipe import dump_recipe, load_recipe
 from groupthink.reward import model_judge
 from groupthink.reward.judge import Judge
 from groupthink.reward.model_judge import PROMPT, ModelJudge, Server, filled, number_in, require_prompt
-from groupthink.reward.settings import RewardSettings
+from groupthink.reward.settings import JudgeSettings, RewardSettings
 from groupthink.task.quadratics import Quadratics
 
 
@@ -153,13 +153,13 @@ def test_the_key_comes_from_the_environment_and_stands_in_no_recipe(judged, mock
     mock.reply = lambda n, question: (500, "no")
     judged(key="MY_KEY", tries=1)
     assert mock.keys[3:] == ["Bearer sk-secret"] * 3
-    words = ["reward.judge=1", f"reward.judge_url={mock.url}", "reward.judge_model=wise", "reward.judge_key=MY_KEY"]
+    words = ["reward.judge=1", f"judge.url={mock.url}", "judge.model=wise", "judge.key=MY_KEY"]
     assert "sk-secret" not in dump_recipe(load_recipe(overrides=words)) + caplog.text
 
 
 def test_the_judge_of_all_rewards_weighs_it(mock, group):
-    settings = RewardSettings(judge=0.5, judge_url=mock.url, judge_model="wise")
-    judge = Judge(settings, Quadratics())
+    asked = JudgeSettings(url=mock.url, model="wise")
+    judge = Judge(RewardSettings(judge=0.5), Quadratics(), judge=asked)
     for _ in range(2):  # each scoring has an event loop of its own
         [scores] = judge.score([group])
         assert [score.parts["judge"] for score in scores] == [0.5] * 3
@@ -196,16 +196,24 @@ def test_a_prompt_that_cannot_be_filled_is_refused(prompt, said):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("words", "said"),
     [
-        ({"judge": 1.0}, "reward.judge_url"),
-        ({"judge": 1.0, "judge_url": "localhost", "judge_model": "m"}, "name a server"),
-        ({"judge_failure": "eror"}, "did you mean error"),
-        ({"code_sandbox": "bublewrap"}, "did you mean bubblewrap"),
-        ({"code_seconds": 0}, "reward.code_seconds"),
-        ({"judge_at_once": 0}, "reward.judge_at_once"),
+        (["reward.judge=1"], r"judge\.url is ''"),
+        (["reward.judge=1", "judge.url=localhost", "judge.model=m"], "name a server"),
+        (["judge.failure=eror"], "did you mean error"),
+        (["judge.at_once=0"], r"judge\.at_once is 0: take at least 1"),
+        (["judge.range=[1, 0]"], r"judge\.range is \[1\.0, 0\.0\]"),
+        (["judge.prompt={problem}"], r"judge\.prompt shows nothing of the response"),
+        (["code.sandbox=bublewrap"], "did you mean bubblewrap"),
+        (["code.seconds=0"], r"code\.seconds is 0: take at least 1"),
+        (["code.memory=1"], r"code\.memory is 1: take at least 64"),
     ],
 )
-def test_wrong_settings_are_named(wrong, said):
+def test_wrong_settings_are_named(words, said):
     with pytest.raises(ValueError, match=said):
-        RewardSettings(**wrong)
+        load_recipe(overrides=words)
+
+
+def test_without_a_server_nobody_is_asked():
+    with pytest.raises(ValueError, match="name a server"):
+        Judge(RewardSettings(judge=1.0), Quadratics())

@@ -15,6 +15,7 @@ import pytest
 
 from groupthink.reward import sandbox
 from groupthink.reward.code import CodeReward
+from groupthink.reward.functions import value_of
 from groupthink.reward.sandbox import Confinement, output_of, require_sandbox
 from tests.reward.sandboxed import needs_bubblewrap
 
@@ -140,7 +141,7 @@ def graded(group, respond):
         problem = dataclasses.replace(group.problem, info=info)
         asked = dataclasses.replace(group, problem=problem, responses=(response,))
         where = Confinement(**{"seconds": 4, "memory": 256} | limits)
-        return asyncio.run(CodeReward(where, partial=True)(asked))[0]
+        return value_of(asyncio.run(CodeReward(where, partial=True)(asked))[0])
 
     return grade
 
@@ -298,7 +299,7 @@ def test_several_run_at_a_time(group, respond):
     problem = dataclasses.replace(group.problem, info={"tests": [["", "1"]]})
     asked = dataclasses.replace(group, problem=problem, responses=(respond(sleeps),) * 6)
     reward = CodeReward(Confinement())
-    reward._places.n = 3
+    reward.programs._places.n = 3
     begun = time.monotonic()
     assert asyncio.run(reward(asked)) == [1.0] * 6
     assert 1.0 <= time.monotonic() - begun < 2.9

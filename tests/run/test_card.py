@@ -19,6 +19,14 @@ def test_a_card_carries_the_figures(tmp_path):
     assert 'estimator = "center"' in card
 
 
+def test_a_card_says_where_nobody_knows_what_is_right():
+    unknown = dict.fromkeys(("pass@1", "pass@1_low", "pass@1_high", "greedy", "maj@k", "pass@k"))
+    card = model_card("mine", load_recipe(), {"after": AFTER | unknown | {"unjudged": {"no answer is known": 200}}})
+    assert "model-index" not in yaml.safe_load(card.split("---")[1])
+    assert "| after | - (- to -) | - | - | - | 200 | 4 |" in card
+    assert "200 problems are not judged: no answer is known." in card
+
+
 def test_a_hub_model_is_named_as_the_base():
     card = model_card("mine", load_recipe(overrides=["model=Qwen/Qwen3-0.6B"]), {})
     front = yaml.safe_load(card.split("---")[1])

@@ -175,6 +175,28 @@ def test_an_evaluation_is_described_in_a_line():
     )
 
 
+UNKNOWN = {
+    **dict.fromkeys(("pass@1", "pass@1_low", "pass@1_high", "pass@k", "maj@k", "greedy", "lenient")),
+    "traits": {"factoring": {"share": 0.5, "accuracy": None}},
+    "unjudged": {"no answer is known": 199, "there is no bwrap": 1},
+}
+
+
+def test_an_evaluation_that_could_not_tell_what_is_right_says_why():
+    assert describe_evaluation(FIGURES | UNKNOWN) == (
+        "nothing can be said of what is right (200 problems x 4 samples); 199 problems are not judged: no answer is "
+        "known; 1 problem is not judged: there is no bwrap"
+    )
+    lines = evaluation_lines(FIGURES | UNKNOWN)
+    assert lines[0] == "pass@1                  -" and "factoring           50.0%        -" in lines
+    assert lines[-2:] == [
+        "199 problems are not judged: no answer is known",
+        "1 problem is not judged: there is no bwrap",
+    ]
+    partly = FIGURES | {"unjudged": {"there is no bwrap": 1}}
+    assert describe_evaluation(partly).endswith("x 4 samples); 1 problem is not judged: there is no bwrap")
+
+
 def test_an_evaluation_is_told_in_lines():
     assert evaluation_lines(FIGURES) == [
         "pass@1              91.2%   95 % interval 88.4% to 93.5%",

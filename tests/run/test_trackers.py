@@ -15,7 +15,7 @@ from groupthink.run.directory import Run
 from groupthink.run.terminal import PlainView
 from groupthink.run.trackers import OPENERS, identity, require_trackers, tracked
 
-FIGURES = {"pass@1": 0.5, "traits": {"checking": {}}, "problems": 3}
+FIGURES = {"pass@1": 0.5, "greedy": None, "unjudged": {"why": 1}, "traits": {"checking": {}}, "problems": 3}
 FOLLOW = """
 import sys
 from pathlib import Path

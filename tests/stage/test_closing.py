@@ -61,6 +61,37 @@ def test_the_chains_shown_are_first_ones_of_the_first_problem_that_went_from_wro
     assert [chain["text"] for chain in shown] == ["c sampled 0-", "c sampled 0+"]
 
 
+def unknown(rows_and_figures):
+    """The same evaluation where nobody knew what is right."""
+    figures, table = rows_and_figures
+    shares = ("pass@1", "pass@1_low", "pass@1_high", "pass@k", "maj@k", "greedy", "lenient")
+    traits = {"checks": {"share": 0.125, "accuracy": None}}
+    figures = figures | dict.fromkeys(shares) | {"traits": traits, "unjudged": {"no answer is known": 4}}
+    return figures, [{**row, "right": None, "expected": None} for row in table]
+
+
+def test_where_nobody_knows_what_is_right_there_is_no_gain_and_the_lines_say_why():
+    figures = closing_figures(unknown(BEFORE), unknown(AFTER))
+    assert figures["gain"] is None and figures["base_best"] is None
+    assert [chain["text"] for chain in figures["chains"]] == ["a sampled 0+", "a sampled 0+"]  # the first problem's
+    said = [" ".join(line.split()) for line in closing_lines(figures)]
+    for line in (
+        "pass@1 - -",
+        "pass@2, pass@2 - -",
+        "checks 12%, - right 12%, - right",
+        "4 problems are not judged: no answer is known",
+        "Solve a (before)",
+    ):
+        assert line in said
+    assert not any("Gain" in line for line in said)
+
+
+def test_a_problem_that_was_judged_once_only_has_no_gain():
+    figures, table = AFTER
+    half = figures, [{**row, "right": None} if row["problem"] in "cd" else row for row in table]
+    assert closing_figures(BEFORE, half)["gain"]["mean"] == pytest.approx(0.0)  # of a and b: 0, 0
+
+
 def test_the_lines_hold_the_figures():
     lines = closing_lines(closing_figures(BEFORE, AFTER))
     said = [" ".join(line.split()) for line in lines]

@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from itertools import product
 from types import SimpleNamespace
 
@@ -11,9 +12,12 @@ from groupthink import cli
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.records import Group, Problem, Response
 from groupthink.reward.judge import Judge
+from groupthink.reward.sandbox import Confinement
 from groupthink.reward.settings import RewardSettings
-from groupthink.stage.evaluate import Evaluation, evaluate, evaluate_model, grade, summarise
+from groupthink.stage.evaluate import Evaluation, evaluate, evaluate_model, summarise
+from groupthink.stage.grade import UNKNOWN, grade
 from groupthink.task.quadratics import Quadratics, held_out_pairs
+from groupthink.task.verdict import Verdict
 
 TASK = Quadratics()
 PROBLEM = Problem("q", "quadratics", "Solve x^2-5x+6=0", "x=2, x=3", {"a": 1, "p": 2, "q": 3})
@@ -22,6 +26,11 @@ PROBLEM = Problem("q", "quadratics", "Solve x^2-5x+6=0", "x=2, x=3", {"a": 1, "p
 def a_response(text, finish="stop"):
     floats = np.zeros(3, np.float32)
     return Response(np.arange(3), np.ones(3, bool), floats, floats, np.zeros(3, np.int64), text, finish, seed=0)
+
+
+def grade_one(response, problem=PROBLEM, task=TASK, **how):
+    [[found]] = grade(task, [Group(problem, np.arange(2), (response,))], **how)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -37,7 +46,7 @@ def a_response(text, finish="stop"):
     ],
 )
 def test_right_is_an_accurate_answer_in_the_format_that_the_policy_ended(text, finish, right, lenient, extracted):
-    found = grade(TASK, PROBLEM, a_response(text, finish))
+    found = grade_one(a_response(text, finish))
     assert (found.right, found.lenient, found.extracted) == (right, lenient, extracted)
 
 
@@ -45,8 +54,9 @@ def test_right_is_an_accurate_answer_in_the_format_that_the_policy_ended(text, f
 def test_right_is_what_earns_the_judge_s_accuracy_and_format(opened):
     starts, answers = ("", "<think>", "2*3</think>", "<think>2*3</think>"), ("", "x=2, x=3", "x=3", "x=2,x=3</think>")
     responses = [a_response(a + b, finish) for a, b, finish in product(starts, answers, ("stop", "length"))]
-    scores = Judge(RewardSettings(), TASK, opened=opened).score([Group(PROBLEM, np.arange(2), tuple(responses))])[0]
-    right = [grade(TASK, PROBLEM, response, opened=opened).right for response in responses]
+    group = Group(PROBLEM, np.arange(2), tuple(responses))
+    scores = Judge(RewardSettings(), TASK, opened=opened).score([group])[0]
+    right = [found.right for found in grade(TASK, [group], opened=opened)[0]]
     assert right == [score.parts["accuracy"] == score.parts["format"] == 1 for score in scores]
     assert any(right)
 
@@ -61,7 +71,7 @@ CHAINS = {
 
 
 def graded(*names):
-    return [grade(TASK, PROBLEM, a_response(*CHAINS[name])) for name in names]
+    return [grade_one(a_response(*CHAINS[name])) for name in names]
 
 
 def test_the_figures_of_an_evaluation_worked_by_hand():
@@ -78,6 +88,93 @@ def test_the_figures_of_an_evaluation_worked_by_hand():
         "checks": {"share": pytest.approx(2 / 9), "accuracy": 1.0},
         "at once": {"share": pytest.approx(1 / 9), "accuracy": 1.0},
     }
+
+
+class Unknowing(Quadratics):
+    """Reads answers, and knows none."""
+
+    def verify(self, problem, text, lenient=False):
+        return replace(super().verify(problem, text, lenient), right=None, note="")
+
+
+class Untold:
+    """A task whose problems bring tests and no answers."""
+
+    def verify(self, problem, text, lenient=False):
+        return Verdict(None, None, "its tests decide")
+
+    def traits(self, reasoning):
+        return frozenset({"reasons"} if reasoning else ())
+
+
+DOUBLE = Problem("double", "programs", "Double it.", info={"tests": [["1", "2"], ["4", "8"]]})
+TWICE, THRICE = (f"```python\nprint({factor} * int(input()))\n```" for factor in (2, 3))
+BARE = Confinement(sandbox="none")  # what is run here is the tests' own
+
+
+def test_where_nobody_knows_what_is_right_a_response_is_neither_right_nor_wrong():
+    texts = [("<think>1</think>x=2, x=3", "stop"), ("<think>1", "length")]  # the second one without an answer
+    [row] = grade(Unknowing(), [Group(PROBLEM, np.arange(2), tuple(a_response(*text) for text in texts))])
+    assert [(one.right, one.lenient, one.why) for one in row] == [(None, None, UNKNOWN)] * 2
+    assert row[0].extracted == "x=2, x=3"
+    figures = summarise([row], [row[:1]])
+    rates = ("pass@1", "pass@1_low", "pass@1_high", "pass@k", "maj@k", "greedy", "lenient")
+    assert [figures[name] for name in rates] == [None] * len(rates)
+    assert (figures["problems"], figures["samples"], figures["unjudged"]) == (1, 2, {UNKNOWN: 1})
+    assert all(trait["accuracy"] is None for trait in figures["traits"].values())
+
+
+def test_what_is_known_of_a_problem_holds_for_all_of_its_responses():
+    """Greedy decoding gave no answer: by itself that would be a wrong one."""
+    answered, silent = a_response("<think>1</think>x=2, x=3"), a_response("<think>1", "length")
+    groups = [Group(PROBLEM, np.arange(2), (response,)) for response in (answered, silent)]
+    assert [row[0].right for row in grade(Unknowing(), groups)] == [None, None]
+    assert [row[0].right for row in grade(TASK, groups)] == [True, False]
+
+
+def test_shares_are_of_the_problems_that_can_be_judged():
+    other = Group(replace(PROBLEM, id="r"), np.arange(2), (a_response("<think>1</think>x=2"),) * 3)
+    [row] = grade(Unknowing(), [other])
+    sampled = [graded("right", "wrong", "at once"), row]
+    figures = summarise(sampled, [graded("right"), row[:1]])
+    assert figures["pass@1"] == pytest.approx(2 / 3) and figures["greedy"] == 1.0 and figures["maj@k"] == 1.0
+    assert figures["problems"] == 2 and figures["unjudged"] == {UNKNOWN: 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "right", "lenient"),
+    [
+        (f"<think>twice</think>{TWICE}", "stop", True, True),
+        (f"<think>twice</think>{TWICE}", "length", False, True),
+        (f"It is {TWICE}", "stop", False, False),  # the fence must stand on a line of its own
+        (f"It is\n{TWICE}", "stop", False, True),
+        (f"<think>thrice</think>{THRICE}", "stop", False, False),
+        ("<think>twice</think>2x", "stop", False, False),
+    ],
+)
+def test_a_program_is_right_where_it_passes_all_tests_of_its_problem(text, finish, right, lenient):
+    found = grade_one(a_response(text, finish), DOUBLE, Untold(), where=BARE)
+    assert (found.right, found.lenient, found.by_tests, found.why) == (right, lenient, True, "")
+
+
+def test_the_figures_of_programs_have_no_vote():
+    responses = tuple(a_response(f"<think>hm</think>{program}") for program in (TWICE, THRICE, TWICE, TWICE))
+    [row] = grade(Untold(), [Group(DOUBLE, np.arange(2), responses)], where=BARE)
+    figures = summarise([row], [row[:1]])
+    assert (figures["pass@1"], figures["pass@k"], figures["greedy"], figures["maj@k"]) == (0.75, 1.0, 1.0, None)
+    assert figures["traits"] == {"reasons": {"share": 1.0, "accuracy": 0.75}} and figures["unjudged"] == {}
+
+
+def test_where_programs_cannot_be_run_nobody_knows_and_the_reason_is_told(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    found = grade_one(a_response(f"<think>twice</think>{TWICE}"), DOUBLE, Untold())
+    assert (found.right, found.lenient) == (None, None) and "there is no bwrap: install it" in found.why
+
+
+def test_tests_that_cannot_be_read_are_a_reason_too_and_no_end():
+    broken = replace(DOUBLE, id="broken", info={"tests": 3})
+    found = grade_one(a_response(f"<think>twice</think>{TWICE}"), broken, Untold(), where=BARE)
+    assert found.right is None and "the tests of problem broken cannot be read" in found.why
 
 
 class Asked:
@@ -106,7 +203,7 @@ def test_what_is_asked_is_held_out_sampled_greedy_and_cool():
 def test_a_prompt_of_messages_is_kept_as_json():
     messages = ({"role": "system", "content": "Think."}, {"role": "user", "content": "Solve x^2-5x+6=0"})
     problem = Problem("q", "quadratics", messages, "x=2, x=3", PROBLEM.info)
-    row = Evaluation({}, [[grade(TASK, problem, a_response("x=2"))]], [], []).rows()[0]
+    row = Evaluation({}, [[grade_one(a_response("x=2"), problem)]], [], []).rows()[0]
     assert json.loads(row["prompt"]) == list(messages)
 
 

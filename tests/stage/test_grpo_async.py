@@ -8,9 +8,12 @@ import pyarrow.parquet as parquet
 import pytest
 
 from groupthink.recipe import load_recipe
+from groupthink.records import Weights
+from groupthink.rollout.ahead_engine import AheadEngine
 from groupthink.run.directory import Run
 from groupthink.run.groups import read_groups, write_groups
 from groupthink.run.metrics import read_metrics
+from groupthink.stage import grpo_async
 from tests.policy.conftest import _make_groups
 from tests.stage.conftest import STEPS, resume, to_the_end, train, weights
 from tests.stage.test_resume import timeless
@@ -58,6 +61,33 @@ def test_step_k_is_sampled_by_version_k_less_the_lag_and_a_resume_is_exact(place
     assert weights(run) == weights(straight.path) and timeless(run) == timeless(straight.path)
 
 
+def test_with_each_step_goes_a_probe_of_the_weights_that_it_is_drawn_from(place, tmp_path, monkeypatch):
+    probed, require = {}, grpo_async.require_agreement
+
+    def agree(run, step, groups, batch, report, view, probed_R):
+        probed[step] = probed_R
+        require(run, step, groups, batch, report, view, probed_R)
+
+    monkeypatch.setattr(grpo_async, "require_agreement", agree)
+    train(tmp_path / "run", place / "grpo.toml", *lagging(1))
+    assert [probed[step] is None for step in range(STEPS)] == [True, True, False, False]  # those were drawn by version 0
+    assert all(len(probed[step]) == 2 and np.abs(probed[step]).max() < 1e-4 for step in (2, 3))
+
+
+def test_with_a_lag_a_probe_finds_what_draws_from_another_law(place, tmp_path, monkeypatch):
+    """Weights that are not the learner's, and an engine that does not notice."""
+    load = AheadEngine.load
+
+    def load_wrongly(engine, given):
+        factor = 1.5 if given.version else 1.0
+        load(engine, Weights(given.version, {name: tensor * factor for name, tensor in given.tensors.items()}))
+
+    monkeypatch.setattr(AheadEngine, "load", load_wrongly)
+    monkeypatch.setattr(AheadEngine, "verify", lambda *_: None)
+    with pytest.raises(RuntimeError, match=r"in step 2 .* the median of 2 tokens that were drawn from the same weights"):
+        train(tmp_path / "run", place / "grpo.toml", *lagging(1))
+
+
 def test_by_time_no_token_is_older_than_the_lag(place, tmp_path):
     run = train(tmp_path / "run", place / "grpo.toml", *lagging(2, "rollout.lag_by=time"))
     for step in range(STEPS):
@@ -94,8 +124,6 @@ def test_groups_come_back_from_a_file_as_they_were(tmp_path):
 
 
 def test_a_run_goes_on_when_its_rollout_process_is_killed(place, tmp_path, monkeypatch):
-    from groupthink.rollout.ahead_engine import AheadEngine
-
     straight = train(tmp_path / "straight", place / "grpo.toml", *lagging(1))
     load, engines = AheadEngine.load, set()
 

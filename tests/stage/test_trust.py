@@ -62,12 +62,11 @@ class RunOfOne:
     def latest_checkpoint(self):
         return "runs/one/checkpoints/step-000000"
 
-    def ask(self, difference, version=3, step=3):
+    def ask(self, difference, version=3, step=3, probed=None):
         responses = [SimpleNamespace(versions_T=np.full(n, version)) for n in np.diff(STARTS)]
         report = SimpleNamespace(difference_M=np.asarray(difference, np.float32))
-        require_agreement(
-            self, step, [SimpleNamespace(responses=responses)], SimpleNamespace(starts=STARTS), report, self
-        )
+        groups, batch = [SimpleNamespace(responses=responses)], SimpleNamespace(starts=STARTS)
+        require_agreement(self, step, groups, batch, report, self, probed)
 
 
 def test_a_difference_within_the_bound_is_no_news():
@@ -99,6 +98,19 @@ def test_what_was_not_measured_and_what_older_weights_drew_does_not_count():
     run.ask(np.full(100, np.nan))
     run.ask(partly, version=2)
     RunOfOne(bound=0.0).ask(partly)
+
+
+def test_where_all_was_drawn_by_older_weights_a_probe_is_held_against_the_bound():
+    run, far = RunOfOne(), 0.5 * np.sign(noise())
+    run.ask(far, version=2, probed=np.full(8, 0.01))
+    run.ask(far, version=2, probed=np.array([3.0, -2.0, 0.01, 0.0, -0.02]))  # a few are no evidence
+    run.ask(0.01 * far, probed=np.full(8, 0.5))  # the step's own tokens say more
+    assert not run.events
+    with pytest.raises(RuntimeError, match=r"in step 3 .* by 0\.5 nats, the median of 8 tokens .* is 0\.1: what draws"):
+        run.ask(far, version=2, probed=np.array([0.5, -0.5] * 4))
+    with pytest.raises(RuntimeError, match="by nan nats"):
+        run.ask(far, version=2, probed=np.full(8, np.nan))
+    RunOfOne(bound=0.0).ask(far, version=2, probed=np.full(8, 0.5))
 
 
 def test_an_engine_that_draws_from_another_law_stops_the_run_after_its_step(place, tmp_path, monkeypatch):

@@ -128,11 +128,13 @@ def remote_names(tests: list[str], entry: str | None, known: set[str]) -> set[st
     """The names in the tests that are the program's: the one that is tested, and those that nothing else defines.
 
     A built-in function is the program's only where the tests call nothing else: else a program could make
-    `set(f(1)) == set([2])` true by defining `set`.
+    `set(f(1)) == set([2])` true by defining `set`. A helper of the tests is theirs, though a program that fails before
+    it is defined could bring one of its own.
     """
     trees = [ast.parse(test) for test in tests]
     used = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    names = {name for name in used if name not in known and not hasattr(builtins, name)}
+    own = known | {name for tree in trees for statement in tree.body for name in defined(statement)}
+    names = {name for name in used if name not in own and not hasattr(builtins, name)}
     if entry is not None:
         return names | {entry}
     called = [
@@ -141,6 +143,15 @@ def remote_names(tests: list[str], entry: str | None, known: set[str]) -> set[st
     ]
     always = set.intersection(*called) if called else set()
     return names if names or len(always) != 1 else always
+
+
+def defined(statement: ast.stmt) -> list[str]:
+    """What a statement brings in by `def`, `class` or `import`."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [statement.name]
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return [(alias.asname or alias.name).partition(".")[0] for alias in statement.names]
+    return []
 
 
 def _exception(name: str) -> type[Exception]:
