@@ -160,6 +160,17 @@ def test_programs_come_with_their_tests(tmp_path):
         open_data(write(tmp_path / "apps.jsonl", [{"question": "Add.", "input_output": "{"}] * 9))
 
 
+def test_a_program_without_tests_is_left_out_and_the_others_stay(tmp_path):
+    rows = [{"text": f"Write f{i}.", "test_list": [f"assert f{i}(1) == 2"]} for i in range(30)]
+    rows += [{"text": "Write anything."}, {"text": "Write less.", "test_list": []}]
+    task = open_data(write(tmp_path / "mbpp.jsonl", rows))
+    assert set(every(task)) == {f"Write f{i}." for i in range(30)}
+    assert "2 rows of train without tests are left out" in task.notes
+    few = [{"text": f"{i}?", "answer": str(i), "metadata": "no JSON"} for i in range(20)] + rows[:9]
+    task = open_data(write(tmp_path / "mixed.jsonl", few))  # most have answers: those are compared, and tests go along
+    assert len(every(task)) == 29 and every(task)["Write f3."].answer is None
+
+
 def test_hidden_tests_of_livecodebench_are_read_and_never_run(tmp_path):
     import base64
     import pickle
