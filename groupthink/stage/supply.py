@@ -49,9 +49,14 @@ class Supply:
         return problems
 
     def observe(self, groups: Sequence[Group], scores: Sequence[Sequence[Score]]) -> None:
-        """Take in how often each problem was solved; a pool prefers those solved neither always nor never."""
+        """Take in how often each problem was solved; a pool prefers those solved neither always nor never.
+
+        (Problems of which nobody knows how often tell nothing.)
+        """
         self.in_midst = True
         for group, row in zip(groups, scores, strict=True):
+            if all(score.parts.get("accuracy") is None for score in row):
+                continue
             right = sum(score.parts.get("accuracy") == 1 for score in row)
             if self.sampler is not None:
                 self.sampler.observe(self._places[group.problem.id], right, len(row))

@@ -13,13 +13,15 @@ from groupthink.task.arithmetic import Arithmetic
 from groupthink.task.mixture import mix_tasks
 from groupthink.task.quadratics import Quadratics
 from groupthink.task.settings import TaskSettings
+from groupthink.task.unlabelled import Unlabelled
 from groupthink.task.verdict import Verdict
 
 
 class Task(Protocol):
     """A family of problems, and the rule that checks their answers. One of several turns is `Replying`, too.
 
-    It may have `notes` (what is said of it at the start), `close()`, and what `Adaptive` has.
+    It may have `notes` (what is said of it at the start), `size` (where it is finite, how many training problems there
+    are), `close()`, and what `Adaptive` has.
     """
 
     name: str
@@ -110,6 +112,8 @@ def open_tasks(settings: TaskSettings, seed: int = 0, split: str | None = None) 
         for task in tasks:
             close_task(task)
         raise
+    if settings.unlabelled:
+        tasks = [Unlabelled(task) for task in tasks]
     return tasks[0] if len(tasks) == 1 else mix_tasks(tasks, settings.shares)
 
 

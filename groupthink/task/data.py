@@ -15,14 +15,26 @@ from collections.abc import Callable, Sequence
 from groupthink.chain import CLOSE, OPEN
 from groupthink.nearest import nearest
 from groupthink.records import Problem
-from groupthink.task.answer import Rule, open_rule
-from groupthink.task.columns import Columns, find_columns, key_of, likely_rule, read_answer, read_prompt, value_of
+from groupthink.task.answer import RULES, Rule, open_rule
+from groupthink.task.columns import (
+    ANSWERS,
+    Columns,
+    find_columns,
+    key_of,
+    likely_rule,
+    read_answer,
+    read_prompt,
+    value_of,
+)
 from groupthink.task.hashed import share_of
 from groupthink.task.program_tests import COLUMNS as TESTS
 from groupthink.task.program_tests import has_tests, read_tests
 from groupthink.task.settings import TaskSettings
 from groupthink.task.tables import TRAINING, Row, read_splits
 from groupthink.task.verdict import Verdict
+
+SPOILERS = tuple(name.partition(".")[0] for name in ANSWERS)
+"""Columns that tell the answer, or show the way to it."""
 
 
 class DataTask:
@@ -38,15 +50,19 @@ class DataTask:
         training = _training(splits, place)
         rows = splits[training]
         tested = 2 * sum(map(has_tests, rows)) > len(rows)  # the few that have none are left out
-        columns = find_columns(rows, place, settings.prompt, settings.answer, tested=tested)
-        notes = [_mapping(place, columns, splits, training, tested=tested)]
-        every = _read(name, place, training, rows, columns, notes, tested=tested)
+        unlabelled = settings.unlabelled
+        named = [*rows, *splits.get(split, [])] if unlabelled else rows  # those to measure by may have answers
+        columns = find_columns(named, place, settings.prompt, settings.answer, tested=tested, unlabelled=unlabelled)
+        notes = [_mapping(place, columns, splits, training, tested=tested, unlabelled=unlabelled)]
+        every = _read(name, place, training, rows, columns, notes, tested=tested, unlabelled=unlabelled)
         if split == "held_out":
-            held = _picked(every, settings.held_out)
+            held = _picked(_measurable(every), settings.held_out)
             notes.append(_others(splits, training, len(held), len(every)))
         else:
             found = _found(splits, split, training, place)
-            held = _read(name, place, found, splits[found], columns, notes, tested=tested)
+            held = _measurable(
+                _read(name, place, found, splits[found], columns, notes, tested=tested, unlabelled=unlabelled)
+            )
         both = every.keys() & held.keys()
         if split != "held_out" and both:
             notes.append(f"{len(both)} problems are in {training} and in {split}: they are kept from training")
@@ -54,9 +70,13 @@ class DataTask:
         # In an order of its own: files are often sorted by subject, and an evaluation takes the first ones.
         self._held = [held[key] for key in sorted(held, key=share_of)]
         _require_some(self._train, self._held, place, split, settings)
-        verify = settings.verify or likely_rule([problem.answer for problem in every.values() if problem.answer])
-        if not tested:
-            notes.append(f"answers are compared by the rule {verify!r}, the first one being {_first(self._train)}")
+        answers = _answers(every) or _answers(held)
+        verify = settings.verify or likely_rule(answers)
+        if answers and not tested:
+            notes.append(f"answers are compared by the rule {verify!r}, the first one being {answers[0]!r}")
+        elif not tested:
+            _require_rule(place, settings.verify)
+            notes.append(f"no answer is known: votes are compared by the rule {verify!r}")
         self.notes = tuple(note for note in notes if note)
         self._rule = open_rule(verify)
         self._order: tuple[int, list[int]] = (-1, [])  # an epoch, and the places of its problems
@@ -94,7 +114,8 @@ class DataTask:
     def verify(self, problem: Problem, text: str, lenient: bool = False) -> Verdict:
         """By the rule of the data set; `lenient` reads all that follows the reasoning, if anything does."""
         if problem.answer is None:
-            return Verdict(None, None, "its tests decide, by a reward that runs them")
+            decided = "its tests decide, by a reward that runs them"
+            return Verdict(None, None, decided if "tests" in problem.info else "no answer is known")
         return self._rule(problem.answer, text.rpartition(CLOSE)[2].strip() or text if lenient else text)
 
     def rule_of(self, problem: Problem) -> Rule:
@@ -126,6 +147,16 @@ def _picked(problems: dict[str, Problem], share: float) -> dict[str, Problem]:
     return picked
 
 
+def _measurable(problems: dict[str, Problem]) -> dict[str, Problem]:
+    """Those by which a model can be measured; all, where there is no answer to any."""
+    known = {key: problem for key, problem in problems.items() if problem.answer is not None or "tests" in problem.info}
+    return known or problems
+
+
+def _answers(problems: dict[str, Problem]) -> list[str]:
+    return [problem.answer for problem in problems.values() if problem.answer]
+
+
 def _training(splits: dict[str, list[Row]], place: str) -> str:
     if TRAINING in splits or len(splits) == 1:
         return TRAINING if TRAINING in splits else next(iter(splits))
@@ -144,7 +175,15 @@ def _found(splits: dict[str, list[Row]], split: str, training: str, place: str) 
 
 
 def _read(
-    name: str, place: str, split: str, rows: Sequence[Row], columns: Columns, notes: list[str], *, tested: bool
+    name: str,
+    place: str,
+    split: str,
+    rows: Sequence[Row],
+    columns: Columns,
+    notes: list[str],
+    *,
+    tested: bool,
+    unlabelled: bool,
 ) -> dict[str, Problem]:
     """The problems of a split by the key of their prompt; what was left out is added to `notes`."""
     found: dict[str, Problem] = {}
@@ -160,7 +199,7 @@ def _read(
             tests = read_tests(row) if has_tests(row) else []
         except ValueError as error:
             raise ValueError(f"{place}, {split}, row {number}: {error}") from None
-        if prompt is None or (answer is None and not tests):
+        if prompt is None or (answer is None and not tests and not unlabelled):
             left["without a problem" if prompt is None else "without tests" if tested else "without an answer"] += 1
             continue
         if value is not None:
@@ -171,7 +210,8 @@ def _read(
             if (found[key].answer, found[key].info.get("tests", [])) != (answer, tests):
                 disputed.add(key)
             continue
-        found[key] = Problem(f"{name}/{split}/{number}", name, prompt, answer, _info(row, columns, value, tests))
+        info = _info(row, columns, value, tests, unlabelled)
+        found[key] = Problem(f"{name}/{split}/{number}", name, prompt, answer, info)
     for key in disputed:
         del found[key]
     notes += [f"{count} rows of {split} {why} are left out" for why, count in left.items()]
@@ -182,14 +222,17 @@ def _read(
     return found
 
 
-def _info(row: Row, columns: Columns, value: object, tests: list) -> dict[str, object]:
-    """All other columns, for rewards that ask for them; the worked solution; and the tests, read."""
+def _info(row: Row, columns: Columns, value: object, tests: list, unlabelled: bool) -> dict[str, object]:
+    """All other columns, for rewards that ask for them; the tests, read; and, unless answers are withheld, the worked
+    solution."""
     own = {columns.prompt.partition(".")[0], (columns.answer or "").partition(".")[0]} - {"reward_model", "extra_info"}
     info: dict[str, object] = {
         key: held for key, held in row.items() if key not in own and key not in TESTS and _is_plain(held)
     }
     if tests:
         info["tests"] = tests
+    if unlabelled:
+        return {key: held for key, held in info.items() if key not in SPOILERS}
     worked = row.get("solution")
     if isinstance(value, str) and "####" in value:  # GSM8K, whose sums stand a second time between << and >>
         info["solution"] = re.sub(r"<<[^<>]*>>", "", value.rpartition("####")[0]).strip()
@@ -207,11 +250,15 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, str | int | float)
 
 
-def _mapping(place: str, columns: Columns, splits: dict[str, list[Row]], training: str, *, tested: bool) -> str:
-    answer = "its tests decide" if columns.answer is None else f"the answer is its column {columns.answer!r}"
-    with_tests = ", and its tests go along" if tested and columns.answer is not None else ""
+def _mapping(
+    place: str, columns: Columns, splits: dict[str, list[Row]], training: str, *, tested: bool, unlabelled: bool
+) -> str:
+    answer = "its tests decide" if tested else "none is its answer"
+    if columns.answer is not None:
+        answer = f"the answer is its column {columns.answer!r}"
+        answer += ", withheld from training" * unlabelled + ", and its tests go along" * tested
     rows = f"{len(splits[training])} rows of {training}"
-    return f"{place} ({rows}): the problem is its column {columns.prompt!r}, {answer}{with_tests}"
+    return f"{place} ({rows}): the problem is its column {columns.prompt!r}, {answer}"
 
 
 def _others(splits: dict[str, list[Row]], training: str, held: int, every: int) -> str:
@@ -220,8 +267,13 @@ def _others(splits: dict[str, list[Row]], training: str, held: int, every: int) 
     return f"{held} of {every} problems are held out, by a hash of the prompt{instead}"
 
 
-def _first(problems: Sequence[Problem]) -> str:
-    return repr(problems[0].answer)
+def _require_rule(place: str, verify: str) -> None:
+    """Raise ValueError where nothing tells how answers are compared."""
+    if not verify:
+        raise ValueError(
+            f"no answer to the problems of {place} is known, by whose look a rule could be chosen: say in task.verify "
+            f"how votes are compared ({', '.join(RULES)})"
+        )
 
 
 def _require_some(

@@ -24,6 +24,7 @@ class TaskSettings:
     prompt: str = ""  # its column with the problem, inner ones with a dot; empty: found by its name
     answer: str = ""  # its column with the answer, likewise
     verify: str = ""  # how answers are compared: math, exact, number or choice; empty: by the look of the answers
+    unlabelled: bool = False  # learn without answers: those of training problems are withheld, and data may have none
     held_out: float = (
         0.1  # of a data set, the share kept from training by a hash of the prompt, where `split` names none
     )
@@ -51,6 +52,11 @@ class TaskSettings:
             raise ValueError(f"task.held_out is {self.held_out}: give a share from 0 to below 1")
         if not 0 <= self.raise_at <= 1:
             raise ValueError(f"task.raise_at is {self.raise_at}: give a share of right responses from 0 (off) to 1")
+        if self.raise_at and self.unlabelled:
+            raise ValueError(
+                f"task.raise_at is {self.raise_at}, and with task.unlabelled nobody knows how many responses are "
+                "right: leave one of the two out"
+            )
         self._require_shares()
 
     def _require_shares(self) -> None:
