@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "majority")
     options = parser.parse_args()
-    runs = [study(options.runs, seed, options.steps) for seed in range(options.seeds)]
+    runs = [study(options.runs.resolve(), seed, options.steps) for seed in range(options.seeds)]
     found = {"gain": mean(one["after"] - one["before"] for one in runs), "aim": AIM, "runs": runs}
     if options.out:
         options.out.write_text(json.dumps(found, indent=2) + "\n")

@@ -21,7 +21,7 @@ class Task(Protocol):
     """A family of problems, and the rule that checks their answers. One of several turns is `Replying`, too.
 
     It may have `notes` (what is said of it at the start), `size` (where it is finite, how many training problems there
-    are), `close()`, and what `Adaptive` has.
+    are), `expect(indices)` (which of them are asked for next), `close()`, and what `Adaptive` has.
     """
 
     name: str

@@ -19,7 +19,7 @@ class Unlabelled(Around):
 
     def __init__(self, task: Any):
         super().__init__(task.name, task)
-        for methods in (METHODS, ("reply",), ("keep",), ("limit",)):
+        for methods in (METHODS, ("reply",), ("keep",), ("limit",), ("expect",)):
             self._pass_on(*methods)
 
     def sample(self, step: int, n: int) -> list[Problem]:
