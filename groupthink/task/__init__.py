@@ -103,11 +103,11 @@ def open_task(name: str, seed: int = 0, split: str = "held_out", settings: TaskS
 
 
 def open_tasks(settings: TaskSettings, seed: int = 0, split: str | None = None) -> Task:
-    """The task, or the mixture of tasks, that a recipe names. Raises as `open_task` does."""
+    """The task, or the mixture of tasks, that a recipe names; `split` goes before its own. Raises as `open_task`."""
     tasks: list[Task] = []
     try:
-        for name in settings.names:
-            tasks.append(open_task(name, seed, split or settings.split, settings))
+        for name, own_split in zip(settings.names, settings.own_splits, strict=True):
+            tasks.append(open_task(name, seed, split or own_split, settings))
     except BaseException:
         for task in tasks:
             close_task(task)

@@ -37,6 +37,7 @@ class TaskSettings:
     split: str = (
         "held_out"  # what evaluations draw from: held_out, beyond (quadratics), or a data set's own, such as test
     )
+    splits: tuple[str, ...] = ()  # of a mixture, one for each of its tasks; empty: `split` for all
     arguments: Mapping[str, Any] = field(default_factory=dict)  # "chain_sum:max_terms" = 4, "Riddles:level" = 2
 
     def __post_init__(self) -> None:
@@ -66,6 +67,11 @@ class TaskSettings:
             raise ValueError(f"task.shares has {len(self.shares)} numbers for the {len(self.mixture)} of task.mixture")
         if self.shares and not all(share > 0 for share in self.shares):
             raise ValueError(f"task.shares are {self.shares}: give each task a number above 0")
+        if self.splits and len(self.splits) != len(self.mixture):
+            raise ValueError(
+                f"task.splits names {len(self.splits)} splits for the {len(self.mixture)} tasks of task.mixture: give "
+                "one for each, in order, or task.split for all"
+            )
         if twice := sorted({name for name in self.mixture if self.mixture.count(name) > 1}):
             raise ValueError(f"task.mixture names {twice[0]} twice: name it once, and raise its share")
 
@@ -73,6 +79,11 @@ class TaskSettings:
     def names(self) -> tuple[str, ...]:
         """The tasks that are worked on; "data" is the data set of `data`."""
         return self.mixture or (("data",) if self.data else (self.name,))
+
+    @property
+    def own_splits(self) -> tuple[str, ...]:
+        """What evaluations draw from, for each of `names`."""
+        return self.splits or (self.split,) * len(self.names)
 
     @property
     def title(self) -> str:

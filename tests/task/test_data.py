@@ -11,11 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
+from groupthink.recipe import load_recipe
 from groupthink.records import Problem
-from groupthink.task import open_task, open_tasks
+from groupthink.stage.named import require_named
+from groupthink.task import open_task, open_tasks, reading
 from groupthink.task.columns import last_boxed
 from groupthink.task.data import DataTask
 from groupthink.task.settings import TaskSettings
+from groupthink.task.tables import read_splits
 
 SUMS = [{"question": f"What is {i}+{i}?", "answer": str(2 * i)} for i in range(60)]
 
@@ -336,4 +339,21 @@ def test_every_column_goes_along_for_rewards_that_ask_for_it(tmp_path):
     ]
     [problem] = open_data(write(tmp_path / "rows.jsonl", rows)).sample(0, 1)
     index = int(problem.answer)
-    assert problem.info == {"nums": [index, 2], "extra_info": {"split": "train", "index": index}}
+    others = {"nums": [index, 2], "extra_info": {"split": "train", "index": index}}
+    assert problem.info == {"answer": str(index), **others}
+
+
+def test_what_was_read_is_read_again_only_where_the_file_was_changed(sums, monkeypatch):
+    read = []
+    monkeypatch.setattr(reading, "read_splits", lambda place: read.append(place) or read_splits(place))
+    told = []
+    recipe = load_recipe(overrides=[f"task.data={sums.as_posix()}", "task.held_out=0.2"])
+    require_named(recipe, told.append)
+    first = open_tasks(recipe.task, recipe.seed)
+    assert len(read) == 1 and tuple(told) == first.notes
+    first.keep(lambda problem: "5" not in problem.prompt, "too long")
+    assert len(every(open_tasks(recipe.task, recipe.seed))) == 60 and len(read) == 1  # nobody else's was changed
+    write(sums, SUMS[:40])
+    assert len(every(open_tasks(recipe.task, recipe.seed))) == 40 and len(read) == 2
+    open_data(sums, held_out=0.3)
+    assert len(read) == 3
