@@ -21,7 +21,7 @@ from groupthink.task.columns import (
 )
 from groupthink.task.hashed import share_of
 from groupthink.task.program_tests import COLUMNS as TESTS
-from groupthink.task.program_tests import has_tests, read_tests
+from groupthink.task.program_tests import Tests, has_tests, read_tests
 from groupthink.task.tables import TRAINING, Row, Stamp, read_splits
 
 
@@ -138,7 +138,7 @@ def _read(
             prompt = read_prompt(value_of(row, columns.prompt))
             worked = columns.answer is not None and columns.answer.lower() == "solution"
             answer = read_answer(value, worked=worked)
-            tests = read_tests(row) if has_tests(row) else []
+            tests: Tests = read_tests(row) if has_tests(row) else []
         except ValueError as error:
             raise ValueError(f"{asked.place}, {split}, row {number}: {error}") from None
         if prompt is None or (answer is None and not tests and not asked.unlabelled):
@@ -164,7 +164,7 @@ def _read(
     return found
 
 
-def _info(row: Row, columns: Columns, value: object, tests: list, *, withheld: bool) -> dict[str, object]:
+def _info(row: Row, columns: Columns, value: object, tests: Tests, *, withheld: bool) -> dict[str, object]:
     """All columns but the problem's, as they stand, for rewards that ask for them; the tests, read; and the worked
     solution. Where answers are withheld, nothing that tells them.
     """

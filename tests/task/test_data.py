@@ -148,7 +148,8 @@ def test_programs_come_with_their_tests(tmp_path):
     ]
     task = open_data(write(tmp_path / "mbpp.jsonl", mbpp))
     problem = every(task)["Write f3."]
-    assert problem.answer is None and problem.info["tests"] == ["import math\nassert f3(1) == 2"]
+    assert problem.answer is None and problem.info["tests"] == ["assert f3(1) == 2"]
+    assert problem.info["test_setup_code"] == "import math"
     assert not task.verify(problem, "def f3(x): return 2").right
     assert "its tests decide" in task.notes[0]
     kod = [{"question": f"q{i}", "solution": "def f(): ...", "test": "assert f()"} for i in range(9)]
@@ -156,7 +157,7 @@ def test_programs_come_with_their_tests(tmp_path):
     level = [{"question": f"q{i}", "answer": str(i), "test": "easy"} for i in range(9)]
     assert every(open_data(write(tmp_path / "level.jsonl", level)))["q3"].answer == "3"
     human = {"prompt": "def f():", "test": "def check(f): assert f()", "entry_point": "f", "canonical_solution": ""}
-    assert read_tests(human) == ["def check(f): assert f()\ncheck(f)\n"]
+    assert read_tests(human) == "def check(f): assert f()"
     apps = {"question": "Add.", "input_output": json.dumps({"inputs": ["1 2\n"], "outputs": ["3\n"]})}
     assert read_tests(apps) == [{"input": "1 2\n", "output": "3\n"}]
     with pytest.raises(ValueError, match="row 1: the tests cannot be read"):
