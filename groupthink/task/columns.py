@@ -185,6 +185,13 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8").removeprefix("\ufeff")
 
 
+def clean_prompt(prompt: Prompt) -> Prompt:
+    """The prompt as no tokenizer refuses it: see `clean`."""
+    if isinstance(prompt, str):
+        return clean(prompt)
+    return tuple({**message, "content": clean(message["content"])} for message in prompt)
+
+
 def key_of(prompt: Prompt) -> str:
     """What two prompts share that differ in spaces alone."""
     text = prompt if isinstance(prompt, str) else json.dumps([dict(message) for message in prompt])

@@ -30,6 +30,7 @@ from groupthink.records import Problem
 from groupthink.task.adaptive import METHODS, Adaptive
 from groupthink.task.answer import Rule, open_rule
 from groupthink.task.around import Around
+from groupthink.task.columns import clean_prompt
 from groupthink.task.fitting import Fits, FittingProblems
 from groupthink.task.hashed import walk
 from groupthink.task.settings import TaskSettings
@@ -134,7 +135,7 @@ class OwnTask(Around):
                 f"task {self.name}: {method} gave {type(problems).__name__} {str(problems)[:60]!r}: return a list of "
                 "groupthink.records.Problem"
             )
-        return [replace(problem, task=self.name) for problem in problems]
+        return [replace(problem, task=self.name, prompt=clean_prompt(problem.prompt)) for problem in problems]
 
 
 class OwnReplyingTask(OwnTask):
@@ -191,6 +192,7 @@ class FunctionTask:
         if isinstance(made, tuple) and len(made) == 2 and made[0] and isinstance(made[0], str):
             made = Problem("", self.name, made[0], str(made[1]))
         if isinstance(made, Problem) and made.answer is not None:
+            made = replace(made, prompt=clean_prompt(made.prompt))
             return made if self.fits(made) else None
         raise ValueError(
             f"task {self.name} gave {str(made)[:60]!r} for problem {place}: return a prompt and an answer, "

@@ -61,6 +61,24 @@ def test_prompts_that_are_too_long_for_the_model_are_left_out_and_named(place, t
         train(tmp_path / "none", place / "grpo.toml", *settings)
 
 
+STRANGE = "1\ud800\x00\u202e\u2028\x1b[2J+"
+
+
+@pytest.mark.parametrize("kind", ["data", "own"])
+def test_what_no_file_and_no_terminal_can_hold_is_no_harm_to_a_run(place, tmp_path, capsys, kind):
+    """B9: in problems, answers and other columns."""
+    path, rows = tmp_path / "strange.jsonl", [{"question": f"{STRANGE}{i}", "answer": STRANGE} for i in range(40)]
+    path.write_text("".join(json.dumps({**row, "source": STRANGE}) + "\n" for row in rows))
+    (tmp_path / "own.py").write_text(f"def strange(seed, index):\n    return {STRANGE!r} + str(index), {STRANGE!r}\n")
+    named = {"data": f"task.data={path.as_posix()}", "own": f"task.name={tmp_path.as_posix()}/own.py:strange"}[kind]
+    run = train(tmp_path / "run", place / "grpo.toml", named, "task.verify=exact", "task.held_out=0.3", "steps=1")
+    rows = parquet.read_table(run.path / "rollouts/step-000000.parquet").to_pylist()
+    assert all("\x1b[2J" in row["prompt"] and "\x00" in row["expected"] for row in rows)
+    assert len(run.read_evaluation("after").rows) == 3 * 3
+    require_named(run.recipe, print)
+    assert capsys.readouterr().out
+
+
 OWN = """
 from groupthink.records import Problem
 
