@@ -12,6 +12,7 @@ or functions test_...(), as for pytest, or pairs of input and output. Nothing is
 import base64
 import json
 import pickletools
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,10 +28,12 @@ CASES = ("public_test_cases", "private_test_cases")
 COLUMNS = ("tests", "test_list", "test", "input_output", *CASES)
 """In the order in which they are looked for."""
 
+_LIKE_TESTS = re.compile(r"\b(?:assert|def)\b|[\[{]|^[A-Za-z0-9+/=]{64,}$")  # code, JSON, or what is packed
+
 
 def has_tests(row: Mapping[str, Any]) -> bool:
-    """Whether a row brings tests in a form that is known."""
-    return any(row.get(column) for column in COLUMNS) and not isinstance(row.get("test"), dict)
+    """Whether a row brings tests in a form that is known. (A column called "test" may say something else.)"""
+    return any(_may_be_tests(row.get(column)) for column in COLUMNS) and not isinstance(row.get("test"), dict)
 
 
 def read_tests(row: Mapping[str, Any]) -> Tests:
@@ -42,6 +45,11 @@ def read_tests(row: Mapping[str, Any]) -> Tests:
         return _read(row)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, zlib.error) as error:
         raise ValueError(f"the tests cannot be read ({type(error).__name__}: {error})") from None
+
+
+def _may_be_tests(held: Any) -> bool:
+    """Not where it is nothing, or some words."""
+    return bool(held) and (not isinstance(held, str) or _LIKE_TESTS.search(held) is not None)
 
 
 def _read(row: Mapping[str, Any]) -> Tests:

@@ -155,7 +155,8 @@ def test_programs_come_with_their_tests(tmp_path):
     kod = [{"question": f"q{i}", "solution": "def f(): ...", "test": "assert f()"} for i in range(9)]
     assert every(open_data(write(tmp_path / "kod.jsonl", kod)))["q3"].answer is None
     level = [{"question": f"q{i}", "answer": str(i), "test": "easy"} for i in range(9)]
-    assert every(open_data(write(tmp_path / "level.jsonl", level)))["q3"].answer == "3"
+    task = open_data(write(tmp_path / "level.jsonl", level))
+    assert every(task)["q3"].answer == "3" and "tests" not in every(task)["q3"].info
     human = {"prompt": "def f():", "test": "def check(f): assert f()", "entry_point": "f", "canonical_solution": ""}
     assert read_tests(human) == "def check(f): assert f()"
     apps = {"question": "Add.", "input_output": json.dumps({"inputs": ["1 2\n"], "outputs": ["3\n"]})}
