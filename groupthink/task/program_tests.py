@@ -48,8 +48,10 @@ def read_tests(row: Mapping[str, Any]) -> Tests:
 
 
 def _may_be_tests(held: Any) -> bool:
-    """Not where it is nothing, or some words."""
-    return bool(held) and (not isinstance(held, str) or _LIKE_TESTS.search(held) is not None)
+    """Not where it is nothing, a number, or some words."""
+    if isinstance(held, str):
+        return _LIKE_TESTS.search(held) is not None
+    return isinstance(held, Sequence | Mapping) and len(held) > 0
 
 
 def _read(row: Mapping[str, Any]) -> Tests:
