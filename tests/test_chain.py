@@ -21,6 +21,7 @@ from groupthink.chain import read_chain
         ("so <think>a</think>b", "a", "b", False),
         ("</think>b", "", "b", False),
         ("</think><think>", "", "<think>", False),
+        ("a</think>b<think>", "a", "b<think>", False),  # closed before it is opened
     ],
 )
 def test_reasoning_and_answer_are_defined_for_every_text(text, reasoning, answer, well_formed):

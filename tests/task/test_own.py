@@ -162,7 +162,7 @@ def test_what_does_not_fit_is_left_out_of_a_finite_task_and_named(own):
     drawn = [problem.id for problem in task.sample(0, 6)]
     assert sorted(drawn[:3]) == sorted(drawn[3:]) == ["0", "2", "4"] and drawn[:3] != drawn[3:]
     assert [problem.id for step in range(3) for problem in task.sample(step, 2)] == drawn
-    with pytest.raises(ValueError, match="no problem of .*Finite is left to train on: too long"):
+    with pytest.raises(ValueError, match=r"no problem of .*Finite is left to train on: too long"):
         open_task(f"{own}:Finite").keep(lambda problem: False, "too long")
 
 
