@@ -8,6 +8,7 @@ goes on where it stands, and one whose answers are in FILE already is not made a
 """
 
 import argparse
+import json
 import subprocess
 import sys
 from collections import defaultdict

@@ -82,6 +82,7 @@ class Recipe:
         self._require_what_can_be_compared()
         if self.reward.judge:
             self.judge.require_server()
+        self._require_what_tells_answers_apart()
 
     def _require_even_updates(self) -> None:
         examples, minibatches = self.sft.examples_per_step, self.policy.minibatches
@@ -167,6 +168,16 @@ class Recipe:
             raise ValueError(
                 f"rollout.group_size is {self.rollout.group_size}: a group of one has no average to differ from; "
                 "take at least 2"
+            )
+
+    def _require_what_tells_answers_apart(self) -> None:
+        reward = self.reward
+        telling = (reward.majority, reward.code, reward.judge, *reward.functions.values())
+        if self.task.unlabelled and self.stage in BY_REWARDS and not any(telling):
+            raise ValueError(
+                "task.unlabelled withholds the answers, so that reward.accuracy and reward.brevity do not count, and "
+                "no other reward tells one answer from another: set reward.majority (the group's own vote), such as "
+                "reward.majority=0.8, or weigh a reward of your own"
             )
 
     @property

@@ -6,9 +6,7 @@ them. ("failed", traceback) is sent for it where the function raises.
 This file is what a worker imports first: everything heavy is imported late.
 """
 
-import multiprocessing
 import os
-import signal
 import socket
 import struct
 import threading
@@ -21,6 +19,8 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
 from typing import Any
+
+from groupthink import processes
 
 SIGN_OF_LIFE = 5.0  # seconds between a busy worker's messages
 SILENCE = 300.0  # seconds without any, after which a busy worker counts as hung
@@ -58,9 +58,7 @@ class Workers:
 
     def replace(self, i: int) -> None:
         """End worker `i`, whatever it is at, and begin another in its place."""
-        self.connections[i].close()
-        self.processes[i].kill()
-        self.processes[i].join()
+        processes.end(self.processes[i], self.connections[i])
         self.processes[i], self.connections[i] = self._begin(i)
 
     def send(self, i: int, message: Any, silence: float | None = None) -> None:
@@ -113,13 +111,7 @@ class Workers:
                 process.join()
 
     def _begin(self, i: int) -> tuple[BaseProcess, Connection]:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        name = f"groupthink-{self.role}-{i + 1}"
-        process = context.Process(target=work, args=(theirs, self.serve), name=name, daemon=True)
-        process.start()
-        theirs.close()  # or the end of either process would not be seen by the other
-        return process, ours
+        return processes.begin(f"groupthink-{self.role}-{i + 1}", work, self.serve)
 
     def _name(self, i: int) -> str:
         return f"{self.role} worker {i + 1} (process {self.processes[i].pid})"
@@ -186,8 +178,6 @@ class Mailbox:
 
 def work(connection: Connection, serve: Serve) -> None:
     """A worker's life: `serve`, until the parent closes the pipe or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    threading.Thread(target=_follow_parent, daemon=True).start()
     mailbox = Mailbox(connection)
     try:
         serve(mailbox)
@@ -204,11 +194,3 @@ def _limit(connection: Connection, seconds: float) -> None:
     with socket.socket(fileno=os.dup(connection.fileno())) as end:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-
-
-def _follow_parent() -> None:
-    """End with the parent, whatever this process is at: no orphans, even after SIGKILL."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

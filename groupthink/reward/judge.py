@@ -103,8 +103,7 @@ class Judge:
         if settings.format_boxed:
             parts["format_boxed"] = boxed(chain, finish)
         if settings.repetition:
-            drawn = response.token_ids_T[response.sampled_T].tolist()
-            parts["repetition"] = repetition(drawn, n=settings.repetition_n)
+            parts["repetition"] = repetition(response.token_ids_T[response.sampled_T], n=settings.repetition_n)
         if settings.language:
             parts["language"] = consistency(chain.reasoning, settings.script)
         return parts

@@ -1,11 +1,7 @@
-"""The tests of a problem whose answer is a program, as data sets write them down.
+"""The tests of a problem whose answer is a program, made ready to be run.
 
-    tests, test_list    ["assert f(1) == 2", ...]; test_setup_code, test_imports        MBPP
-    tests, test         "def check(candidate): ..." with entry_point, prompt            HumanEval
-    tests, input_output {"inputs": [...], "outputs": [...]}, with fn_name for calls     APPS, TACO
-
-or functions test_...(), as for pytest, or pairs {"input": ..., "output": ...}. JSON text is read; what is Python is run
-in a sandbox alone.
+`groupthink.task.program_tests` reads them, from the columns of a data set; here they become what a program is to print,
+or code that calls its functions. What is Python is run in a sandbox alone.
 """
 
 import ast
@@ -16,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from groupthink.records import Problem
-
-COLUMNS = ("tests", "test_list", "test", "input_output")
+from groupthink.task import program_tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +42,32 @@ UnitTests = Dialogues | Calls
 def read_tests(problem: Problem) -> UnitTests | None:
     """The tests of a problem; None where it has none. Raises ValueError where they cannot be read."""
     info = problem.info
-    given = next((info[name] for name in COLUMNS if info.get(name) is not None), None)
-    if given is None:
+    if all(info.get(name) is None for name in program_tests.COLUMNS):
         return None
     try:
-        tests = _read(_from_json(given), {"prompt": problem.prompt, **info})
+        tests = _made_ready(program_tests.read_tests(info), {"prompt": problem.prompt, **info})
     except (KeyError, TypeError, ValueError, SyntaxError) as error:
         raise ValueError(
-            f"the tests of problem {problem.id} cannot be read ({type(error).__name__}: {error}): write assert lines, "
-            "a function check(candidate) with its entry_point, or inputs and outputs"
+            f"problem {problem.id} has tests that cannot be used ({type(error).__name__}: {error}): write assert "
+            "lines, a function check(candidate) with its entry_point, or inputs and outputs"
         ) from error
     if not (tests.pairs if isinstance(tests, Dialogues) else tests.tests):
         raise ValueError(f"problem {problem.id} has an empty list of tests: leave it out, or write one")
     return tests
 
 
-def _read(given: Any, info: Mapping[str, Any]) -> UnitTests:
+def _made_ready(given: program_tests.Tests, info: Mapping[str, Any]) -> UnitTests:
     if isinstance(given, str):
         return _from_code(given, info)
-    if isinstance(given, Mapping):
-        name = given.get("fn_name") or info.get("fn_name")
-        pairs = list(zip(given["inputs"], given["outputs"], strict=True))
-        return _from_calls(name, pairs) if name else Dialogues(tuple((_text(a), _text(b)) for a, b in pairs))
-    if not isinstance(given, Sequence):
-        raise TypeError(f"they are a {type(given).__name__}")
-    if given and all(isinstance(item, str) for item in given):
-        for item in given:
-            ast.parse(item)
-        return Calls(tuple(given), _setup(info), info.get("entry_point"))
-    pairs = [(item["input"], item["output"]) if isinstance(item, Mapping) else tuple(item) for item in given]
-    called = {item.get("function") for item in given if isinstance(item, Mapping)}
+    code, cases = [test for test in given if isinstance(test, str)], [test for test in given if isinstance(test, dict)]
+    if code and cases:
+        raise TypeError("some are code, and others input and output")
+    if code:
+        for test in code:
+            ast.parse(test)
+        return Calls(tuple(code), _setup(info), info.get("entry_point"))
+    pairs = [(case["input"], case["output"]) for case in cases]
+    called = {case.get("function") for case in cases}
     if any(called):
         (name,) = called  # a problem tests one function
         return _from_calls(str(name), pairs)
@@ -130,7 +121,7 @@ def _imports_program(node: ast.stmt) -> bool:
 
 
 def _from_calls(name: str, pairs: Sequence[tuple[Any, Any]]) -> Calls:
-    read = [(_from_json(given), _from_json(expected)) for given, expected in pairs]
+    read = [(program_tests.from_json(given), program_tests.from_json(expected)) for given, expected in pairs]
     return Calls(
         tuple(f"assert _same({name}(*{_source(given)}), {_source(expected)})" for given, expected in read), entry=name
     )
@@ -162,16 +153,6 @@ def _is_python(text: str) -> bool:
     except (SyntaxError, ValueError):
         return False
     return True
-
-
-def _from_json(given: Any) -> Any:
-    """What JSON text says, where it is the text of a list or of an object; anything else as it is."""
-    if isinstance(given, str) and given.lstrip()[:1] in ("{", "["):
-        try:
-            return json.loads(given)
-        except json.JSONDecodeError:
-            return given
-    return given
 
 
 def _text(given: Any) -> str:

@@ -72,8 +72,8 @@ def generate(
 ) -> list[Group]:
     """`begin`, and what comes of it.
 
-    `on_text` is told the text of the first problem's first response whenever it has grown; its later turns come at
-    once, at the end.
+    `on_text` is told the text of the first problem's first response whenever it has grown, in whole characters; its
+    later turns come at once, at the end.
     """
     pending = begin(engine, tokenizer, problems, settings, seed, reply)
     if on_text and pending.handles:
@@ -84,9 +84,17 @@ def generate(
     return groups
 
 
+BEGUN = "\N{REPLACEMENT CHARACTER}"
+"""What stands for a character of which some tokens are still to come. (Or it is what the policy wrote.)"""
+
+
 def _watch(handle: Handle, tokenizer: PreTrainedTokenizerBase, on_text: Callable[[str], None]) -> None:
     token_ids: list[int] = []
+    text = ""
     for response, new_ids in handle:
         if response == 0:
             token_ids += new_ids
-            on_text(tokenizer.decode(token_ids))
+            text = tokenizer.decode(token_ids)
+            on_text(text.rstrip(BEGUN))
+    if text.endswith(BEGUN):  # nothing comes any more
+        on_text(text)

@@ -7,12 +7,10 @@ import numpy as np
 
 from groupthink.chain import CLOSE
 from groupthink.records import Group, Report, Response, Score
+from groupthink.repetition import repeated
 from groupthink.run.lines import Line, read_lines
 
 Metrics = dict[str, float]
-
-MULTIPLIER = 6364136223846793005
-"""Knuth's, for a hash of some tokens: odd and without pattern, so that no two runs of them share one by design."""
 
 
 def read_metrics(path: Path) -> list[Line]:
@@ -80,20 +78,6 @@ def length_metrics(groups: Sequence[Group]) -> Metrics:
 def answered_and_cut(response: Response) -> bool:
     """Whether a response goes on after its answer until it is cut."""
     return response.finish == "length" and CLOSE in response.text and response.answer is not None
-
-
-def repeated(token_ids_T: np.ndarray, n: int = 8) -> float:
-    """The share of the runs of `n` tokens that stand in a response before, too; 0 where it is shorter than that.
-
-    >>> repeated(np.arange(50)), round(repeated(np.arange(50) % 5), 2)
-    (0.0, 0.88)
-    """
-    windows = len(token_ids_T) - n + 1
-    if windows < 2:
-        return 0.0
-    factors_n = np.array([pow(MULTIPLIER, k, 2**64) for k in range(n)], np.uint64)
-    hashes = np.lib.stride_tricks.sliding_window_view(token_ids_T.astype(np.uint64), n) @ factors_n
-    return 1 - len(np.unique(hashes)) / windows
 
 
 def timed(timings: Mapping[str, float]) -> Metrics:

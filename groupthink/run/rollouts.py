@@ -73,11 +73,11 @@ def schema(rewards: Sequence[str]) -> pa.Schema:
 def _row(group: Group, score: Score, advantage: float, group_mean: float, place: int) -> dict:
     response = group.responses[place]
     return {
-        "problem": group.problem.id,
+        "problem": storable(group.problem.id),
         "task": group.problem.task,
         "prompt": storable(prompt_text(group.problem)),
         "prompt_ids": group.prompt_ids,
-        "expected": group.problem.answer,
+        "expected": None if group.problem.answer is None else storable(group.problem.answer),
         "response": place,
         "text": storable(response.text),
         "finish": response.finish,

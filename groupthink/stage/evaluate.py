@@ -185,13 +185,13 @@ def evaluate_model(
         raise ValueError(f"{problems} problems with {samples} samples each: take at least 1 of both")
     recipe, device = recipe_of(name), find_device()
     asked = recipe.task if task is None else TaskSettings(task)
-    split = split or asked.split
     family = open_tasks(asked, recipe.seed, split)
+    splits = split or ", ".join(dict.fromkeys(asked.own_splits))
     if note:
         drawn = f"{samples} sampled at temperature {temperature:g} and 1 greedy for each"
         for line in notes_of(family):
             note(line)
-        note(f"evaluating {name} on {problems} problems of {family.name} ({split}): {drawn}")
+        note(f"evaluating {name} on {problems} problems of {family.name} ({splits}): {drawn}")
     tokenizer, model = load_tokenizer(name), load_model(name, device=device)
     max_tokens = max_tokens or recipe.rollout.max_tokens
     if (too_long := leave_out_long(family, tokenizer, model, max_tokens)) and note:

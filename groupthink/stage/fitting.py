@@ -11,9 +11,11 @@ from groupthink.task.mixture import Mixture
 
 
 def leave_out_long(task: Task, tokenizer: Any, model: PreTrainedModel, max_tokens: int) -> list[str]:
-    """Leave out of data sets what leaves no room for `max_tokens` in the model's context, and give the ids.
+    """Leave out of data sets, and of finite tasks of the user's, what leaves no room for `max_tokens` in the model's
+    context, and give the ids.
 
-    Generators are told to make nothing as long. Raises ValueError where nothing is left of a data set.
+    Generators are told to make nothing as long; a task without an end passes over what is. Raises ValueError where
+    nothing is left of a finite one.
     """
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if context is None:

@@ -16,6 +16,9 @@ STATE = "sampler.json"
 TASK_STATE = "task.json"
 """In a checkpoint: the state of a task whose problems follow from how earlier ones went."""
 
+FORETOLD = 32
+"""Steps after the one that is drawn for, whose problems a task is told of."""
+
 
 class Supply:
     """The training problems of a run. What a turn draws depends on (seed, turn), and on what pool and task saw."""
@@ -36,22 +39,41 @@ class Supply:
     def draw(self, turn: int, n: int) -> list[Problem]:
         """The `n` problems of a turn: of a step, or of a step's further round."""
         if self.sampler is None:
+            self._foretell(turn)
             # A turn's problems are numbered by how many a step has: with fewer, turns would share some.
             return self.task.sample(turn, self.per_step)[:n]
         if turn % self.rounds == 0:  # a step's first round
             self._taken = set()
         problems = []
-        for place in self.sampler.draw(turn, n, self._taken):
+        places = self.sampler.draw(turn, n, self._taken)
+        self._expect(places)
+        for place in places:
             self._taken.add(place)
             (problem,) = self.task.sample(place, 1)
             self._places[problem.id] = place
             problems.append(problem)
         return problems
 
+    def _foretell(self, turn: int) -> None:
+        """Tell the task of this turn and the next steps' first rounds: whether they need further ones, nobody knows."""
+        following = turn - turn % self.rounds + self.rounds
+        turns = (turn, *range(following, following + FORETOLD * self.rounds, self.rounds))
+        self._expect([turn * self.per_step + j for turn in turns for j in range(self.per_step)])
+
+    def _expect(self, indices: list[int]) -> None:
+        """Tell a task that makes problems ahead which ones it is asked for next."""
+        if callable(expect := getattr(self.task, "expect", None)):
+            expect(indices)
+
     def observe(self, groups: Sequence[Group], scores: Sequence[Sequence[Score]]) -> None:
-        """Take in how often each problem was solved; a pool prefers those solved neither always nor never."""
+        """Take in how often each problem was solved; a pool prefers those solved neither always nor never.
+
+        (Problems of which nobody knows how often tell nothing.)
+        """
         self.in_midst = True
         for group, row in zip(groups, scores, strict=True):
+            if all(score.parts.get("accuracy") is None for score in row):
+                continue
             right = sum(score.parts.get("accuracy") == 1 for score in row)
             if self.sampler is not None:
                 self.sampler.observe(self._places[group.problem.id], right, len(row))

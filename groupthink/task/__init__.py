@@ -13,13 +13,15 @@ from groupthink.task.arithmetic import Arithmetic
 from groupthink.task.mixture import mix_tasks
 from groupthink.task.quadratics import Quadratics
 from groupthink.task.settings import TaskSettings
+from groupthink.task.unlabelled import Unlabelled
 from groupthink.task.verdict import Verdict
 
 
 class Task(Protocol):
     """A family of problems, and the rule that checks their answers. One of several turns is `Replying`, too.
 
-    It may have `notes` (what is said of it at the start), `close()`, and what `Adaptive` has.
+    It may have `notes` (what is said of it at the start), `size` (where it is finite, how many training problems there
+    are), `expect(indices)` (which of them are asked for next), `close()`, and what `Adaptive` has.
     """
 
     name: str
@@ -101,15 +103,17 @@ def open_task(name: str, seed: int = 0, split: str = "held_out", settings: TaskS
 
 
 def open_tasks(settings: TaskSettings, seed: int = 0, split: str | None = None) -> Task:
-    """The task, or the mixture of tasks, that a recipe names. Raises as `open_task` does."""
+    """The task, or the mixture of tasks, that a recipe names; `split` goes before its own. Raises as `open_task`."""
     tasks: list[Task] = []
     try:
-        for name in settings.names:
-            tasks.append(open_task(name, seed, split or settings.split, settings))
+        for name, own_split in zip(settings.names, settings.own_splits, strict=True):
+            tasks.append(open_task(name, seed, split or own_split, settings))
     except BaseException:
         for task in tasks:
             close_task(task)
         raise
+    if settings.unlabelled:
+        tasks = [Unlabelled(task) for task in tasks]
     return tasks[0] if len(tasks) == 1 else mix_tasks(tasks, settings.shares)
 
 

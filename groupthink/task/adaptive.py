@@ -5,6 +5,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from groupthink.records import Problem
 
+METHODS = ("observe", "state", "restore")
+"""Of `Adaptive`."""
+
 
 @runtime_checkable
 class Adaptive(Protocol):

@@ -4,15 +4,14 @@ It consumes calls in order and answers each of them. A call that takes too long 
 begins another. It ends with its parent.
 """
 
-import multiprocessing
 import os
-import signal
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
+
+from groupthink import processes
 
 MEMORY = 4 * 2**30
 """Bytes that such a process may take, where the system has such a limit."""
@@ -77,18 +76,12 @@ class Aside:
     def close(self) -> None:
         """End it, whatever it is at."""
         if self._connection is not None:
-            self._connection.close()
-            self._process.kill()
-            self._process.join()
+            processes.end(self._process, self._connection)
         self._process = self._connection = None
 
     def _begin(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), name="groupthink-task", daemon=True)
         with _environment(ENVIRONMENT):
-            self._process.start()
-        theirs.close()  # or the end of either process would not be seen by the other
+            self._process, self._connection = processes.begin("groupthink-task", _serve)
         self._fresh = True
 
 
@@ -108,8 +101,6 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
 
 
 def _serve(connection: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    threading.Thread(target=_follow_parent, daemon=True).start()
     _limit_memory()
     while True:
         try:
@@ -130,11 +121,3 @@ def _limit_memory() -> None:
 
         # Not the address space: libraries that the parent's main module imports may map much more than they use.
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-
-
-def _follow_parent() -> None:
-    """End with the parent, whatever this process is at: no orphans, even after SIGKILL."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

@@ -23,15 +23,22 @@ class Columns:
     """Columns(prompt="question", answer="answer")"""
 
     prompt: str
-    answer: str | None  # None: programs, which tests decide on
+    answer: str | None  # None: programs, which tests decide on, or problems whose answers nobody knows
 
 
 def find_columns(
-    rows: Sequence[Row], place: str, prompt: str = "", answer: str = "", *, tested: bool = False
+    rows: Sequence[Row],
+    place: str,
+    prompt: str = "",
+    answer: str = "",
+    *,
+    tested: bool = False,
+    unlabelled: bool = False,
 ) -> Columns:
     """The columns of these names; where a name is empty, the one that is called as such columns mostly are.
 
-    `tested`: the rows bring tests, and may do without an answer. Raises ValueError, with the columns that there are.
+    `tested`: the rows bring tests, and may do without an answer; so may they where it is `unlabelled`. Raises
+    ValueError, with the columns that there are.
     """
     names = column_names(rows)
     if not names:
@@ -53,7 +60,7 @@ def find_columns(
     asked, stated = find("task.prompt", prompt, PROMPTS), find("task.answer", answer, usual)
     if asked is None:
         raise ValueError(_missing(place, "problem", PROMPTS, "task.prompt", names))
-    if tested and stated is None:
+    if stated is None and (tested or unlabelled):
         return Columns(asked, None)
     if stated is None or stated == asked:
         raise ValueError(_missing(place, "answer", ANSWERS, "task.answer", names))
@@ -61,8 +68,9 @@ def find_columns(
 
 
 def _missing(place: str, what: str, usual: tuple[str, ...], setting: str, names: Iterable[str]) -> str:
+    without = ", or learn without answers (task.unlabelled=true)" if what == "answer" else ""
     return (
-        f"{place} has no column for the {what} ({', '.join(usual)}): name it by {setting}; "
+        f"{place} has no column for the {what} ({', '.join(usual)}): name it by {setting}{without}; "
         f"there are: {', '.join(names)}"
     )
 
@@ -175,6 +183,13 @@ def likely_rule(answers: Sequence[str]) -> str:
 def clean(text: str) -> str:
     """Without lone surrogates, which nothing that is written in UTF-8 can hold, and without a byte order mark."""
     return text.encode("utf-8", "replace").decode("utf-8").removeprefix("\ufeff")
+
+
+def clean_prompt(prompt: Prompt) -> Prompt:
+    """The prompt as no tokenizer refuses it: see `clean`."""
+    if isinstance(prompt, str):
+        return clean(prompt)
+    return tuple({**message, "content": clean(message["content"])} for message in prompt)
 
 
 def key_of(prompt: Prompt) -> str:

@@ -11,10 +11,11 @@ Problem i is a function of (seed, i), and of the level. A share of all problems 
 import dataclasses
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from groupthink.chain import CLOSE
 from groupthink.extras import need
@@ -22,7 +23,7 @@ from groupthink.nearest import nearest
 from groupthink.records import Problem
 from groupthink.task.aside import Aside, Failed
 from groupthink.task.gym_items import Item, Source, dataset, find, item, score
-from groupthink.task.lookahead import Lookahead
+from groupthink.task.lookahead import AHEAD, Lookahead
 from groupthink.task.settings import TaskSettings
 from groupthink.task.verdict import Verdict
 
@@ -33,7 +34,13 @@ WINDOW = 64
 """Responses at one level, after which it is decided whether the next one comes."""
 
 _REMEMBERED = 4096
-"""Problems whose items are kept until they are scored; others are made again."""
+"""Problems that are kept until they are scored, and until a pool comes back to them; others are made again."""
+
+Request = tuple[Source, str, int, float]
+"""What `find` is asked for: the source, the split, the index and the share that is held out."""
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class GymTask:
@@ -60,17 +67,24 @@ class GymTask:
             begins = f"begins at level {self.level} of 0 to {self.levels - 1} of its curriculum"
             self.notes = (f"{self.name} {'has no curriculum, and stays as it is' if self.level is None else begins}",)
         self._right = self._responses = 0  # at this level, since it was last decided on
+        self._expected: list[int] | None = None  # training problems, in the order in which they are asked for next
+        self._places: OrderedDict[Request, tuple[Source, int]] = OrderedDict()  # where a problem was found
         self._items: OrderedDict[tuple[Source, int], Item] = OrderedDict()
         self._made_ahead = Lookahead(find)
         self._scoring = Aside(SECONDS)
 
     def sample(self, step: int, n: int) -> list[Problem]:
         """The `n` training problems of a step, at the level of the moment."""
-        return [self._problem(replace(self.source, level=self.level), "train", step * n + j) for j in range(n)]
+        indices = range(step * n, (step + 1) * n)
+        return self._problems(replace(self.source, level=self.level), "train", indices, self._after((step + 1) * n - 1))
 
     def held_out(self, n: int) -> list[Problem]:
         """`n` problems that training never sees."""
-        return [self._problem(self.source, "held_out", index) for index in range(n)]
+        return self._problems(self.source, "held_out", range(n))
+
+    def expect(self, indices: Sequence[int]) -> None:
+        """These training problems are asked for next, in this order: slow ones are made ahead along it."""
+        self._expected = list(indices)
 
     def limit(self, longest: int) -> None:
         """From now on make no problem of more than `longest` bytes."""
@@ -117,10 +131,19 @@ class GymTask:
         self._made_ahead.close()
         self._scoring.close()
 
-    def _problem(self, source: Source, split: str, index: int) -> Problem:
-        request = (source, split, index, self.share)
-        drawn, place, made = self._made_ahead.get(request, lambda i: (source, split, index + 1 + i, self.share))
-        self._remember(drawn, place, made)
+    def _after(self, index: int) -> Iterable[int]:
+        """The training problems after one, as far as is known; the next ones, where nobody has said."""
+        if self._expected is None:
+            return range(index + 1, index + 1 + AHEAD)
+        return self._expected[self._expected.index(index) + 1 :] if index in self._expected else ()
+
+    def _problems(self, source: Source, split: str, indices: Sequence[int], then: Iterable[int] = ()) -> list[Problem]:
+        asked: list[Request] = [(source, split, index, self.share) for index in (*indices, *islice(then, 2 * AHEAD))]
+        return [self._problem(asked[j], asked[j + 1 :]) for j in range(len(indices))]
+
+    def _problem(self, request: Request, then: Sequence[Request]) -> Problem:
+        source, split, index, _ = request
+        drawn, place, made = self._found(request, then)
         at_level = "" if source.level is None else f"/level{source.level}"
         return Problem(
             id=f"{self.name}/{split}/{source.seed}{at_level}/{index}",
@@ -130,19 +153,23 @@ class GymTask:
             info={"seed": drawn.seed, "place": place, "level": source.level},
         )
 
+    def _found(self, request: Request, then: Sequence[Request]) -> tuple[Source, int, Item]:
+        """What a request gives: remembered, as a pool asks for the same again, or else made."""
+        known = self._places.get(request)
+        if known is not None and known in self._items:
+            return (*known, self._items[known])
+        drawn, place, made = self._made_ahead.get(request, [one for one in then if one not in self._places])
+        _keep(self._places, request, (drawn, place))
+        _keep(self._items, (drawn, place), made)
+        return drawn, place, made
+
     def _asked(self, problem: Problem) -> tuple[Source, Item]:
         source = replace(self.source, seed=problem.info["seed"], level=problem.info["level"])
         place = problem.info["place"]
         asked = self._items.get((source, place)) or self._scoring.call(item, source, place)
         assert asked is not None, "it was made once"
-        self._remember(source, place, asked)
+        _keep(self._items, (source, place), asked)
         return source, asked
-
-    def _remember(self, source: Source, place: int, made: Item) -> None:
-        self._items[source, place] = made
-        self._items.move_to_end((source, place))
-        while len(self._items) > _REMEMBERED:
-            self._items.popitem(last=False)
 
     def _can(self, level: int) -> bool:
         """Whether a level gives problems, within the time."""
@@ -150,6 +177,14 @@ class GymTask:
             return self._scoring.call(item, replace(self.source, level=level), 0) is not None
         except Failed:
             return False
+
+
+def _keep(memory: OrderedDict[K, V], key: K, value: V) -> None:
+    """Remember it, and forget what was longest not remembered."""
+    memory[key] = value
+    memory.move_to_end(key)
+    while len(memory) > _REMEMBERED:
+        memory.popitem(last=False)
 
 
 def _require(generator: str, arguments: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ Which process makes a problem, and when, changes nothing about it: each is a fun
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,7 +23,7 @@ PATIENCE = 300.0
 
 
 class Lookahead:
-    """Answers requests, tuples of arguments to `make`, and begins with those that are likely to follow.
+    """Answers requests, tuples of arguments to `make`, and begins with those that follow, where they are slow.
 
     Raises ValueError where `make` fails, and where it takes too long or takes its process with it, twice.
     """
@@ -35,15 +35,15 @@ class Lookahead:
         self._asked: list[deque[Hashable]] = [deque() for _ in self._asides]  # of each process, in order
         self._ready: dict[Hashable, Any] = {}  # what came of a request; Failed where `make` raised
 
-    def get(self, request: tuple[Any, ...], next_ones: Callable[[int], tuple[Any, ...]]) -> Any:
-        """What `make(*request)` gives; `next_ones(i)` is the i-th request after it, from 0."""
+    def get(self, request: tuple[Any, ...], then: Sequence[tuple[Any, ...]]) -> Any:
+        """What `make(*request)` gives; `then` is what will be asked for after it, in order, as far as that is known."""
         begun = time.perf_counter()
         made = self._wait(request)
         self.slow = self.slow or (time.perf_counter() - begun > SLOW and not self._first)
         if self.slow:
-            wanted = [next_ones(i) for i in range(AHEAD)]
-            self._ready = {known: value for known, value in self._ready.items() if known in set(wanted)}
-            for one in wanted:
+            wanted = set(then)
+            self._ready = {known: value for known, value in self._ready.items() if known in wanted}
+            for one in then[:AHEAD]:
                 self._ask(one)
         return made
 

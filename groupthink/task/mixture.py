@@ -33,6 +33,14 @@ class Mixture:
         self._extend((step + 1) * n)
         return [members[whose].sample(index, 1)[0] for whose, index in self._turns[step * n : (step + 1) * n]]
 
+    def expect(self, indices: Sequence[int]) -> None:
+        """These training problems are asked for next: each task that would know is told which ones of its own."""
+        self._extend(max(indices, default=-1) + 1)
+        turns = [self._turns[index] for index in indices]
+        for whose, task in enumerate(self.tasks.values()):
+            if callable(expect := getattr(task, "expect", None)):
+                expect([index for which, index in turns if which == whose])
+
     def held_out(self, n: int) -> list[Problem]:
         """`n` held-out problems, or fewer where a task has fewer than its share."""
         self._extend(n)

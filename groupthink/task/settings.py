@@ -24,6 +24,7 @@ class TaskSettings:
     prompt: str = ""  # its column with the problem, inner ones with a dot; empty: found by its name
     answer: str = ""  # its column with the answer, likewise
     verify: str = ""  # how answers are compared: math, exact, number or choice; empty: by the look of the answers
+    unlabelled: bool = False  # learn without answers: those of training problems are withheld, and data may have none
     held_out: float = (
         0.1  # of a data set, the share kept from training by a hash of the prompt, where `split` names none
     )
@@ -36,6 +37,7 @@ class TaskSettings:
     split: str = (
         "held_out"  # what evaluations draw from: held_out, beyond (quadratics), or a data set's own, such as test
     )
+    splits: tuple[str, ...] = ()  # of a mixture, one for each of its tasks; empty: `split` for all
     arguments: Mapping[str, Any] = field(default_factory=dict)  # "chain_sum:max_terms" = 4, "Riddles:level" = 2
 
     def __post_init__(self) -> None:
@@ -51,6 +53,11 @@ class TaskSettings:
             raise ValueError(f"task.held_out is {self.held_out}: give a share from 0 to below 1")
         if not 0 <= self.raise_at <= 1:
             raise ValueError(f"task.raise_at is {self.raise_at}: give a share of right responses from 0 (off) to 1")
+        if self.raise_at and self.unlabelled:
+            raise ValueError(
+                f"task.raise_at is {self.raise_at}, and with task.unlabelled nobody knows how many responses are "
+                "right: leave one of the two out"
+            )
         self._require_shares()
 
     def _require_shares(self) -> None:
@@ -60,6 +67,11 @@ class TaskSettings:
             raise ValueError(f"task.shares has {len(self.shares)} numbers for the {len(self.mixture)} of task.mixture")
         if self.shares and not all(share > 0 for share in self.shares):
             raise ValueError(f"task.shares are {self.shares}: give each task a number above 0")
+        if self.splits and len(self.splits) != len(self.mixture):
+            raise ValueError(
+                f"task.splits names {len(self.splits)} splits for the {len(self.mixture)} tasks of task.mixture: give "
+                "one for each, in order, or task.split for all"
+            )
         if twice := sorted({name for name in self.mixture if self.mixture.count(name) > 1}):
             raise ValueError(f"task.mixture names {twice[0]} twice: name it once, and raise its share")
 
@@ -67,6 +79,11 @@ class TaskSettings:
     def names(self) -> tuple[str, ...]:
         """The tasks that are worked on; "data" is the data set of `data`."""
         return self.mixture or (("data",) if self.data else (self.name,))
+
+    @property
+    def own_splits(self) -> tuple[str, ...]:
+        """What evaluations draw from, for each of `names`."""
+        return self.splits or (self.split,) * len(self.names)
 
     @property
     def title(self) -> str:

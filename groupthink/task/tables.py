@@ -18,6 +18,9 @@ from groupthink.extras import need
 
 Row = dict[str, Any]
 
+Stamp = tuple[tuple[str, int, int, int], ...]
+"""Of each file its path, its inode, its size in bytes, and when it was written, in nanoseconds."""
+
 TRAINING = "train"
 SPLITS = (TRAINING, "training", "test", "testing", "validation", "valid", "val", "dev", "eval")
 _HUB = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?")
@@ -39,6 +42,14 @@ def read_splits(place: str) -> dict[str, list[Row]]:
         f"there is no file or folder {path.absolute()}, and {place!r} is no hub id "
         "(owner/name, or owner/name:configuration)"
     )
+
+
+def stamp_of(place: str) -> Stamp:
+    """What differs where the files at `place` have been changed. (A data set of the hub has none.)"""
+    path = Path(place).expanduser().absolute()
+    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
+    found = ((str(one), one.stat()) for one in files)
+    return tuple((name, held.st_ino, held.st_size, held.st_mtime_ns) for name, held in found)
 
 
 def _read_folder(folder: Path) -> dict[str, list[Row]]:

@@ -4,40 +4,38 @@ from dataclasses import replace
 from typing import Any
 
 from groupthink.records import Problem
+from groupthink.task.adaptive import METHODS
+from groupthink.task.around import Around
 from groupthink.task.verdict import Verdict
 
 KEPT = "withheld"
 
 
-class Unlabelled:
+class Unlabelled(Around):
     """`task`, whose training problems have no answer: its verdict on them says what was read, and not if it is right.
 
     Held-out problems keep theirs, so that evaluations can tell what was learned. `reward.majority` is a reward for it.
     """
 
     def __init__(self, task: Any):
-        self._task = task
-        self.name = task.name
+        super().__init__(task.name, task)
+        for methods in (METHODS, ("reply",), ("keep",), ("limit",), ("expect",)):
+            self._pass_on(*methods)
 
     def sample(self, step: int, n: int) -> list[Problem]:
-        return [_withheld(problem) for problem in self._task.sample(step, n)]
+        return [self._withheld(problem) for problem in self.task.sample(step, n)]
 
     def held_out(self, n: int) -> list[Problem]:
-        return self._task.held_out(n)
-
-    def demonstrate(self, problem: Problem, careful: bool) -> str:
-        return self._task.demonstrate(problem, careful)
+        return self.task.held_out(n)
 
     def verify(self, problem: Problem, text: str, lenient: bool = False) -> Verdict:
         if KEPT not in problem.info:
-            return self._task.verify(problem, text, lenient)
-        read = self._task.verify(replace(problem, answer=problem.info[KEPT]), text, lenient)
+            return self.task.verify(problem, text, lenient)
+        read = self.task.verify(replace(problem, answer=problem.info[KEPT]), text, lenient)
         return Verdict(None, read.extracted, "no answer is known")
 
-    def traits(self, reasoning: str | None) -> frozenset[str]:
-        return self._task.traits(reasoning)
-
-
-def _withheld(problem: Problem) -> Problem:
-    """The answer stays where the task's own rule finds it, to read what was answered; nothing else sees it."""
-    return replace(problem, answer=None, info={**problem.info, KEPT: problem.answer})
+    def _withheld(self, problem: Problem) -> Problem:
+        """Where a task tells no rule, the answer stays where its verdict finds it, to read what was answered."""
+        if self.rule_of(problem) is not None:  # by which votes are compared
+            return replace(problem, answer=None)
+        return replace(problem, answer=None, info={**problem.info, KEPT: problem.answer})

@@ -1,5 +1,6 @@
 import asyncio
 import dataclasses
+import json
 import textwrap
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from groupthink.reward.functions import as_reward, load_function
 from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
+from groupthink.task import open_tasks
 from groupthink.task.quadratics import Quadratics
+from groupthink.task.settings import TaskSettings
 
 # What a user has written for TRL: text or chat, columns of the data set, progress, None for other tasks.
 TRL_FILE = """
@@ -124,6 +127,23 @@ def test_columns_of_the_data_are_given_for_each_response_and_none_does_not_count
 
 def test_a_column_of_the_data_goes_before_the_answer(rewards, group):
     assert rewards(TRL_FILE, "accuracy_reward", with_problem(group, info={"solution": "x=-2"})) == [0.0, 0.0, 1.0]
+
+
+GSM8K_FILE = """
+def correctness(completions, answer, **kwargs):
+    truths = [text.split("####")[1].strip().replace(",", "") for text in answer]
+    return [float(text.endswith(truth)) for text, truth in zip(completions, truths)]
+"""
+
+
+def test_a_column_is_given_as_the_data_set_has_it(rewards, group, respond, tmp_path):
+    """As TRL gives it: with GSM8K's working, which a reward for GSM8K takes apart itself."""
+    worked = [{"question": f"{i}?", "answer": f"It is <<{i}*1000={i}000>>.\n#### {i},000"} for i in range(1, 30)]
+    (tmp_path / "gsm8k.jsonl").write_text("".join(json.dumps(row) + "\n" for row in worked))
+    (problem,) = open_tasks(TaskSettings(data=f"{tmp_path.as_posix()}/gsm8k.jsonl")).sample(0, 1)
+    responses = tuple(respond(f"<think>so</think>{text}") for text in (problem.answer, "none"))
+    of_gsm8k = dataclasses.replace(group, problem=problem, responses=responses)
+    assert rewards(GSM8K_FILE, "correctness", of_gsm8k) == [1.0, 0.0]
 
 
 def test_the_training_state_knows_the_updates_of_the_weights_that_wrote(rewards, group):

@@ -106,6 +106,20 @@ def test_calls_as_a_task_reads_them_from_a_data_set(graded):
     assert graded({"input_output": endless}, "def top(n):\n    return float('inf')") == [1.0]
 
 
+KOD_CODE = {"test": "from solution import f\n\ndef test_one():\n    assert f(1) == 2\n"}
+CASES = [{"input": "[1]", "output": "2", "testtype": "functional"}]
+LIVE = {"public_test_cases": json.dumps(CASES), "private_test_cases": CASES, "metadata": '{"func_name": "f"}'}
+SUMS = {"tests": [{"input": "1", "output": "1"}, ["2", "4"]]}
+
+
+@pytest.mark.parametrize("row", [MBPP, HUMAN_EVAL, APPS, CALLS, KOD_CODE, LIVE, SUMS])
+def test_a_row_and_what_a_task_makes_of_it_have_the_same_tests(group, row):
+    others = {name: held for name, held in row.items() if name not in program_tests.COLUMNS}
+    info = json.loads(json.dumps({**others, "tests": program_tests.read_tests(row)}))
+    of_the_row, of_the_task = (read_tests(dataclasses.replace(group.problem, info=held)) for held in (row, info))
+    assert of_the_row == of_the_task is not None
+
+
 @pytest.mark.parametrize(
     "test", ["assert all(map(lambda n: f(n) == 7, [1, 2]))", "for v in map(f, [1, 2]):\n    assert v == 7"]
 )

@@ -1,12 +1,14 @@
 from itertools import pairwise
 
 import numpy as np
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from groupthink.model.chat import encode_prompt
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.records import Problem
 from groupthink.rollout.engine import Sampling
-from groupthink.rollout.generate import generate
+from groupthink.rollout.generate import _watch, generate
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.torch_engine import TorchEngine
 from tests.tiny import tiny
@@ -34,6 +36,22 @@ def test_what_is_drawn_for_a_problem_depends_on_the_seed_and_its_id():
     (alone,) = generate(engine, TOKENIZER, PROBLEMS[2:], sampling, seed=1)
     (other,) = generate(engine, TOKENIZER, PROBLEMS[2:], sampling, seed=2)
     assert tokens(alone) == tokens(groups[2]) != tokens(other)
+
+
+def test_who_watches_is_told_whole_characters_alone():
+    """B10: of a character in several tokens nothing is shown until all of them are there."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    core = Tokenizer(models.BPE(vocab={char: index for index, char in enumerate(alphabet)}, merges=[]))
+    core.pre_tokenizer, core.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core)
+    text, told = "x² 🙂 =é", []
+    token_ids = tokenizer.encode(text)
+    assert len(token_ids) == len(text.encode())
+    _watch([(0, [token]) for token in token_ids], tokenizer, told.append)
+    assert told[-1] == text and all(text.startswith(shown) for shown in told)
+    assert sorted(set(told), key=len) == [text[: length + 1] for length in range(len(text))]
+    _watch([(0, token_ids[:-1])], tokenizer, told.append)
+    assert told[-1] == "x² 🙂 =\ufffd"  # it ended in the middle of one
 
 
 def test_the_first_response_can_be_watched_as_it_is_written():

@@ -2,6 +2,7 @@ import hashlib
 import json
 import logging
 import os
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as parquet
@@ -128,10 +129,14 @@ def test_cut_responses_are_counted(tmp_path):
 
 
 def test_text_that_no_file_can_hold_is_stored_spelt_out(tmp_path):
+    """B9: whoever wrote it."""
     run = Run.create(tmp_path / "r", load_recipe())
-    run.record(0, *a_step(text="a\ud800\x00b"))
+    groups, *rest = a_step(text="a\ud800\x00b")
+    strange = Problem("q/\udfff", "quadratics", "\u202eSolve\ud800", "x=\udc00")
+    run.record(0, [replace(groups[0], problem=strange), *groups[1:]], *rest)
     row = parquet.read_table(run.path / "rollouts/step-000000.parquet").to_pylist()[0]
-    assert row["text"] == "a\\ud800\x00b"
+    assert row["text"] == "a\\ud800\x00b" and row["problem"] == "q/\\udfff"
+    assert row["prompt"] == "\u202eSolve\\ud800" and row["expected"] == "x=\\udc00"
 
 
 def test_a_resume_begins_at_the_newest_checkpoint_and_drops_what_lies_beyond(tmp_path):

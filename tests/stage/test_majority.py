@@ -1,22 +1,16 @@
 """Learning from problems without answers: the group's own vote is the label."""
 
+import json
+
 import pyarrow.parquet as parquet
-import pytest
 
 from groupthink.run.metrics import read_metrics
-from groupthink.task import TASKS, open_task
-from groupthink.task.unlabelled import Unlabelled
 from tests.stage.conftest import train
 
-SETTINGS = ("task.name=withheld", "reward.accuracy=0", "reward.brevity=0", "reward.majority=0.8", "reward.format=0.2")
+SETTINGS = ("task.unlabelled=true", "reward.majority=0.8")
 
 
-@pytest.fixture
-def withheld(monkeypatch):
-    monkeypatch.setitem(TASKS, "withheld", lambda seed, split, *rest: Unlabelled(open_task("quadratics", seed, split)))
-
-
-def test_a_run_without_answers_learns_by_its_votes(withheld, tmp_path, place):
+def test_a_run_without_answers_learns_by_its_votes(tmp_path, place):
     run = train(
         tmp_path / "run", place / "grpo.toml", *SETTINGS,
         "model=nano", "steps=2", "rollout.group_size=8", "rollout.max_tokens=200", "objective.kl=0",
@@ -33,10 +27,12 @@ def test_a_run_without_answers_learns_by_its_votes(withheld, tmp_path, place):
     assert {row["expected"] is None for row in run.read_evaluation("after").rows} == {False}  # held out, with answers
 
 
-def test_only_training_problems_lose_their_answers():
-    task = Unlabelled(open_task("quadratics"))
-    (problem,), (held,) = task.sample(0, 1), task.held_out(1)
-    answer = open_task("quadratics").sample(0, 1)[0].answer
-    assert problem.answer is None and task.verify(problem, answer).right is None
-    assert task.verify(problem, answer).extracted == answer
-    assert task.verify(held, held.answer).right is True
+def test_a_data_set_without_answers_is_learned_from(tmp_path, place):
+    path = tmp_path / "asked.jsonl"
+    path.write_text("".join(json.dumps({"question": f"{i}+1"}) + "\n" for i in range(50)))
+    settings = (*SETTINGS, f"task.data={path.as_posix()}", "task.verify=number", "task.held_out=0.3", "steps=2")
+    run = train(tmp_path / "run", place / "grpo.toml", *settings)
+    rows = [row for file in sorted((run.path / "rollouts").iterdir()) for row in parquet.read_table(file).to_pylist()]
+    assert {row["problem"].split("/")[0] for row in rows} == {"data"}
+    assert {(row["expected"], row["parts"]["accuracy"]) for row in rows} == {(None, None)}
+    assert all("majority" in row["parts"] for row in rows)

@@ -61,6 +61,91 @@ def test_prompts_that_are_too_long_for_the_model_are_left_out_and_named(place, t
         train(tmp_path / "none", place / "grpo.toml", *settings)
 
 
+STRANGE = "1\ud800\x00\u202e\u2028\x1b[2J+"
+
+
+@pytest.mark.parametrize("kind", ["data", "own"])
+def test_what_no_file_and_no_terminal_can_hold_is_no_harm_to_a_run(place, tmp_path, capsys, kind):
+    """B9: in problems, answers and other columns."""
+    path, rows = tmp_path / "strange.jsonl", [{"question": f"{STRANGE}{i}", "answer": STRANGE} for i in range(40)]
+    path.write_text("".join(json.dumps({**row, "source": STRANGE}) + "\n" for row in rows))
+    (tmp_path / "own.py").write_text(f"def strange(seed, index):\n    return {STRANGE!r} + str(index), {STRANGE!r}\n")
+    named = {"data": f"task.data={path.as_posix()}", "own": f"task.name={tmp_path.as_posix()}/own.py:strange"}[kind]
+    run = train(tmp_path / "run", place / "grpo.toml", named, "task.verify=exact", "task.held_out=0.3", "steps=1")
+    rows = parquet.read_table(run.path / "rollouts/step-000000.parquet").to_pylist()
+    assert all("\x1b[2J" in row["prompt"] and "\x00" in row["expected"] for row in rows)
+    assert len(run.read_evaluation("after").rows) == 3 * 3
+    require_named(run.recipe, print)
+    assert capsys.readouterr().out
+
+
+OWN = """
+from groupthink.records import Problem
+
+
+class Sums:
+    size = None
+
+    def __init__(self, seed):
+        self.seen = 0
+
+    def sample(self, step, n):
+        return [self.sum(index) for index in range(step * n, (step + 1) * n)]
+
+    def sum(self, index):
+        return Problem(f"{self.seen}/{index}", "", f"{index}" + "+1" * (150 if index % 2 else 1 + self.seen), "?")
+
+    def held_out(self, n):
+        return [Problem(f"held/{index}", "", f"{index}+0", "?") for index in range(n)]
+
+    def verify(self, problem, text):
+        return text == problem.answer
+
+
+class Finite(Sums):
+    size = 8
+
+
+class Adapting(Sums):
+    def observe(self, problem, right, responses):
+        self.seen += 1
+
+    def state(self):
+        return {"seen": self.seen}
+
+    def restore(self, state):
+        self.seen = state["seen"]
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    return f"{tmp_path.as_posix()}/own.py"
+
+
+def asked(run, step):
+    return [row["problem"] for row in parquet.read_table(run.path / f"rollouts/step-{step:06d}.parquet").to_pylist()]
+
+
+def test_prompts_of_ones_own_task_that_are_too_long_do_not_end_the_run(place, own, tmp_path):
+    run = train(tmp_path / "finite", place / "grpo.toml", f"task.name={own}:Finite", "steps=2")
+    (event,) = [event for event in read_lines(run.path / "events.jsonl") if event["event"] == "task"]
+    assert event["too_long"] == ["0/1", "0/3", "0/5", "0/7"]
+    assert set(asked(run, 0)) | set(asked(run, 1)) == {"0/0", "0/2", "0/4", "0/6"}
+    run = train(tmp_path / "endless", place / "grpo.toml", f"task.name={own}:Sums", "steps=1")
+    assert set(asked(run, 0)) == {"0/0", "0/2"}  # the second is too long, and the one after it stands in
+
+
+def test_a_task_of_ones_own_adapts_and_resumes_to_the_same_bits(place, own, tmp_path):
+    straight = train(tmp_path / "straight", place / "grpo.toml", f"task.name={own}:Adapting")
+    assert [asked(straight, step)[0].split("/")[0] for step in range(STEPS)] == ["0", "2", "4", "6"]
+    run = train(tmp_path / "run", place / "grpo.toml", f"task.name={own}:Adapting", "steps=2")
+    resume(run.path, f"steps={STEPS}")
+    assert weights(run.path) == weights(straight.path)
+    assert json.loads((run.path / f"checkpoints/step-{STEPS:06d}/task.json").read_text()) == {"seen": 8}
+
+
 def test_a_pool_larger_than_the_data_set_is_refused(rows):
     recipe = load_recipe(overrides=[f"task.data={rows}", "task.pool=60"])
     with pytest.raises(ValueError, match=r"task.pool is 60, and data has 4"):

@@ -1,10 +1,13 @@
 import json
 
+import pytest
+
 from groupthink.recipe import load_recipe
 from groupthink.records import Group, Score
 from groupthink.run.metrics import read_metrics
 from groupthink.stage.supply import Supply
-from groupthink.task import open_task
+from groupthink.task import close_task, open_task, open_tasks
+from tests.here import work_here
 from tests.stage.conftest import STEPS, resume, train, weights
 
 POOL = ("task.pool=6", "task.rounds=3", "task.problems_per_step=2")
@@ -38,6 +41,51 @@ def test_further_rounds_of_a_step_draw_what_the_step_does_not_have_yet():
     for step in range(5):
         drawn = [problem.id for turn in range(3) for problem in it.draw(3 * step + turn, 2)]
         assert len(set(drawn)) == 6
+
+
+@pytest.fixture
+def asked_ahead(monkeypatch):
+    """Draws from a generator that counts as slow: the training problems of each draw, and those that were asked for."""
+    pytest.importorskip("reasoning_gym", reason="pip install 'groupthink[gym]'")
+    work_here(monkeypatch)
+    tasks = []
+
+    def draws(turns, *words):
+        recipe = load_recipe(overrides=['task.mixture=["gym:count_bits", "arithmetic"]', *words])
+        task = open_tasks(recipe.task)
+        tasks.append(task)
+        ahead = task.tasks["gym:count_bits"]._made_ahead
+        ahead.slow, sent, ask = True, [], ahead._ask
+
+        def record(request):
+            if request not in ahead._ready and not any(request in asked for asked in ahead._asked):
+                sent.append(request[2])
+            ask(request)
+
+        ahead._ask = record
+        supply = Supply(task, recipe)
+        for turn in turns:
+            drawn = supply.draw(turn, recipe.task.problems_per_step)
+            yield [int(problem.id.rpartition("/")[2]) for problem in drawn if problem.task != "arithmetic"], sent
+
+    yield draws
+    for task in tasks:
+        close_task(task)
+
+
+def test_a_pools_problems_are_made_ahead_along_its_own_places_and_once(asked_ahead):
+    drawn = set()
+    for places, sent in asked_ahead(range(6), "task.pool=60", "task.problems_per_step=8"):
+        drawn.update(places)
+        assert sorted(sent) == sorted(drawn)
+
+
+def test_rounds_that_may_not_be_needed_are_not_made_ahead(asked_ahead):
+    words = ("task.rounds=3", "task.problems_per_step=4")
+    for places, sent in asked_ahead([0, 1, 3], *words):  # two of each four problems are the generator's
+        assert set(places) <= set(sent) and len(sent) == len(set(sent))
+        needed = {turn * 2 + j for turn in (0, 1, *range(3, 200, 3)) for j in range(2)}
+        assert set(sent) <= needed and len(sent) > 20
 
 
 def test_a_run_with_a_pool_and_dynamic_sampling_resumes_to_the_same_bits(place, tmp_path):

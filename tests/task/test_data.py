@@ -11,11 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
+from groupthink.recipe import load_recipe
 from groupthink.records import Problem
-from groupthink.task import open_task, open_tasks
+from groupthink.stage.named import require_named
+from groupthink.task import open_task, open_tasks, reading
 from groupthink.task.columns import last_boxed
 from groupthink.task.data import DataTask
 from groupthink.task.settings import TaskSettings
+from groupthink.task.tables import read_splits
 
 SUMS = [{"question": f"What is {i}+{i}?", "answer": str(2 * i)} for i in range(60)]
 
@@ -145,19 +148,32 @@ def test_programs_come_with_their_tests(tmp_path):
     ]
     task = open_data(write(tmp_path / "mbpp.jsonl", mbpp))
     problem = every(task)["Write f3."]
-    assert problem.answer is None and problem.info["tests"] == ["import math\nassert f3(1) == 2"]
+    assert problem.answer is None and problem.info["tests"] == ["assert f3(1) == 2"]
+    assert problem.info["test_setup_code"] == "import math"
     assert not task.verify(problem, "def f3(x): return 2").right
     assert "its tests decide" in task.notes[0]
     kod = [{"question": f"q{i}", "solution": "def f(): ...", "test": "assert f()"} for i in range(9)]
     assert every(open_data(write(tmp_path / "kod.jsonl", kod)))["q3"].answer is None
     level = [{"question": f"q{i}", "answer": str(i), "test": "easy"} for i in range(9)]
-    assert every(open_data(write(tmp_path / "level.jsonl", level)))["q3"].answer == "3"
+    task = open_data(write(tmp_path / "level.jsonl", level))
+    assert every(task)["q3"].answer == "3" and "tests" not in every(task)["q3"].info
     human = {"prompt": "def f():", "test": "def check(f): assert f()", "entry_point": "f", "canonical_solution": ""}
-    assert read_tests(human) == ["def check(f): assert f()\ncheck(f)\n"]
+    assert read_tests(human) == "def check(f): assert f()"
     apps = {"question": "Add.", "input_output": json.dumps({"inputs": ["1 2\n"], "outputs": ["3\n"]})}
     assert read_tests(apps) == [{"input": "1 2\n", "output": "3\n"}]
     with pytest.raises(ValueError, match="row 1: the tests cannot be read"):
         open_data(write(tmp_path / "apps.jsonl", [{"question": "Add.", "input_output": "{"}] * 9))
+
+
+def test_a_program_without_tests_is_left_out_and_the_others_stay(tmp_path):
+    rows = [{"text": f"Write f{i}.", "test_list": [f"assert f{i}(1) == 2"]} for i in range(30)]
+    rows += [{"text": "Write anything."}, {"text": "Write less.", "test_list": []}]
+    task = open_data(write(tmp_path / "mbpp.jsonl", rows))
+    assert set(every(task)) == {f"Write f{i}." for i in range(30)}
+    assert "2 rows of train without tests are left out" in task.notes
+    few = [{"text": f"{i}?", "answer": str(i), "metadata": "no JSON"} for i in range(20)] + rows[:9]
+    task = open_data(write(tmp_path / "mixed.jsonl", few))  # most have answers: those are compared, and tests go along
+    assert len(every(task)) == 29 and every(task)["Write f3."].answer is None
 
 
 def test_hidden_tests_of_livecodebench_are_read_and_never_run(tmp_path):
@@ -325,4 +341,21 @@ def test_every_column_goes_along_for_rewards_that_ask_for_it(tmp_path):
     ]
     [problem] = open_data(write(tmp_path / "rows.jsonl", rows)).sample(0, 1)
     index = int(problem.answer)
-    assert problem.info == {"nums": [index, 2], "extra_info": {"split": "train", "index": index}}
+    others = {"nums": [index, 2], "extra_info": {"split": "train", "index": index}}
+    assert problem.info == {"answer": str(index), **others}
+
+
+def test_what_was_read_is_read_again_only_where_the_file_was_changed(sums, monkeypatch):
+    read = []
+    monkeypatch.setattr(reading, "read_splits", lambda place: read.append(place) or read_splits(place))
+    told = []
+    recipe = load_recipe(overrides=[f"task.data={sums.as_posix()}", "task.held_out=0.2"])
+    require_named(recipe, told.append)
+    first = open_tasks(recipe.task, recipe.seed)
+    assert len(read) == 1 and tuple(told) == first.notes
+    first.keep(lambda problem: "5" not in problem.prompt, "too long")
+    assert len(every(open_tasks(recipe.task, recipe.seed))) == 60 and len(read) == 1  # nobody else's was changed
+    write(sums, SUMS[:40])
+    assert len(every(open_tasks(recipe.task, recipe.seed))) == 40 and len(read) == 2
+    open_data(sums, held_out=0.3)
+    assert len(read) == 3

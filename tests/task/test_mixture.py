@@ -90,12 +90,29 @@ data = '{tmp_path.as_posix()}/rows.jsonl'
     assert any("column 'question'" in note for note in task.notes)
 
 
+def test_each_task_of_a_mixture_may_have_a_split_of_its_own(tmp_path):
+    for split, sign in (("train", "?"), ("test", "!")):
+        rows = "".join(json.dumps({"question": f"{i}{sign}", "answer": i}) + "\n" for i in range(40))
+        (tmp_path / f"{split}.jsonl").write_text(rows)
+    words = ['task.mixture=["data", "quadratics", "arithmetic"]', 'task.splits=["test", "beyond", "held_out"]']
+    recipe = load_recipe(overrides=[f"task.data={tmp_path.as_posix()}", *words])
+    held = open_tasks(recipe.task).held_out(9)
+    by_task = {name: [problem for problem in held if problem.task == name] for name in recipe.task.names}
+    assert all(problem.prompt.endswith("!") for problem in by_task["data"]) and len(by_task["data"]) == 3
+    assert by_task["quadratics"] == open_task("quadratics", split="beyond").held_out(3)
+    assert by_task["arithmetic"] == open_task("arithmetic").held_out(3)
+    with pytest.raises(ValueError, match="arithmetic has no split 'test'"):
+        open_tasks(TaskSettings(mixture=("arithmetic", "quadratics"), splits=("test", "held_out")))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"mixture": ("quadratics", "quadratics")}, "names quadratics twice"),
         ({"mixture": ("quadratics", "arithmetic"), "shares": (1.0,)}, "has 1 numbers for the 2"),
         ({"mixture": ("quadratics", "arithmetic"), "shares": (1.0, 0.0)}, "a number above 0"),
+        ({"mixture": ("quadratics", "arithmetic"), "splits": ("beyond",)}, "names 1 splits for the 2 tasks"),
+        ({"splits": ("beyond",)}, "names 1 splits for the 0 tasks"),
         ({"mixture": ("quadratics",), "data": "x.jsonl"}, 'name the data set in the mixture as "data"'),
         ({"held_out": 1.0}, "task.held_out is 1.0"),
         ({"raise_at": 2.0}, "task.raise_at is 2.0"),

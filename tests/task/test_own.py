@@ -3,7 +3,11 @@
 import pytest
 
 from groupthink.recipe import load_recipe
-from groupthink.task import close_task, open_task, open_tasks
+from groupthink.task import close_task, notes_of, open_task, open_tasks
+from groupthink.task.adaptive import Adaptive
+from groupthink.task.columns import key_of
+from groupthink.task.hashed import share_of
+from groupthink.task.mixture import mix_tasks
 from groupthink.task.reply import reply_of
 from groupthink.task.settings import TaskSettings
 
@@ -55,6 +59,53 @@ class Lacking:
         return []
 
 
+class Growing(Riddles):
+    """Its riddles follow from how earlier ones went."""
+
+    notes = ["grows"]
+
+    def sample(self, step, n):
+        return [Problem(f"{self.level}/{step * n + i}", "any", "riddle " * self.level, "key") for i in range(n)]
+
+    def observe(self, problem, right, responses):
+        self.level += right
+
+    def state(self):
+        return {"level": self.level}
+
+    def restore(self, state):
+        self.level = state["level"]
+
+
+class Forgetful(Riddles):
+    def observe(self, problem, right, responses):
+        pass
+
+
+class Finite(Riddles):
+    """Six riddles in an order of each epoch's own, every other one long."""
+
+    size = 6
+
+    def sample(self, step, n):
+        indices = [divmod(index, 6) for index in range(step * n, (step + 1) * n)]
+        numbers = [(place + epoch) % 6 for epoch, place in indices]
+        return [Problem(f"{k}", "any", "riddle " * (1 + 9 * (k % 2)), "key") for k in numbers]
+
+
+class Endless(Riddles):
+    def sample(self, step, n):
+        return [Problem(f"{i}", "any", "riddle " * (1 + i % 3), "key") for i in range(step * n, (step + 1) * n)]
+
+
+class Odd(Riddles):
+    size = "large"
+
+
+def long_ones(seed, index):
+    return "riddle " * (1 + index % 3), index
+
+
 def sums(seed, index, most=9):
     return f"{seed}+{index % (most + 1)}", seed + index % (most + 1)
 
@@ -88,6 +139,56 @@ def test_what_a_class_has_beside_that_is_used(own):
     assert task.traits("so") == {"loud"} and task.demonstrate(problem, True) == "<think>hm</think>key"
 
 
+def test_a_class_that_adapts_is_one_that_adapts(own):
+    task, twin = (open_task(f"{own}:Growing") for _ in range(2))
+    assert isinstance(task, Adaptive) and not isinstance(open_task(f"{own}:Riddles"), Adaptive)
+    assert notes_of(task) == ("grows",) and task.size is None
+    mixture = mix_tasks([task, open_task("arithmetic")])
+    for problem in mixture.sample(0, 2):
+        mixture.observe(problem, 2, 4)
+    assert mixture.state() == {f"{own}:Growing": {"level": 3}} and task.sample(0, 1)[0].id == "3/0"
+    twin.restore(task.state())
+    assert twin.sample(2, 4) == task.sample(2, 4)
+
+
+def short(problem):
+    return len(problem.prompt) < 20
+
+
+def test_what_does_not_fit_is_left_out_of_a_finite_task_and_named(own):
+    task = open_task(f"{own}:Finite")
+    assert task.size == 6 and task.sample(0, 2)[1].id == "1"
+    assert task.keep(short, "too long") == ["1", "3", "5"] and task.size == 3
+    drawn = [problem.id for problem in task.sample(0, 6)]
+    assert sorted(drawn[:3]) == sorted(drawn[3:]) == ["0", "2", "4"] and drawn[:3] != drawn[3:]
+    assert [problem.id for step in range(3) for problem in task.sample(step, 2)] == drawn
+    with pytest.raises(ValueError, match=r"no problem of .*Finite is left to train on: too long"):
+        open_task(f"{own}:Finite").keep(lambda problem: False, "too long")
+
+
+def test_in_place_of_what_does_not_fit_stands_the_next_where_there_is_no_end(own):
+    task = open_task(f"{own}:Endless")
+    assert task.keep(short, "too long") == [] and task.size is None
+    assert [problem.id for problem in task.sample(0, 6)] == ["0", "1", "3", "3", "4", "6"]
+    assert task.sample(0, 6)[4:] == task.sample(2, 2)
+    assert open_task(f"{own}:Growing").keep(short, "too long") == []  # looked at when they come
+    task.keep(lambda problem: False, "too long")
+    with pytest.raises(ValueError, match="200 problems in a row, from number 0 on, are too long"):
+        task.sample(0, 1)
+    with pytest.raises(ValueError, match="all 3 held-out problems are too long"):
+        task.held_out(3)
+
+
+def test_a_function_passes_over_what_does_not_fit(own):
+    task = open_task(f"{own}:long_ones", settings=TaskSettings(held_out=0.4))
+    task.keep(lambda problem: len(problem.prompt) < 10, "too long")
+    held_out = share_of(key_of("riddle ")) < 0.4
+    drawn = task.held_out(9) if held_out else task.sample(0, 9)
+    assert {problem.prompt for problem in drawn} == {"riddle "}
+    with pytest.raises(ValueError, match="or all are too long for the model"):
+        task.sample(0, 1) if held_out else task.held_out(1)
+
+
 def test_arguments_come_from_the_recipe(own):
     recipe = load_recipe(overrides=[f"task.name={own}:Riddles", "task.Riddles:level=3"])
     task = open_tasks(recipe.task)
@@ -116,6 +217,8 @@ def test_a_function_is_a_task_whose_share_is_held_out_by_a_hash(own):
     [
         ("Riddle", r"no function or class 'Riddle' in .*: did you mean Riddles\?"),
         ("Lacking", "has no held_out and no verify"),
+        ("Forgetful", "has `observe`, and no state and no restore"),
+        ("Odd", "its `size` is 'large': give the number"),
     ],
 )
 def test_what_is_no_task_is_refused(own, thing, message):
