@@ -23,13 +23,13 @@ PYTHON = ("python", "python3", "py")
 class CodeReward:
     """A reward of a group (`functions.Reward`): the share of the tests that each response's program passes.
 
-    `partial`: the share; else 1 where all are passed, and 0. `opened`: responses begin inside the reasoning. A
+    `partial`: the share; else 1 where all are passed, and 0. `opening`: what the prompt has written of the chain. A
     problem without tests does not count. Raises ValueError where there is no sandbox.
     """
 
-    def __init__(self, where: Confinement, *, partial: bool = False, opened: bool = False):
+    def __init__(self, where: Confinement, *, partial: bool = False, opening: str = ""):
         require_sandbox(where.sandbox)
-        self.where, self.partial, self.opened = where, partial, opened
+        self.where, self.partial, self.opening = where, partial, opening
         self._places = Places(_cores())
 
     async def __call__(self, group: Group) -> list[float | None]:
@@ -39,7 +39,7 @@ class CodeReward:
         return list(await asyncio.gather(*(self._value(response, tests) for response in group.responses)))
 
     async def _value(self, response: Response, tests: UnitTests) -> float:
-        program = last_program(read_chain(response.text, opened=self.opened).answer or "")
+        program = last_program(read_chain(response.text, opening=self.opening).answer or "")
         if program is None:
             return 0.0
         passed = await self._passed(program, tests)

@@ -27,15 +27,15 @@ T = TypeVar("T")
 class Judge:
     """Scores responses to the problems of one task.
 
-    `opened`: the prompt itself ends with `<think>`, so responses begin inside the reasoning.
+    `opening`: what the prompt itself has written of the chain of thought, such as `<think>`: see `read_chain`.
     """
 
-    def __init__(self, settings: RewardSettings, task: Verifier, *, opened: bool = False):
+    def __init__(self, settings: RewardSettings, task: Verifier, *, opening: str = ""):
         self.settings = settings
         self.task = task
-        self.opened = opened
+        self.opening = opening
         self.weights = settings.weights
-        self._functions: dict[str, Reward] = named_rewards(settings, opened=opened)
+        self._functions: dict[str, Reward] = named_rewards(settings, opening=opening)
 
     def score(self, groups: Sequence[Group]) -> list[list[Score]]:
         """A score for each response of each group (P x G).
@@ -64,7 +64,7 @@ class Judge:
         return scores
 
     def _read(self, response: Response) -> Chain:
-        return read_chain(response.text, opened=True) if self.opened else response.chain
+        return read_chain(response.text, opening=self.opening) if self.opening else response.chain
 
     def _rules(self, response: Response, chain: Chain, verdict: Verdict) -> dict[str, float | None]:
         settings, finish, right = self.settings, response.finish, verdict.right

@@ -35,7 +35,7 @@ class Ahead:
             problems = shop.supply.draw(self.next, recipe.task.problems_per_step)
             seed = mix(recipe.seed, self.next)
             reply = reply_of(shop.task)
-            self.steps[self.next] = begin(shop.engine, shop.tokenizer, problems, recipe.rollout, seed, reply)
+            self.steps[self.next] = begin(shop.engine, shop.chat, problems, recipe.rollout, seed, reply)
             self.next += 1
 
     def take(self, step: int) -> list[Group]:

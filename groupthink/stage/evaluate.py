@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from groupthink.chain import read_chain
-from groupthink.model.chat import opens_thinking
+from groupthink.model.chat import Chat
 from groupthink.model.loading import find_device, load_model, load_tokenizer, resolve
+from groupthink.model.settings import MODEL, PLAIN, ChatSettings
 from groupthink.recipe import Recipe, load_recipe
 from groupthink.records import Problem, Response
 from groupthink.reward.accuracy import accuracy, verify
@@ -45,9 +46,9 @@ class Graded:
     traits: frozenset[str]
 
 
-def grade(task: Task, problem: Problem, response: Response, *, opened: bool = False) -> Graded:
-    """What a response is worth. `opened`: the prompt ended with `<think>`, so it begins inside the reasoning."""
-    chain = read_chain(response.text, opened=opened)
+def grade(task: Task, problem: Problem, response: Response, *, opening: str = "") -> Graded:
+    """What a response is worth. `opening`: what the prompt has written of the chain, as `read_chain` takes it."""
+    chain = read_chain(response.text, opening=opening)
     verdict = verify(task, problem, chain.answer)
     right = accuracy(verdict) == adherence(chain, response.finish) == 1
     return Graded(
@@ -124,7 +125,7 @@ def _row(kind: str, one: Graded) -> dict[str, Any]:
 
 def evaluate(
     engine: Engine,
-    tokenizer: Any,
+    chat: Chat,
     task: Task,
     *,
     problems: int,
@@ -135,14 +136,15 @@ def evaluate(
     cool_samples: int = 0,
 ) -> Evaluation:
     """Sample and decode greedily on held-out problems; `cool_samples` more of each at temperature 0.5."""
-    held_out, opened = task.held_out(problems), opens_thinking(tokenizer)
+    held_out = task.held_out(problems)
 
     def graded(n: int, temperature: float) -> list[list[Graded]]:
         sampling = Sampling(max_tokens=max_tokens, temperature=temperature, n=n)
         seeded = mix(seed, "evaluate", temperature)
-        groups = generate(engine, tokenizer, held_out, sampling, seeded, reply=reply_of(task))
+        groups = generate(engine, chat, held_out, sampling, seeded, reply=reply_of(task))
         return [
-            [grade(task, group.problem, response, opened=opened) for response in group.responses] for group in groups
+            [grade(task, group.problem, response, opening=chat.opening) for response in group.responses]
+            for group in groups
         ]
 
     sampled, greedy = graded(samples, temperature), graded(1, 0.0)
@@ -158,7 +160,7 @@ def evaluate_run(run: Run, shop: Workshop, view: View, name: str, samples: int, 
     view.note(f"evaluating on {recipe.evaluate.problems} held-out problems ({name})")
     found = evaluate(
         shop.engine,
-        shop.tokenizer,
+        shop.chat,
         shop.task,
         problems=recipe.evaluate.problems,
         samples=samples,
@@ -179,17 +181,21 @@ def evaluate_model(
     samples: int = DEFAULTS.samples,
     temperature: float = 1.0,
     max_tokens: int | None = None,
+    template: str | None = None,
     note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """The figures of any model on held-out problems; `note` is told what is about to be done.
 
     `name`: "nano", a run, a checkpoint, a local folder or a hub id. A model that came from a run is asked as it
-    was trained, with its run's `max_tokens` and on its run's task and split (unless the caller names another);
-    any other is asked quadratics with the default recipe's.
+    was trained, in the words of its run's [chat], with its `max_tokens` and on its task and split (unless the caller
+    names another; `template`: "auto", "model" or "plain"); any other is asked quadratics with the default recipe's.
     """
     if problems < 1 or samples < 1:
         raise ValueError(f"{problems} problems with {samples} samples each: take at least 1 of both")
     recipe, device = recipe_of(name), find_device()
+    trusted = recipe.trust_remote_code
+    tokenizer = load_tokenizer(name, trust_remote_code=trusted)
+    chat = Chat(tokenizer, _asked_by(recipe.chat, template))
     asked = recipe.task if task is None else TaskSettings(task)
     split = split or asked.split
     family = open_tasks(asked, recipe.seed, split)
@@ -198,15 +204,15 @@ def evaluate_model(
         for line in notes_of(family):
             note(line)
         note(f"evaluating {name} on {problems} problems of {family.name} ({split}): {drawn}")
-    tokenizer, model = load_tokenizer(name), load_model(name, device=device)
+    model = load_model(name, device=device, trust_remote_code=trusted)
     max_tokens = max_tokens or recipe.rollout.max_tokens
-    if (too_long := leave_out_long(family, tokenizer, model, max_tokens)) and note:
+    if (too_long := leave_out_long(family, chat, model, max_tokens)) and note:
         note(f"{len(too_long)} problems are too long for the model and are left out, such as {too_long[0]}")
     engine = open_engine(model, tokenizer, replace(recipe.rollout, lag=0, engine="torch"), device)
     try:
         found = evaluate(
             engine,
-            tokenizer,
+            chat,
             family,
             problems=problems,
             samples=samples,
@@ -218,6 +224,13 @@ def evaluate_model(
         engine.close()
         close_task(family)
     return found.figures
+
+
+def _asked_by(settings: ChatSettings, template: str | None) -> ChatSettings:
+    """With another template, if one is named; the plain one cannot be told how to think."""
+    if template is None:
+        return settings
+    return replace(settings, template=template, thinking=MODEL if template == PLAIN else settings.thinking)
 
 
 def recipe_of(name: str) -> Recipe:
