@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
-from jinja2 import TemplateError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groupthink.chain import CLOSE, OPEN
@@ -97,7 +96,7 @@ class Chat:
             return self.tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=True, **switches
             )
-        except TemplateError as error:
+        except Exception as error:  # whatever a template does that nobody here has read
             said = str(error).partition("\n")[0]
             roles = ", ".join(message["role"] for message in messages)
             raise ValueError(
