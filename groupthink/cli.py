@@ -144,13 +144,13 @@ def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequ
 
 def evaluate(args: argparse.Namespace) -> None:
     """groupthink eval MODEL [--task T] [--split S] [--problems N] [--samples K] [--temperature T] [--max-tokens N]
-    [--template T]"""
+    [--template T] [--trust-remote-code]"""
     from groupthink.model.loading import require_model
     from groupthink.run.terminal import evaluation_lines
-    from groupthink.stage.evaluate import evaluate_model, recipe_of
+    from groupthink.stage.evaluate import evaluate_model
 
     _quieten()
-    require_model(args.model, _tell, trust_remote_code=recipe_of(args.model).trust_remote_code)
+    require_model(args.model, _tell, trust_remote_code=args.trust_remote_code)
     figures = evaluate_model(
         args.model,
         task=args.task,
@@ -160,6 +160,7 @@ def evaluate(args: argparse.Namespace) -> None:
         max_tokens=args.max_tokens,
         split=args.split,
         template=args.template,
+        trust_remote_code=args.trust_remote_code,
         note=_tell,
     )
     if args.json:
@@ -326,6 +327,9 @@ def _parser() -> argparse.ArgumentParser:
         "--template",
         metavar="T",
         help="in which words it is asked: model (its chat template), plain or auto (default: the run's, or else auto)",
+    )
+    verb.add_argument(
+        "--trust-remote-code", action="store_true", help="run the code that comes with the model, where it needs some"
     )
     _add_json(verb)
 

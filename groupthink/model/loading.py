@@ -147,7 +147,8 @@ def no_unasked_code(name: str | Path) -> Iterator[None]:
             raise
         raise ValueError(
             f"the model {str(name)!r} brings code of its own, which would be run to read it: look at that code, and if "
-            "you trust it set trust_remote_code=true in the recipe; or take a model that transformers knows itself"
+            "you trust it set trust_remote_code=true in the recipe (eval: --trust-remote-code); or take a model that "
+            "transformers knows itself"
         ) from None
 
 

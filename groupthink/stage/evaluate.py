@@ -182,6 +182,7 @@ def evaluate_model(
     temperature: float = 1.0,
     max_tokens: int | None = None,
     template: str | None = None,
+    trust_remote_code: bool = False,
     note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """The figures of any model on held-out problems; `note` is told what is about to be done.
@@ -189,12 +190,12 @@ def evaluate_model(
     `name`: "nano", a run, a checkpoint, a local folder or a hub id. A model that came from a run is asked as it
     was trained, in the words of its run's [chat], with its `max_tokens` and on its task and split (unless the caller
     names another; `template`: "auto", "model" or "plain"); any other is asked quadratics with the default recipe's.
+    What a run's recipe says of trust in the model's code does not count: a run may have come from anywhere.
     """
     if problems < 1 or samples < 1:
         raise ValueError(f"{problems} problems with {samples} samples each: take at least 1 of both")
     recipe, device = recipe_of(name), find_device()
-    trusted = recipe.trust_remote_code
-    tokenizer = load_tokenizer(name, trust_remote_code=trusted)
+    tokenizer = load_tokenizer(name, trust_remote_code=trust_remote_code)
     chat = Chat(tokenizer, _asked_by(recipe.chat, template))
     asked = recipe.task if task is None else TaskSettings(task)
     split = split or asked.split
@@ -204,7 +205,7 @@ def evaluate_model(
         for line in notes_of(family):
             note(line)
         note(f"evaluating {name} on {problems} problems of {family.name} ({split}): {drawn}")
-    model = load_model(name, device=device, trust_remote_code=trusted)
+    model = load_model(name, device=device, trust_remote_code=trust_remote_code)
     max_tokens = max_tokens or recipe.rollout.max_tokens
     if (too_long := leave_out_long(family, chat, model, max_tokens)) and note:
         note(f"{len(too_long)} problems are too long for the model and are left out, such as {too_long[0]}")
