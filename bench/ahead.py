@@ -20,6 +20,7 @@ from vs_trl import processor, tell
 
 from groupthink.advantage import AdvantageSettings, advantage
 from groupthink.model.allocator import keep_freed_memory
+from groupthink.model.chat import Chat
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
@@ -86,10 +87,10 @@ class Step:
         cores = sorted(os.sched_getaffinity(0))[-2:] if hasattr(os, "sched_getaffinity") else []
         self.problems, self.number, self.lags = problems, 0, set[int]()
         self.rollout = RolloutSettings(lag=LAG)
-        self.tokenizer, model = load_tokenizer("nano"), load_model("nano")
+        self.chat, model = Chat(load_tokenizer("nano")), load_model("nano")
         self.task = open_task("quadratics", 0)
         self.judge = Judge(RewardSettings(), self.task)
-        engine = open_engine(model, self.tokenizer, self.rollout, torch.device("cpu"))
+        engine = open_engine(model, self.chat.tokenizer, self.rollout, torch.device("cpu"))
         assert isinstance(engine, AheadEngine)
         self.engine = engine
         if len(cores) == 2:
@@ -110,7 +111,7 @@ class Step:
     def ask(self) -> Pending:
         self.number += 1
         problems = self.task.sample(self.number, self.problems)
-        return begin(self.engine, self.tokenizer, problems, self.rollout, mix(0, self.number))
+        return begin(self.engine, self.chat, problems, self.rollout, mix(0, self.number))
 
     def generate(self) -> float:
         """Seconds of generating, while nothing is learned."""

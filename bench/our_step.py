@@ -12,6 +12,7 @@ from turns import Phases, Spec, Turns, keep_to_core
 
 from groupthink.advantage import AdvantageSettings, advantage
 from groupthink.model.allocator import keep_freed_memory
+from groupthink.model.chat import Chat
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.model.saving import save_policy
 from groupthink.policy.assemble import assemble
@@ -42,6 +43,7 @@ def main(spec: Spec) -> None:
         threads=spec.threads,
     )
     tokenizer, model = load_tokenizer(spec.model), load_model(spec.model)
+    chat = Chat(tokenizer)
     task = open_task("quadratics", spec.seed)
     judge = Judge(RewardSettings(), task)
     engine = open_engine(model, tokenizer, rollout, torch.device("cpu"))
@@ -64,7 +66,7 @@ def main(spec: Spec) -> None:
         phases = Phases()
         problems = task.sample(step, spec.problems)
         with phases("generate"):
-            groups = generate(engine, tokenizer, problems, rollout, mix(spec.seed, step))
+            groups = generate(engine, chat, problems, rollout, mix(spec.seed, step))
         scores = judge.score(groups)
         with phases("learn"):
             report = learner.update(assemble(groups, advantage(scores, AdvantageSettings())))

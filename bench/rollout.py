@@ -32,7 +32,7 @@ from rollout_engines import Contender, Entrant, enter, open_all
 from vs_trl import Side, processor, tell
 from workload import FIRST_ID, write_model
 
-from groupthink.model.chat import encode_prompt, stop_ids
+from groupthink.model.chat import Chat, stop_ids
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.task import open_task
 
@@ -171,11 +171,8 @@ def prepare(name: str, folder: Path, options: argparse.Namespace) -> Drawing:
     if name == "nano":
         train(options.run, [])
         folder = options.run / "model"
-        tokenizer, task = load_tokenizer(folder), open_task("quadratics", SEED)
-        prompts = [
-            [encode_prompt(tokenizer, problem.prompt).tolist() for problem in task.sample(turn, problems)]
-            for turn in turns
-        ]
+        chat, task = Chat(load_tokenizer(folder)), open_task("quadratics", SEED)
+        prompts = [[chat.encode(problem.prompt).tolist() for problem in task.sample(turn, problems)] for turn in turns]
     else:
         write_model(folder, SEED)
         vocabulary = json.loads((folder / "config.json").read_text())["vocab_size"]

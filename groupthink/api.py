@@ -7,11 +7,12 @@ from typing import Any
 
 from groupthink import stage
 from groupthink.model.loading import require_model
-from groupthink.recipe import load_recipe
+from groupthink.recipe import load_recipe, recipe_name
 from groupthink.run.directory import Run, free_directory
 from groupthink.run.terminal import View, open_view
 from groupthink.stage.evaluate import evaluate_model
 from groupthink.stage.named import require_named
+from groupthink.stage.prompt import require_chat
 from groupthink.user_code import give
 
 Reward = str | Callable[..., Any]
@@ -66,8 +67,9 @@ def train(
     else:
         asked = load_recipe(recipe, words, _as_toml(settings))
         require_named(asked, view.note)
-        require_model(asked.model, view.note)
-        begun = Run.create(run or free_directory(Path(recipe or "nano").stem), asked)
+        require_model(asked.model, view.note, trust_remote_code=asked.trust_remote_code)
+        require_chat(asked)
+        begun = Run.create(run or free_directory(recipe_name(recipe)), asked)
     with begun:
         try:
             view.started(begun.recipe, begun.remaining_steps())

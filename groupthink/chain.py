@@ -18,18 +18,20 @@ class Chain:
     well_formed: bool  # exactly one <think>...</think> at the start, and an answer after it
 
 
-def read_chain(text: str, *, opened: bool = False) -> Chain:
+def read_chain(text: str, *, opening: str = "") -> Chain:
     """Split `text` into reasoning and answer.
 
-    `opened`: the prompt already ended with `<think>`, so the text starts inside the reasoning. A tag
-    that occurs twice makes the chain malformed; the answer is what follows the last closing tag.
-    Without any tag the whole text is the answer.
+    `opening`: what the prompt has written of the chain, before which `text` has its place: nothing; `<think>`, so that
+    the text starts inside the reasoning; or `<think></think>`, so that it is the answer, and well formed without tags.
+    A tag that occurs twice makes the chain malformed; the answer is what follows the last closing tag. Without any tag
+    the whole text is the answer.
 
     >>> read_chain("<think>2*3=6</think>x=2, x=3")
     Chain(reasoning='2*3=6', answer='x=2, x=3', well_formed=True)
+    >>> read_chain("x=2, x=3", opening="<think></think>")
+    Chain(reasoning='', answer='x=2, x=3', well_formed=True)
     """
-    if opened:
-        text = OPEN + text
+    text = opening + text
     if OPEN not in text and CLOSE not in text:
         return Chain(None, text.strip() or None, False)
     before, closed, after = text.rpartition(CLOSE)

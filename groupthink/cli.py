@@ -128,25 +128,29 @@ def train(args: argparse.Namespace) -> None:
 
 def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> "Run":
     from groupthink.model.loading import require_model
+    from groupthink.recipe import recipe_name
     from groupthink.run.directory import Run, free_directory
     from groupthink.stage.named import require_named
+    from groupthink.stage.prompt import require_chat
 
     if args.resume:
         return Run.resume(args.run, overrides)
     recipe = _load(recipe_path, overrides)
     require_named(recipe, _tell)
-    require_model(recipe.model, _tell)
-    return Run.create(args.run or free_directory(Path(recipe_path or "nano").stem), recipe)
+    require_model(recipe.model, _tell, trust_remote_code=recipe.trust_remote_code)
+    require_chat(recipe)
+    return Run.create(args.run or free_directory(recipe_name(recipe_path)), recipe)
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """groupthink eval MODEL [--task T] [--split S] [--problems N] [--samples K] [--temperature T] [--max-tokens N]"""
+    """groupthink eval MODEL [--task T] [--split S] [--problems N] [--samples K] [--temperature T] [--max-tokens N]
+    [--template T] [--trust-remote-code]"""
     from groupthink.model.loading import require_model
     from groupthink.run.terminal import evaluation_lines
     from groupthink.stage.evaluate import evaluate_model
 
     _quieten()
-    require_model(args.model, _tell)
+    require_model(args.model, _tell, trust_remote_code=args.trust_remote_code)
     figures = evaluate_model(
         args.model,
         task=args.task,
@@ -155,6 +159,8 @@ def evaluate(args: argparse.Namespace) -> None:
         temperature=args.temperature,
         max_tokens=args.max_tokens,
         split=args.split,
+        template=args.template,
+        trust_remote_code=args.trust_remote_code,
         note=_tell,
     )
     if args.json:
@@ -203,8 +209,9 @@ def _dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Seque
     from groupthink.recipe import describe_step, dump_recipe, recipe_table
     from groupthink.run.directory import find_standing, refuse_taken
     from groupthink.stage.named import require_named
+    from groupthink.stage.prompt import a_prompt
 
-    done = 0
+    done, prompt = 0, None
     if args.resume:
         standing = find_standing(args.run, overrides)
         recipe, done = standing.recipe, standing.done
@@ -214,26 +221,33 @@ def _dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Seque
         resolve(recipe.model)  # a folder that is not there; the hub is not asked
         if args.run is not None:
             refuse_taken(args.run)
+        _quieten()
+        prompt = a_prompt(recipe)
     left = recipe.steps - done
     if args.json:
         place = {} if args.run is None else {"run": str(args.run)}
-        _print_json({**place, "recipe": recipe_table(recipe), "step": describe_step(recipe), "remaining_steps": left})
+        found = {"recipe": recipe_table(recipe), "step": describe_step(recipe), "remaining_steps": left}
+        _print_json({**place, **found, "prompt": prompt})
         return
     print(dump_recipe(recipe))
+    if prompt is not None:
+        print("\n".join(["# The model is asked a problem so:", *_as_comment(prompt), "#"]))
     print(f"# {describe_step(recipe)}")
     print(f"# {left} of {recipe.steps} steps remain." if args.resume else f"# {left} of them.")
     if args.run is not None and not args.resume:
         print(f"# The run would be kept in {args.run}, which is free.")
 
 
+def _as_comment(text: str) -> list[str]:
+    """Lines of TOML that say nothing, whatever stands in `text`."""
+    from groupthink.run.printable import printable
+
+    return [f"#     {line}".rstrip() for line in printable(text).replace("\t", " ").split("\n")]
+
+
 def _load(recipe_path: str | None, overrides: Sequence[str]) -> "Recipe":
     from groupthink.recipe import load_recipe
 
-    if recipe_path is not None and not Path(recipe_path).is_file():
-        raise FileNotFoundError(
-            f"no recipe at {recipe_path}: give a TOML file (`groupthink train --dry-run > mine.toml` writes one), "
-            "or none for the bundled one; a setting is written key=value"
-        )
     return load_recipe(recipe_path, overrides)
 
 
@@ -281,7 +295,8 @@ def _parser() -> argparse.ArgumentParser:
         "words",
         nargs="*",
         metavar="RECIPE | key=value",
-        help="a TOML file (default: the bundled nano.toml), and settings that go before it, such as steps=400",
+        help="a TOML file or the name of a bundled recipe (default: nano), and settings that go before it, such as "
+        "steps=400",
     )
     verb.add_argument(
         "--run", metavar="DIR", type=Path, help="where the run is kept (default: runs/NAME of the recipe)"
@@ -308,6 +323,14 @@ def _parser() -> argparse.ArgumentParser:
         "--max-tokens", metavar="N", type=_count, help="where a response is cut (default: the run's, or else 200)"
     )
     verb.add_argument("--split", metavar="S", help="which problems (default: the run's, or else held_out)")
+    verb.add_argument(
+        "--template",
+        metavar="T",
+        help="in which words it is asked: model (its chat template), plain or auto (default: the run's, or else auto)",
+    )
+    verb.add_argument(
+        "--trust-remote-code", action="store_true", help="run the code that comes with the model, where it needs some"
+    )
     _add_json(verb)
 
     verb = verbs.add_parser("explain", help="the five steps on one problem, worked through")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from groupthink.advantage import AdvantageSettings, advantage
-from groupthink.model.chat import encode_prompt
+from groupthink.model.chat import Chat
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.model.packing import pack
 from groupthink.model.scoring import TokenScorer
@@ -100,7 +100,7 @@ def _explain(learning_rate: float, further: int) -> Explanation:
 def _group(tokenizer: Any) -> Group:
     """The three responses as the nano policy would have sampled them: with its own log-probabilities."""
     model = load_model("nano")
-    prompt_ids = encode_prompt(tokenizer, PROBLEM.prompt)
+    prompt_ids = Chat(tokenizer).encode(PROBLEM.prompt)
     ids = [
         np.array([*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id])
         for text in RESPONSES.values()

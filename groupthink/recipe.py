@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -16,7 +17,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import tomli_w
 
 from groupthink.advantage import AdvantageSettings
-from groupthink.model.settings import LoraSettings
+from groupthink.model.settings import ChatSettings, LoraSettings
 from groupthink.nearest import nearest
 from groupthink.policy.objective.rows import ROWS
 from groupthink.policy.objective.settings import ObjectiveSettings
@@ -31,6 +32,8 @@ from groupthink.task.settings import TaskSettings
 BY_REWARDS = ("grpo", "grpo_async")
 STAGES = (*BY_REWARDS, "sft")
 TRACKERS = ("tensorboard", "wandb", "trackio")
+BUNDLED = files("groupthink").joinpath("recipes")
+DEFAULT, SUFFIX = "nano", ".toml"
 AT_ODDS_WITH_PENALTIES = {
     "gdpo": "gives each part of a reward the same spread",
     "pass_at_k": "counts a response as right by its reward",
@@ -45,11 +48,13 @@ class Recipe:
 
     stage: str = "grpo"  # what a step is: grpo, grpo_async (sampled ahead), or sft (learn from demonstrations)
     model: str = "nano"  # nano, a run, a checkpoint, a local folder or a hub id
+    trust_remote_code: bool = False  # whether code that comes with the model, where it needs some, may be run
     steps: int = 120
     seed: int = 0
     checkpoint_every: int = 40  # steps
     trackers: tuple[str, ...] = ()  # boards that are told the figures, too: tensorboard, wandb, trackio
     task: TaskSettings = field(default_factory=TaskSettings)
+    chat: ChatSettings = field(default_factory=ChatSettings)
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     vllm: VllmSettings = field(default_factory=VllmSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)
@@ -197,7 +202,9 @@ def load_recipe(
     overrides: Sequence[str] = (),
     settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> Recipe:
-    """The recipe in the TOML file `path` (None: the packaged `nano.toml`), with `key=value` words on top.
+    """The recipe in the TOML file `path`, with `key=value` words on top.
+
+    `path`: a file, or the name of a recipe that comes with this package (see `bundled`); None: the default one, nano.
 
     `settings` are what a file would hold, such as `{"steps": 40, "rollout": {"group_size": 4}}`: they go before the
     file, and words before them.
@@ -208,16 +215,10 @@ def load_recipe(
     Raises FileNotFoundError where there is no such file, and ValueError for anything in it that is not a
     setting, or not of its type, or not sensible.
     """
-    if path is None:
-        text = files("groupthink").joinpath("recipes/nano.toml").read_text(encoding="utf-8")
-    elif not Path(path).is_file():
-        raise FileNotFoundError(f"no recipe at {path}")
-    else:
-        text = Path(path).read_text(encoding="utf-8")
     try:
-        given = tomllib.loads(text)
+        given = tomllib.loads(_find(path or DEFAULT).read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path or 'nano.toml'} is not TOML: {error}") from None
+        raise ValueError(f"{path or DEFAULT} is not TOML: {error}") from None
     said = {name: dict(value) if isinstance(value, Mapping) else value for name, value in settings.items()}
     for word in overrides:
         _override(said, word)
@@ -226,6 +227,34 @@ def load_recipe(
         raise ValueError(f"objective.name is {name!r}: did you mean {nearest(str(name), ROWS)}?")
     row = _row(name)
     return _build(_over(said, _over(row, given) if _row_name(said) else _over(given, row)))
+
+
+def bundled() -> list[str]:
+    """The names of the recipes that come with this package."""
+    return sorted(file.name.removesuffix(SUFFIX) for file in BUNDLED.iterdir() if file.name.endswith(SUFFIX))
+
+
+def recipe_name(path: str | Path | None) -> str:
+    """What a run by the recipe at `path` is called: "nano" where that is None.
+
+    >>> recipe_name("recipes/qwen3-0.6b-gsm8k.toml")
+    'qwen3-0.6b-gsm8k'
+    """
+    return Path(path or DEFAULT).name.removesuffix(SUFFIX)
+
+
+def _find(path: str | Path) -> Path | Traversable:
+    """A file, or a recipe of this package by its name."""
+    if Path(path).is_file():
+        return Path(path)
+    names, name = bundled(), str(path)
+    if name in names:
+        return BUNDLED.joinpath(f"{name}{SUFFIX}")
+    likely = "" if name.endswith(SUFFIX) or "/" in name else f"; did you mean {nearest(name, names)}?"
+    raise FileNotFoundError(
+        f"no recipe at {name}: give a TOML file (`groupthink train --dry-run > mine.toml` writes one) or the name of "
+        f"one that is here ({', '.join(names)}{likely}); a setting is written key=value"
+    )
 
 
 def dump_recipe(recipe: Recipe) -> str:

@@ -41,5 +41,5 @@ def test_reasoning_and_answer_are_defined_for_every_text(text, reasoning, answer
 )
 def test_where_the_prompt_opens_the_chain_a_text_begins_inside_it(text, reasoning, answer, well_formed):
     """B6 and B7."""
-    chain = read_chain(text, opened=True)
+    chain = read_chain(text, opening="<think>")
     assert (chain.reasoning, chain.answer, chain.well_formed) == (reasoning, answer, well_formed)

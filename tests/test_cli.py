@@ -57,6 +57,19 @@ def test_a_dry_run_in_json_is_one_object(capsys):
     assert cli.main(["train", "--dry-run", "--json", "steps=7", "task.name=arithmetic"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["recipe"]["steps"] == 7 and found["recipe"]["task"]["name"] == "arithmetic"
+    assert found["prompt"].startswith("<|user|>Compute ")
+
+
+def test_a_dry_run_shows_a_problem_s_words_and_nothing_that_they_do_to_a_terminal(capsys, tmp_path):
+    rows = [{"question": f"{i}\x1b[2J\u202e\r\n]]", "answer": i} for i in range(9)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = [f"task.data={tmp_path.as_posix()}/rows.jsonl", "task.held_out=0.3"]
+    assert cli.main(["train", "--dry-run", *words]) == 0
+    out = capsys.readouterr().out
+    assert "\\x1b[2J\\u202e\\x0d\n#     ]]<|end|><|assistant|>\n" in out
+    assert not {"\x1b", "\u202e", "\r"} & set(out)
+    (tmp_path / "mine.toml").write_text(out)
+    assert load_recipe(tmp_path / "mine.toml") == load_recipe(overrides=words)
 
 
 def test_a_dry_run_says_where_a_run_stands_and_changes_nothing(a_run, tmp_path, capsys):
@@ -89,6 +102,10 @@ def test_a_dry_run_says_whether_a_directory_is_taken_and_makes_none(a_run, tmp_p
     [
         (["train", "checkpoint_evry=4"], "did you mean checkpoint_every?"),
         (["train", "absent.toml"], "no recipe at absent.toml"),
+        (["train", "countdown"], "did you mean countdown-3b?"),
+        (["train", "chat.thinking=on"], "does not look at enable_thinking"),
+        (["train", "--dry-run", "chat.thinking=on"], "does not look at enable_thinking"),
+        (["eval", "nano", "--template", "plan"], "chat.template is 'plan': did you mean plain?"),
         (["train", "a.toml", "b.toml"], "one recipe at a time"),
         (["train", "--resume"], "--resume needs --run DIR"),
         (["train", "--resume", "--dry-run"], "--resume needs --run DIR"),

@@ -6,18 +6,42 @@ from pathlib import Path
 import pytest
 
 from groupthink.policy.objective.rows import ROWS
-from groupthink.recipe import Recipe, describe_step, dump_recipe, load_recipe, settings_of
+from groupthink.recipe import Recipe, bundled, describe_step, dump_recipe, load_recipe, recipe_name, settings_of
 
 TOP = Path(__file__).parent.parent
 
 
-def test_the_recipe_at_the_top_is_the_packaged_one():
-    for packaged in (TOP / "groupthink/recipes").glob("*.toml"):
-        assert (TOP / "recipes" / packaged.name).read_text() == packaged.read_text(), packaged.name
+def test_the_recipes_at_the_top_are_the_packaged_ones():
+    packaged = {file.name: file.read_text() for file in (TOP / "groupthink/recipes").glob("*.toml")}
+    assert {file.name: file.read_text() for file in (TOP / "recipes").glob("*.toml")} == packaged
+    assert bundled() == sorted(name.removesuffix(".toml") for name in packaged)
 
 
 def test_without_a_path_the_packaged_recipe_is_loaded():
     assert load_recipe() == load_recipe(TOP / "recipes/nano.toml")
+
+
+def test_a_packaged_recipe_is_found_by_its_name_where_no_file_has_it(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("qwen3-0.6b-gsm8k") == load_recipe(TOP / "recipes/qwen3-0.6b-gsm8k.toml")
+    (tmp_path / "nano").write_text("steps = 3")
+    assert load_recipe("nano").steps == 3
+    with pytest.raises(FileNotFoundError, match=r"no recipe at qwen-0.6b-gsm8k: .*did you mean qwen3-0.6b-gsm8k\?"):
+        load_recipe("qwen-0.6b-gsm8k")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (None, "nano"),
+        ("nano", "nano"),
+        ("recipes/mine.toml", "mine"),
+        ("qwen3-0.6b-gsm8k", "qwen3-0.6b-gsm8k"),
+        (Path("a/qwen3-0.6b-gsm8k.toml"), "qwen3-0.6b-gsm8k"),
+    ],
+)
+def test_a_run_is_called_as_its_recipe(path, name):
+    assert recipe_name(path) == name
 
 
 def test_every_default_is_written_out_and_read_back():
@@ -64,6 +88,9 @@ def test_words_set_settings():
         ("policy.lerning_rate=1e-4", "policy.learning_rate"),
         ("group_size=4", "rollout.group_size"),
         ("polcy.kl=0", r"\[policy\]"),
+        ("chat.sytem=x", "chat.system"),
+        ("open_think=true", "chat.open_think"),
+        ("trust_remote_cod=true", "trust_remote_code"),
         ("step=4", "steps"),
         ("steps.x=4", "steps"),
         *((f"reward.code_{key}=1", f"code.{key}") for key in ("partial", "sandbox", "seconds", "memory")),
@@ -101,6 +128,8 @@ def test_an_unknown_name_in_a_file_is_answered_too(tmp_path):
         ("stage=grop", "choose one of grpo, grpo_async, sft"),
         ("rollout.group_size=1", "a group of one has no average to differ from"),
         ("steps", "write key=value"),
+        ("trust_remote_code=1", "trust_remote_code is 1: expected true or false"),
+        ("chat.thinking=of", "chat.thinking is 'of': did you mean off"),
     ],
 )
 def test_a_wrong_value_names_the_key_what_was_given_and_what_was_expected(word, said):

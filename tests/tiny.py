@@ -9,6 +9,8 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedModel,
+    Qwen2Config,
+    Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
@@ -42,6 +44,8 @@ def tiny(kind: str, seed: int = 0, **changes: object) -> PreTrainedModel:
     match kind:
         case "qwen3":
             model = Qwen3ForCausalLM(Qwen3Config(**{"tie_word_embeddings": True} | shape))
+        case "qwen2":
+            model = Qwen2ForCausalLM(Qwen2Config(**{"tie_word_embeddings": True} | shape))
         case "llama":
             model = LlamaForCausalLM(LlamaConfig(**{"tie_word_embeddings": False, "rope_parameters": rope} | shape))
         case "gemma2":

@@ -6,43 +6,123 @@ from collections.abc import Iterator
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from groupthink.chain import OPEN
-from groupthink.records import Message
+from groupthink.chain import CLOSE, OPEN
+from groupthink.model.settings import MODEL, ON, PLAIN, ChatSettings
+from groupthink.records import Message, Prompt
 
-PLAIN = (
+R1_ZERO = (
     "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The assistant "
     "first thinks about the reasoning process in the mind and then provides the user with the answer. The reasoning "
     "process is enclosed within <think> </think> tags, and the answer follows it, i.e., <think> reasoning process here "
-    "</think> answer here.\n"
+    "</think> answer here."
 )
-"""The prompt of DeepSeek-R1-Zero (arXiv 2501.12948, table 1), for models that have no chat template."""
+"""The first words of DeepSeek-R1-Zero's prompt (arXiv 2501.12948, table 1), for models that have no chat template."""
+
+_BEGUN = re.compile(rf"{OPEN}\s*(?P<closed>{CLOSE}\s*)?\Z")
 
 
-def opens_thinking(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether the prompt itself ends with `<think>`, so that responses start inside the reasoning."""
-    return tokenizer.decode(encode_prompt(tokenizer, "?")).rstrip().endswith(OPEN)
+class Chat:
+    """In which words problems are put to a model: its tokenizer, and the settings of [chat].
 
+    The tokenizer's chat template is used where there is one, unless the settings say otherwise, else R1-Zero's plain
+    "User: ... Assistant:". Templates are run in transformers' sandbox: they come with models, and are not trusted.
 
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str | tuple[Message, ...]) -> np.ndarray:
-    """Token ids, int64, of a prompt that the model is to answer.
+    `opening` is what the prompt has written of the chain of thought, before which a response has its place: nothing,
+    `<think>`, or `<think></think>` where thinking is switched off (see `chain.read_chain`).
 
-    The tokenizer's chat template is used where there is one, else R1-Zero's plain "User: ... Assistant:".
-    Control tokens that a message spells out ("<|im_end|>") are encoded as the text that they are.
+    `is_plain`: whether it is R1-Zero's prompt, before which the tokenizer puts its own special tokens, if it has any.
+
+    Raises ValueError for a template that is asked for and not there, a switch that the template does not look at, and
+    a template that fails, or takes no system message.
     """
-    messages = ({"role": "user", "content": prompt},) if isinstance(prompt, str) else prompt
-    contents = [message["content"] for message in messages]
-    control = [token for token in _control_tokens(tokenizer) if any(token in content for content in contents)]
-    if not control:
-        return np.asarray(
-            tokenizer.encode(_render(tokenizer, messages), add_special_tokens=_plain(tokenizer)), np.int64
-        )
-    # The template is rendered around placeholders, so that what stands in a message can be encoded
-    # apart from what the template says.
-    marked = tuple({**message, "content": f"\ue000{i}\ue001"} for i, message in enumerate(messages))
-    token_ids: list[int] = tokenizer.encode("", add_special_tokens=True) if _plain(tokenizer) else []
-    for text, is_content in _alternate(_render(tokenizer, marked), contents):
-        token_ids += tokenizer.encode(text, add_special_tokens=False, split_special_tokens=is_content)
-    return np.asarray(token_ids, np.int64)
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: ChatSettings | None = None):
+        self.tokenizer, self.settings = tokenizer, settings or ChatSettings()
+        self.is_plain = self.settings.template == PLAIN or tokenizer.chat_template is None
+        self._require_template()
+        begun = _begun(self._templated(self._messages("?")))
+        if self.settings.open_think and begun == OPEN + CLOSE:
+            raise ValueError(
+                "chat.open_think begins the reasoning, and the model's chat template has ended it by itself: set "
+                'chat.thinking="on", or chat.open_think=false'
+            )
+        adds = self.settings.open_think and not begun
+        self._ending = f"{' ' if self.is_plain else ''}{OPEN}\n" if adds else ""
+        self.opening = OPEN if adds else begun
+
+    def render(self, prompt: Prompt) -> str:
+        """The words that the model is asked."""
+        return self._rendered(self._messages(prompt))
+
+    def encode(self, prompt: Prompt) -> np.ndarray:
+        """Token ids, int64, of a prompt that the model is to answer.
+
+        Control tokens that a message spells out ("<|im_end|>") are encoded as the text that they are.
+        """
+        messages = self._messages(prompt)
+        contents = [message["content"] for message in messages]
+        control = [token for token in _control_tokens(self.tokenizer) if any(token in text for text in contents)]
+        if not control:
+            text = self._rendered(messages)
+            return np.asarray(self.tokenizer.encode(text, add_special_tokens=self.is_plain), np.int64)
+        # The template is rendered around placeholders, so that what stands in a message can be encoded
+        # apart from what the template says.
+        marked = tuple({**message, "content": f"\ue000{i}\ue001"} for i, message in enumerate(messages))
+        token_ids: list[int] = self.tokenizer.encode("", add_special_tokens=True) if self.is_plain else []
+        for text, is_content in _alternate(self._rendered(marked), contents):
+            token_ids += self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=is_content)
+        return np.asarray(token_ids, np.int64)
+
+    def _messages(self, prompt: Prompt) -> tuple[Message, ...]:
+        """The prompt as a chat, with what the recipe adds. A system message of the problem's own goes before ours."""
+        system, instruction = self.settings.system, self.settings.instruction
+        messages: tuple[Message, ...] = ({"role": "user", "content": prompt},) if isinstance(prompt, str) else prompt
+        if instruction:
+            *before, last = messages
+            messages = (*before, {**last, "content": f"{last['content']}\n{instruction}"})
+        if system and messages[0]["role"] != "system":
+            messages = ({"role": "system", "content": system}, *messages)
+        return messages
+
+    def _rendered(self, messages: tuple[Message, ...]) -> str:
+        return self._templated(messages) + self._ending
+
+    def _templated(self, messages: tuple[Message, ...], **switches: bool) -> str:
+        if self.is_plain:
+            return _plain(messages)
+        if not switches and self.settings.thinking != MODEL:
+            switches = {"enable_thinking": self.settings.thinking == ON}
+        try:
+            return self.tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=True, **switches
+            )
+        except Exception as error:  # whatever a template does that nobody here has read
+            said = str(error).partition("\n")[0]
+            roles = ", ".join(message["role"] for message in messages)
+            raise ValueError(
+                f"the model's chat template fails on messages of {roles} ({type(error).__name__}: {said}): change what "
+                'it is given, such as chat.system, or set chat.template="plain"'
+            ) from error
+
+    def _require_template(self) -> None:
+        asked, thinking = self.settings.template, self.settings.thinking
+        if self.is_plain and asked == MODEL:
+            raise ValueError(
+                'chat.template is "model", and the model has no chat template: set it to "plain", or leave it at "auto"'
+            )
+        if thinking == MODEL:
+            return
+        if self.is_plain:
+            raise ValueError(
+                f'chat.thinking is "{thinking}", and the model has no chat template that could be told so: leave it at '
+                '"model"'
+            )
+        told_on, told_off = (self._templated(self._messages("?"), enable_thinking=on) for on in (True, False))
+        if told_on == told_off:
+            raise ValueError(
+                f'chat.thinking is "{thinking}", and the model has a chat template that does not look at '
+                'enable_thinking: leave it at "model"'
+            )
 
 
 def stop_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> frozenset[int]:
@@ -57,15 +137,19 @@ def stop_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> froz
     return frozenset(found)
 
 
-def _plain(tokenizer: PreTrainedTokenizerBase) -> bool:
-    return tokenizer.chat_template is None
+def _begun(rendered: str) -> str:
+    """What a prompt has written of the chain of thought, without the blanks."""
+    found = _BEGUN.search(rendered)
+    return "" if found is None else OPEN + (CLOSE if found["closed"] else "")
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...]) -> str:
-    if not _plain(tokenizer):
-        return tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-    turns = [f"{message['role'].capitalize()}: {message['content']}\n" for message in messages]
-    return PLAIN + "".join(turns) + "Assistant:"
+def _plain(messages: tuple[Message, ...]) -> str:
+    """R1-Zero's prompt; a system message that comes first stands in place of its first words."""
+    system, turns = R1_ZERO, messages
+    if messages[0]["role"] == "system":
+        system, turns = messages[0]["content"], messages[1:]
+    lines = [system, *(f"{message['role'].capitalize()}: {message['content']}" for message in turns), "Assistant:"]
+    return "\n".join(lines)
 
 
 def _control_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:

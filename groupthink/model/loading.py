@@ -1,6 +1,7 @@
-"""Where a model lies, and how it is read: safetensors and JSON only, never code or pickles."""
+"""Where a model lies, and how it is read: safetensors and JSON, never pickles; code of its own if that is asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,6 +12,8 @@ from transformers.utils import logging as transformers_logging
 from groupthink.model.attention import register_attention
 
 NANO = Path(__file__).parent.parent / "nano" / "model"
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+"""How files end that transformers would read as weights, if it were let to."""
 
 
 def resolve(name: str | Path) -> Path | str:
@@ -37,10 +40,10 @@ def resolve(name: str | Path) -> Path | str:
     raise ValueError(f"{str(name)!r} holds no model: neither config.json, model/, nor a complete checkpoint")
 
 
-def require_model(name: str, tell: Callable[[str], None]) -> None:
-    """Raise ValueError for a model that cannot be had or is damaged, before anything is begun.
+def require_model(name: str, tell: Callable[[str], None], *, trust_remote_code: bool = False) -> None:
+    """Raise ValueError for a model that cannot be had, is damaged or brings code, before anything is begun.
 
-    `tell` hears that the hub is asked, which may take its time.
+    `tell` hears that the hub is asked, which may take its time. `trust_remote_code`: its code may be run.
     """
     place = resolve(name)
     if isinstance(place, Path):
@@ -50,10 +53,14 @@ def require_model(name: str, tell: Callable[[str], None]) -> None:
                     pass
             except SafetensorError as error:
                 raise ValueError(f"{file} is damaged ({error}): make the model anew, or take another") from None
+        refuse_pickles(place)
+        with no_unasked_code(name):
+            AutoConfig.from_pretrained(place, trust_remote_code=trust_remote_code, local_files_only=True)
         return
     tell(f"{name} is no folder here: asking the Hugging Face hub for it")
     try:
-        AutoConfig.from_pretrained(place, trust_remote_code=False)
+        with no_unasked_code(name):
+            AutoConfig.from_pretrained(place, trust_remote_code=trust_remote_code)
     except OSError as error:
         raise ValueError(
             f"there is no model {name!r}: it is no folder here, and the hub did not give it "
@@ -62,40 +69,92 @@ def require_model(name: str, tell: Callable[[str], None]) -> None:
 
 
 def load_model(
-    name: str | Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    name: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    trust_remote_code: bool = False,
 ) -> PreTrainedModel:
     """A causal language model in evaluation mode (no dropout), with groupthink's attention.
 
-    Raises ValueError for an architecture that cannot take another attention function.
+    Raises ValueError for an architecture that cannot take another attention function, for weights that are pickles,
+    and, unless `trust_remote_code`, for a model that brings code of its own.
     """
     register_attention()
     place = resolve(name)
-    model = AutoModelForCausalLM.from_pretrained(
-        place,
-        dtype=dtype,
-        attn_implementation="groupthink",
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=isinstance(place, Path),
-    )
+    refuse_pickles(place)
+    with no_unasked_code(name):
+        model = AutoModelForCausalLM.from_pretrained(
+            place,
+            dtype=dtype,
+            attn_implementation="groupthink",
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+            local_files_only=isinstance(place, Path),
+        )
     return model.eval().to(device)
 
 
-def new_model(name: str | Path, seed: int, *, device: str | torch.device = "cpu") -> PreTrainedModel:
+def new_model(
+    name: str | Path, seed: int, *, device: str | torch.device = "cpu", trust_remote_code: bool = False
+) -> PreTrainedModel:
     """A model of the shape that `name` has, in float32, its weights drawn anew by `seed`."""
     register_attention()
     place = resolve(name)
-    config = AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=isinstance(place, Path))
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), no_unasked_code(name):
+        config = AutoConfig.from_pretrained(
+            place, trust_remote_code=trust_remote_code, local_files_only=isinstance(place, Path)
+        )
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(config, attn_implementation="groupthink", dtype=torch.float32)
+        model = AutoModelForCausalLM.from_config(
+            config, attn_implementation="groupthink", dtype=torch.float32, trust_remote_code=trust_remote_code
+        )
     return model.eval().to(device)
 
 
-def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer that lies with a model."""
+def load_tokenizer(
+    name: str | Path, *, trust_remote_code: bool = False, local: bool = False
+) -> PreTrainedTokenizerBase:
+    """The tokenizer that lies with a model. `local`: the hub is not asked, and OSError raised for what is not here."""
     place = resolve(name)
-    return AutoTokenizer.from_pretrained(place, trust_remote_code=False, local_files_only=isinstance(place, Path))
+    with no_unasked_code(name):
+        return AutoTokenizer.from_pretrained(
+            place, trust_remote_code=trust_remote_code, local_files_only=local or isinstance(place, Path)
+        )
+
+
+def refuse_pickles(place: Path | str) -> None:
+    """Raise ValueError for a folder whose weights are pickles alone, which run whatever is in them when they are read.
+
+    (Of a hub's model, too, nothing but safetensors is ever read.)
+    """
+    if not isinstance(place, Path) or any(place.glob("*.safetensors")):
+        return
+    if pickles := sorted(file.name for pattern in PICKLES for file in place.glob(pattern)):
+        raise ValueError(
+            f"{place} has its weights as {pickles[0]}, which is a pickle and could run any code when it is read: have "
+            "them as safetensors, which save_pretrained of transformers writes, or take another model"
+        )
+
+
+@contextmanager
+def no_unasked_code(name: str | Path) -> Iterator[None]:
+    """What transformers says inside of a model with code of its own that it may not run, in the words of a recipe."""
+    try:
+        yield
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise ValueError(
+            f"the model {str(name)!r} brings code of its own, which would be run to read it: look at that code, and if "
+            "you trust it set trust_remote_code=true in the recipe (eval: --trust-remote-code); or take a model that "
+            "transformers knows itself"
+        ) from None
+
+
+def has_own_code(model: PreTrainedModel) -> bool:
+    """Whether a model's class came with the model: somebody has trusted that code already."""
+    return type(model).__module__.startswith("transformers_modules.")
 
 
 def hide_progress_bars() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from groupthink.extras import need
@@ -115,7 +115,7 @@ def save_merged(model: PreTrainedModel, folder: Path) -> None:
     config = copy.deepcopy(model.config)
     vars(config).pop("quantization_config", None)
     with torch.device("meta"):
-        plain = AutoModelForCausalLM.from_config(config, dtype=model.dtype)
+        plain = type(model)._from_config(config, dtype=model.dtype)
     plain.generation_config = model.generation_config
     plain.save_pretrained(folder, state_dict=merged_tensors(model))
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from groupthink.model.loading import load_model
+from groupthink.model.loading import has_own_code, load_model
 from groupthink.model.lora import has_lora, load_adapter, save_adapter, save_merged
 
 ADAPTER_FOLDER = "adapter"
@@ -31,7 +31,8 @@ def restore_policy(model: PreTrainedModel, folder: Path) -> None:
     """
     if has_lora(model):
         return load_adapter(model, folder / ADAPTER_FOLDER)
-    saved, own = (dict(one.named_parameters()) for one in (load_model(folder, dtype=model.dtype), model))
+    read = load_model(folder, dtype=model.dtype, trust_remote_code=has_own_code(model))
+    saved, own = (dict(one.named_parameters()) for one in (read, model))
     if _shapes(saved) != _shapes(own):
         raise ValueError(f"{folder} holds another model than the one that is learning: restore into its own")
     for name, parameter in own.items():

@@ -1,9 +1,48 @@
-"""The table [lora] of a recipe."""
+"""The tables [chat] and [lora] of a recipe."""
 
 from dataclasses import dataclass
 
+from groupthink.nearest import nearest
+
+AUTO, MODEL, PLAIN = "auto", "model", "plain"
+TEMPLATES = (AUTO, MODEL, PLAIN)
+ON, OFF = "on", "off"
+THINKING = (MODEL, ON, OFF)
+
 ALL_LINEAR = "all-linear"
 """Stands for every linear layer but the output head, as in peft."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSettings:
+    r"""In which words a problem is put to the model.
+
+    ChatSettings(thinking="on", instruction="Put your final answer within \\boxed{}.")
+    """
+
+    template: str = "auto"  # model: its chat template; plain: R1-Zero's "User: ... Assistant:"; auto: plain without one
+    system: str = ""  # before problems that bring no system message themselves; plain: in place of R1-Zero's own words
+    instruction: str = ""  # on a line of its own after the problem: "Put your final answer within \\boxed{}."
+    thinking: str = "model"  # as the template has it; "on", "off": what it is told as enable_thinking (Qwen3)
+    open_think: bool = False  # whether the prompt ends with <think> where the template does not end so itself
+
+    def __post_init__(self) -> None:
+        for name, choices in (("template", TEMPLATES), ("thinking", THINKING)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise ValueError(
+                    f"chat.{name} is {value!r}: did you mean {nearest(value, choices)}? "
+                    f"(there are: {', '.join(choices)})"
+                )
+        if self.template == PLAIN and self.thinking != MODEL:
+            raise ValueError(
+                f'chat.thinking is "{self.thinking}", which only a chat template can be told, and chat.template is '
+                '"plain": leave thinking at "model"'
+            )
+        if self.open_think and self.thinking == OFF:
+            raise ValueError(
+                'chat.open_think begins the reasoning, and chat.thinking="off" leaves it out: set one of the two only'
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class Team:
         for i in range(len(self._workers)):
             self._gradients.append(SharedTensors(folder / f"gradient-{i}", self._held["policy"]))
             it = Description(
+                architecture=type(policy),
                 config=policy.config,
                 dtype=policy.dtype,
                 weights={whose: folder / whose for whose in models},

@@ -21,6 +21,7 @@ from groupthink.model.workers import Mailbox
 class Description:
     """What a worker needs to be like the process that started it."""
 
+    architecture: Any  # the class of the model
     config: Any  # of the model
     dtype: Any
     weights: Mapping[str, Path]  # of the "policy" and the "reference": files that `SharedTensors` map
@@ -34,7 +35,6 @@ class Description:
 def learn(connection: Mailbox) -> None:
     """Serve until the pipe is closed."""
     import torch
-    from transformers import AutoModelForCausalLM
 
     from groupthink.model.allocator import keep_freed_memory
     from groupthink.model.attention import register_attention
@@ -50,7 +50,7 @@ def learn(connection: Mailbox) -> None:
 
     models, files = {}, {}
     for whose, path in it.weights.items():
-        model = AutoModelForCausalLM.from_config(it.config, dtype=it.dtype, attn_implementation="groupthink").eval()
+        model = it.architecture._from_config(it.config, dtype=it.dtype, attn_implementation="groupthink").eval()
         files[whose] = SharedTensors(path, dict(model.named_parameters()))
         for name, parameter in model.named_parameters():
             parameter.data = files[whose].tensors[name]

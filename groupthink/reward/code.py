@@ -84,12 +84,12 @@ class Programs:
 class CodeReward:
     """A reward of a group (`functions.Reward`): the share of the tests that each response's program passes.
 
-    `partial`: the share; else 1 where all are passed, and 0. `opened`: responses begin inside the reasoning. A
+    `partial`: the share; else 1 where all are passed, and 0. `opening`: what the prompt has written of the chain. A
     problem without tests does not count. Raises ValueError where there is no sandbox.
     """
 
-    def __init__(self, where: Confinement, *, partial: bool = False, opened: bool = False):
-        self.programs, self.partial, self.opened = Programs(where), partial, opened
+    def __init__(self, where: Confinement, *, partial: bool = False, opening: str = ""):
+        self.programs, self.partial, self.opening = Programs(where), partial, opening
 
     async def __call__(self, group: Group) -> list[Value]:
         tests = read_tests(group.problem)
@@ -98,7 +98,7 @@ class CodeReward:
         return list(await asyncio.gather(*(self._value(response, tests) for response in group.responses)))
 
     async def _value(self, response: Response, tests: UnitTests) -> Value:
-        program = last_program(read_chain(response.text, opened=self.opened).answer or "")
+        program = last_program(read_chain(response.text, opening=self.opening).answer or "")
         if program is None:
             return 0.0
         found = await self.programs.tried(program, tests, every=self.partial)

@@ -10,7 +10,7 @@ _TAGS = re.compile(r"<answer>|</answer>")
 def adherence(chain: Chain, finish: str) -> float:
     """1 where the chain is well formed and the response was not cut off, else 0.
 
-    That a prompt opened the reasoning itself is known to who reads the chain (`read_chain(..., opened=True)`).
+    What a prompt has written of the chain is known to who reads it (`read_chain(..., opening="<think>")`).
     """
     return 1.0 if chain.well_formed and finish == "stop" else 0.0
 

@@ -28,8 +28,9 @@ Columns = Mapping[str, Sequence[Value]]
 class Judge:
     """Scores responses to the problems of one task.
 
-    `opened`: the prompt itself ends with `<think>`, so responses begin inside the reasoning. `code` and `judge` say how
-    programs are run and which other model is asked, where the settings weigh that (None: as by default).
+    `opening`: what the prompt itself has written of the chain of thought, such as `<think>`: see `read_chain`. `code`
+    and `judge` say how programs are run and which other model is asked, where the settings weigh that (None: as by
+    default).
     """
 
     def __init__(
@@ -37,16 +38,16 @@ class Judge:
         settings: RewardSettings,
         task: Verifier,
         *,
-        opened: bool = False,
+        opening: str = "",
         code: CodeSettings | None = None,
         judge: JudgeSettings | None = None,
     ):
         self.settings = settings
         self.task = task
-        self.opened = opened
+        self.opening = opening
         self.weights = settings.weights
         self._functions: dict[str, Reward] = named_rewards(
-            settings, code or CodeSettings(), judge or JudgeSettings(), opened=opened
+            settings, code or CodeSettings(), judge or JudgeSettings(), opening=opening
         )
 
     def score(self, groups: Sequence[Group]) -> list[list[Score]]:
@@ -88,7 +89,7 @@ class Judge:
         return scores
 
     def _read(self, response: Response) -> Chain:
-        return read_chain(response.text, opened=True) if self.opened else response.chain
+        return read_chain(response.text, opening=self.opening) if self.opening else response.chain
 
     def _rules(self, response: Response, chain: Chain, verdict: Verdict) -> dict[str, float | None]:
         settings, finish, right = self.settings, response.finish, verdict.right

@@ -57,12 +57,12 @@ class Unjudged(ValueError):
 class ModelJudge:
     """A reward of a group (`functions.Reward`): what another model thinks of each response.
 
-    `opened`: responses begin inside the reasoning. A response without an answer is worth 0, and nobody is asked.
+    `opening`: what the prompt has written of the chain. A response without an answer is worth 0, and nobody is asked.
     """
 
-    def __init__(self, server: Server, prompt: str, *, opened: bool = False):
+    def __init__(self, server: Server, prompt: str, *, opening: str = ""):
         require_prompt(prompt)
-        self.server, self.prompt, self.opened = server, prompt, opened
+        self.server, self.prompt, self.opening = server, prompt, opening
         self._places = Places(server.at_once)
 
     async def __call__(self, group: Group) -> list[float | None]:
@@ -85,7 +85,7 @@ class ModelJudge:
         return values
 
     async def _value(self, client: Any, problem: Problem, response: Response) -> float:
-        chain = read_chain(response.text, opened=self.opened)
+        chain = read_chain(response.text, opening=self.opening)
         if chain.answer is None:
             return 0.0
         asked = filled(

@@ -7,15 +7,16 @@ from groupthink.reward.settings import CodeSettings, JudgeSettings, RewardSettin
 
 
 def named_rewards(
-    settings: RewardSettings, code: CodeSettings, judge: JudgeSettings, *, opened: bool = False
+    settings: RewardSettings, code: CodeSettings, judge: JudgeSettings, *, opening: str = ""
 ) -> dict[str, Reward]:
-    """Functions of the user's, tests of code, another model's opinion. `opened`: responses begin inside the reasoning.
+    """Functions of the user's, tests of code, another model's opinion.
 
+    `opening`: what the prompt has written of the chain of thought, as `read_chain` takes it.
     Raises ValueError for a function that is not there, where there is no sandbox for code, and no server to judge.
     """
     rewards: dict[str, Reward] = {name: as_reward(load_function(name), name) for name in settings.functions}
     if settings.code:
-        rewards["code"] = CodeReward(code.confinement, partial=code.partial, opened=opened)
+        rewards["code"] = CodeReward(code.confinement, partial=code.partial, opening=opening)
     if settings.judge:
-        rewards["judge"] = ModelJudge(judge.server, judge.prompt, opened=opened)
+        rewards["judge"] = ModelJudge(judge.server, judge.prompt, opening=opening)
     return rewards

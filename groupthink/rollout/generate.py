@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from groupthink.model.chat import encode_prompt
+from groupthink.model.chat import Chat
 from groupthink.records import Group, Problem
 from groupthink.rollout.engine import Engine, Handle, Sampling
 from groupthink.rollout.noise import mix
@@ -39,7 +39,7 @@ class Pending:
 
 def begin(
     engine: Engine,
-    tokenizer: PreTrainedTokenizerBase,
+    chat: Chat,
     problems: Sequence[Problem],
     settings: RolloutSettings | Sampling,
     seed: int,
@@ -50,20 +50,20 @@ def begin(
     Where the task has a `reply`, responses may have several turns: see `take_turns`.
     """
     sampling = Sampling.of(settings) if isinstance(settings, RolloutSettings) else settings
-    prompts = [encode_prompt(tokenizer, problem.prompt) for problem in problems]
+    prompts = [chat.encode(problem.prompt) for problem in problems]
     handles = [
         engine.submit(prompt_ids, sampling, mix(seed, problem.id))
         for problem, prompt_ids in zip(problems, prompts, strict=True)
     ]
     if handles:
         handles[-1].start()
-    go_on = partial(take_turns, engine, tokenizer, sampling, reply) if reply else None
+    go_on = partial(take_turns, engine, chat.tokenizer, sampling, reply) if reply else None
     return Pending(problems, prompts, handles, go_on)
 
 
 def generate(
     engine: Engine,
-    tokenizer: PreTrainedTokenizerBase,
+    chat: Chat,
     problems: Sequence[Problem],
     settings: RolloutSettings | Sampling,
     seed: int,
@@ -75,9 +75,9 @@ def generate(
     `on_text` is told the text of the first problem's first response whenever it has grown, in whole characters; its
     later turns come at once, at the end.
     """
-    pending = begin(engine, tokenizer, problems, settings, seed, reply)
+    pending = begin(engine, chat, problems, settings, seed, reply)
     if on_text and pending.handles:
-        _watch(pending.handles[0], tokenizer, on_text)
+        _watch(pending.handles[0], chat.tokenizer, on_text)
     groups = pending.result()
     if on_text and groups and reply:
         on_text(groups[0].responses[0].text)

@@ -72,20 +72,25 @@ def require_few(failures: Sequence[str]) -> None:
 def describe(engine: "TorchEngine") -> tuple[Any, ...]:
     """All that `open_described` needs in another process; the decoder was verified here, on the real weights."""
     model = engine.model
-    described = (model.config, model.generation_config, model.dtype, str(model.device))
+    described = (type(model), model.config, model.generation_config, model.dtype, str(model.device))
     return (*described, engine.tokenizer, type(engine.decoder), engine.max_sequences)
 
 
 def open_described(
-    config: Any, generation_config: Any, dtype: Any, device: str, tokenizer: Any, decoder: Any, max_sequences: int
+    architecture: Any,
+    config: Any,
+    generation_config: Any,
+    dtype: Any,
+    device: str,
+    tokenizer: Any,
+    decoder: Any,
+    max_sequences: int,
 ) -> "TorchEngine":
     """The same engine in this process, with weights that are still to be loaded."""
-    from transformers import AutoModelForCausalLM
-
     from groupthink.model.attention import register_attention
     from groupthink.rollout.torch_engine import TorchEngine
 
     register_attention()
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="groupthink").eval().to(device)
+    model = architecture._from_config(config, dtype=dtype, attn_implementation="groupthink").eval().to(device)
     model.generation_config = generation_config  # names the tokens that end a response
     return TorchEngine(model, tokenizer, decoder=decoder(model), max_sequences=max_sequences)

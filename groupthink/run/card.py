@@ -13,17 +13,31 @@ from groupthink.run.terminal import unjudged_lines
 
 EVALUATIONS = ("before", "after")
 
+PROBLEM = "Solve x^2-5x+6=0"
+"""What a card asks by way of example."""
 
-def write_card(folder: Path, name: str, recipe: Recipe, figures: Mapping[str, Any]) -> None:
+
+def write_card(
+    folder: Path,
+    name: str,
+    recipe: Recipe,
+    figures: Mapping[str, Any],
+    prompt: str = PROBLEM,
+    special_tokens: bool = False,
+) -> None:
     """Write `README.md` into the folder of the model called `name`.
 
     `figures`: the evaluations `before` and `after`, where they were made, as `groupthink eval --json` prints them; the
     `steps` that were done (all of the recipe's, where nothing is said), and why there were no more (`ended_early`).
+    `prompt`: `PROBLEM` in the words in which the model was asked problems. `special_tokens`: whether the tokenizer
+    puts its own before such words.
     """
-    write_text(folder / "README.md", model_card(name, recipe, figures))
+    write_text(folder / "README.md", model_card(name, recipe, figures, prompt, special_tokens))
 
 
-def model_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:
+def model_card(
+    name: str, recipe: Recipe, figures: Mapping[str, Any], prompt: str = PROBLEM, special_tokens: bool = False
+) -> str:
     """A model card in Hugging Face's form."""
     found = {when: figures[when] for when in EVALUATIONS if when in figures}
     parts = [
@@ -33,7 +47,7 @@ def model_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:
         f"in {figures.get('steps', recipe.steps)} steps of `{recipe.stage}` on the task `{recipe.task.title}`. "
         f"{describe_step(recipe)}{_end(figures)}\n",
         _accuracy(found),
-        _HOW_TO_LOAD,
+        _how_to_load(prompt, special_tokens),
         f"## Recipe\n\n```toml\n{dump_recipe(recipe)}```\n",
     ]
     return "\n".join(part for part in parts if part)
@@ -84,19 +98,25 @@ def _accuracy(found: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", "Sampled at temperature 1. The intervals resample problems.", *left_out, ""])
 
 
-_HOW_TO_LOAD = """\
+def _how_to_load(prompt: str, special_tokens: bool) -> str:
+    """With the prompt written out, a string a line: a chat template alone does not tell what a recipe adds to it."""
+    words = "\n".join(f"    {line!r}" for line in prompt.splitlines(keepends=True))
+    return f"""\
 ## How to load
+
+Problems were put to it in training as one is here.
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
 model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")
-prompt = tokenizer.apply_chat_template(
-    [{"role": "user", "content": "Solve x^2-5x+6=0"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+prompt = (
+{words}
 )
-print(tokenizer.decode(model.generate(**prompt, max_new_tokens=200, do_sample=True)[0]))
+tokens = tokenizer(prompt, add_special_tokens={special_tokens}, return_tensors="pt", return_token_type_ids=False)
+print(tokenizer.decode(model.generate(**tokens, max_new_tokens=200, do_sample=True)[0]))
 ```
 
-or `groupthink eval path/to/this/folder`.
+or `groupthink eval path/to/the/run`, which asks it problems of its own task.
 """

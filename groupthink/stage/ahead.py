@@ -40,7 +40,7 @@ class Ahead:
             problems = shop.supply.draw(self.next, recipe.task.problems_per_step)
             seed = mix(recipe.seed, self.next)
             reply = reply_of(shop.task)
-            self.steps[self.next] = begin(shop.engine, shop.tokenizer, problems, recipe.rollout, seed, reply)
+            self.steps[self.next] = begin(shop.engine, shop.chat, problems, recipe.rollout, seed, reply)
             self.next += 1
         rollout = recipe.rollout
         if self.next > first and self.seen and rollout.lag and rollout.lag_by == "order" and rollout.max_difference:

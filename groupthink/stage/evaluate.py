@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from groupthink.model.chat import opens_thinking
+from groupthink.model.chat import Chat
 from groupthink.model.loading import find_device, load_model, load_tokenizer, resolve
+from groupthink.model.settings import MODEL, PLAIN, ChatSettings
 from groupthink.recipe import Recipe, load_recipe
 from groupthink.records import Group
 from groupthink.reward.sandbox import Confinement
@@ -115,7 +116,7 @@ def _row(kind: str, one: Graded) -> dict[str, Any]:
 
 def evaluate(
     engine: Engine,
-    tokenizer: Any,
+    chat: Chat,
     task: Task,
     *,
     problems: int,
@@ -130,15 +131,15 @@ def evaluate(
 
     `where`: in what programs are run that tests decide on (None: as by default).
     """
-    held_out, opened = task.held_out(problems), opens_thinking(tokenizer)
+    held_out = task.held_out(problems)
 
     def drawn(n: int, temperature: float) -> list[Group]:
         sampling = Sampling(max_tokens=max_tokens, temperature=temperature, n=n)
         seeded = mix(seed, "evaluate", temperature)
-        return generate(engine, tokenizer, held_out, sampling, seeded, reply=reply_of(task))
+        return generate(engine, chat, held_out, sampling, seeded, reply=reply_of(task))
 
     tables = [drawn(samples, temperature), drawn(1, 0.0), drawn(cool_samples, 0.5) if cool_samples else []]
-    found = iter(grade(task, [group for table in tables for group in table], opened=opened, where=where))
+    found = iter(grade(task, [group for table in tables for group in table], opening=chat.opening, where=where))
     sampled, greedy, cool = ([next(found) for _ in table] for table in tables)
     return Evaluation(summarise(sampled, greedy), sampled, greedy, cool)
 
@@ -151,7 +152,7 @@ def evaluate_run(run: Run, shop: Workshop, view: View, name: str, samples: int, 
     view.note(f"evaluating on {recipe.evaluate.problems} held-out problems ({name})")
     found = evaluate(
         shop.engine,
-        shop.tokenizer,
+        shop.chat,
         shop.task,
         problems=recipe.evaluate.problems,
         samples=samples,
@@ -173,17 +174,22 @@ def evaluate_model(
     samples: int = DEFAULTS.samples,
     temperature: float = 1.0,
     max_tokens: int | None = None,
+    template: str | None = None,
+    trust_remote_code: bool = False,
     note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """The figures of any model on held-out problems; `note` is told what is about to be done.
 
     `name`: "nano", a run, a checkpoint, a local folder or a hub id. A model that came from a run is asked as it
-    was trained, with its run's `max_tokens` and on its run's task and split (unless the caller names another);
-    any other is asked quadratics with the default recipe's.
+    was trained, in the words of its run's [chat], with its `max_tokens` and on its task and split (unless the caller
+    names another; `template`: "auto", "model" or "plain"); any other is asked quadratics with the default recipe's.
+    What a run's recipe says of trust in the model's code does not count: a run may have come from anywhere.
     """
     if problems < 1 or samples < 1:
         raise ValueError(f"{problems} problems with {samples} samples each: take at least 1 of both")
     recipe, device = recipe_of(name), find_device()
+    tokenizer = load_tokenizer(name, trust_remote_code=trust_remote_code)
+    chat = Chat(tokenizer, _asked_by(recipe.chat, template))
     asked = recipe.task if task is None else TaskSettings(task)
     family = open_tasks(asked, recipe.seed, split)
     splits = split or ", ".join(dict.fromkeys(asked.own_splits))
@@ -192,15 +198,15 @@ def evaluate_model(
         for line in notes_of(family):
             note(line)
         note(f"evaluating {name} on {problems} problems of {family.name} ({splits}): {drawn}")
-    tokenizer, model = load_tokenizer(name), load_model(name, device=device)
+    model = load_model(name, device=device, trust_remote_code=trust_remote_code)
     max_tokens = max_tokens or recipe.rollout.max_tokens
-    if (too_long := leave_out_long(family, tokenizer, model, max_tokens)) and note:
+    if (too_long := leave_out_long(family, chat, model, max_tokens)) and note:
         note(f"{len(too_long)} problems are too long for the model and are left out, such as {too_long[0]}")
     engine = open_engine(model, tokenizer, replace(recipe.rollout, lag=0, engine="torch"), device)
     try:
         found = evaluate(
             engine,
-            tokenizer,
+            chat,
             family,
             problems=problems,
             samples=samples,
@@ -213,6 +219,13 @@ def evaluate_model(
         engine.close()
         close_task(family)
     return found.figures
+
+
+def _asked_by(settings: ChatSettings, template: str | None) -> ChatSettings:
+    """With another template, if one is named; the plain one cannot be told how to think."""
+    if template is None:
+        return settings
+    return replace(settings, template=template, thinking=MODEL if template == PLAIN else settings.thinking)
 
 
 def recipe_of(name: str) -> Recipe:

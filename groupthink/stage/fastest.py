@@ -1,8 +1,8 @@
 """How many processes draw fastest here: measured at the first start, on problems of the recipe's own."""
 
 import time
-from typing import Any
 
+from groupthink.model.chat import Chat
 from groupthink.recipe import Recipe
 from groupthink.rollout.engine import Sampling
 from groupthink.rollout.generate import generate
@@ -16,7 +16,7 @@ WORTH = 0.95
 """Of the time of fewer processes, at which more are worth what they take of memory."""
 
 
-def fastest(engine: WorkerEngine, tokenizer: Any, task: Task, recipe: Recipe) -> int:
+def fastest(engine: WorkerEngine, chat: Chat, task: Task, recipe: Recipe) -> int:
     """The number of processes, from 1 to all that `engine` has, in which a step's responses are drawn soonest."""
     problems = task.sample(0, recipe.task.problems_per_step)
     sampling = Sampling(min(TOKENS, recipe.rollout.max_tokens), recipe.rollout.temperature, n=recipe.rollout.group_size)
@@ -24,7 +24,7 @@ def fastest(engine: WorkerEngine, tokenizer: Any, task: Task, recipe: Recipe) ->
     def seconds(processes: int) -> float:
         engine.use(processes)
         start = time.perf_counter()
-        generate(engine, tokenizer, problems, sampling, recipe.seed)
+        generate(engine, chat, problems, sampling, recipe.seed)
         return time.perf_counter() - start
 
     most = len(engine.workers) + 1

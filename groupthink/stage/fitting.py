@@ -1,16 +1,14 @@
 """Problems whose prompts are too long for the model, left out before anything is drawn."""
 
-from typing import Any
-
 from transformers import PreTrainedModel
 
-from groupthink.model.chat import encode_prompt
+from groupthink.model.chat import Chat
 from groupthink.records import Problem
 from groupthink.task import Task
 from groupthink.task.mixture import Mixture
 
 
-def leave_out_long(task: Task, tokenizer: Any, model: PreTrainedModel, max_tokens: int) -> list[str]:
+def leave_out_long(task: Task, chat: Chat, model: PreTrainedModel, max_tokens: int) -> list[str]:
     """Leave out of data sets, and of finite tasks of the user's, what leaves no room for `max_tokens` in the model's
     context, and give the ids.
 
@@ -20,14 +18,14 @@ def leave_out_long(task: Task, tokenizer: Any, model: PreTrainedModel, max_token
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if context is None:
         return []
-    room, template = context - max_tokens, len(encode_prompt(tokenizer, "?"))
+    room, template = context - max_tokens, len(chat.encode("?"))
 
     def fits(problem: Problem) -> bool:
         messages = [problem.prompt] if isinstance(problem.prompt, str) else [m["content"] for m in problem.prompt]
         # A token is at least a byte, so that short prompts, which most are, need not be encoded.
         if sum(len(text.encode()) + template for text in messages) <= room:
             return True
-        return len(encode_prompt(tokenizer, problem.prompt)) <= room
+        return len(chat.encode(problem.prompt)) <= room
 
     why = f"every prompt is longer than the {room} tokens that rollout.max_tokens={max_tokens} leaves of {context}"
     tasks = task.tasks.values() if isinstance(task, Mixture) else [task]

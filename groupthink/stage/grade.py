@@ -34,14 +34,15 @@ class Graded:
 
 
 def grade(
-    task: Task, groups: Sequence[Group], *, opened: bool = False, where: Confinement | None = None
+    task: Task, groups: Sequence[Group], *, opening: str = "", where: Confinement | None = None
 ) -> list[list[Graded]]:
-    """What every response is worth (P x G). `opened`: prompts end with `<think>`, so that responses begin inside it.
+    """What every response is worth (P x G).
 
+    `opening`: what the prompt has written of the chain, as `read_chain` takes it.
     `where`: in what programs run (None: as by default); where they cannot, nobody knows what they are worth. What is
     known of a problem is known in all of its groups: a response without an answer is not wrong where none is right.
     """
-    chains = [[read_chain(response.text, opened=opened) for response in group.responses] for group in groups]
+    chains = [[read_chain(response.text, opening=opening) for response in group.responses] for group in groups]
     asked = [(group.problem, chain.answer) for group, row in zip(groups, chains, strict=True) for chain in row]
     found = iter(verify_all(task, asked))  # of all groups together: a rule may compare several at a time
     verdicts = [[next(found) for _ in row] for row in chains]

@@ -36,7 +36,7 @@ def train_by_grpo(run: Run, view: View, take_steps: Callable[[Run, Workshop, Vie
         evaluate_run(run, shop, view, "after", settings.samples)
         figures = closing_figures(run.read_evaluation("before"), run.read_evaluation("after"))
         figures |= course | best_figures(run)
-        publish(run, shop.learner, shop.tokenizer, figures)
+        publish(run, shop.learner, shop.chat, figures)
     for line in closing_lines(figures):
         view.note(line)
     return figures
@@ -61,7 +61,7 @@ def grpo(run: Run, shop: Workshop, view: View) -> None:
         while filling.missing:
             problems, seed = supply.draw(filling.turn, filling.missing), mix(recipe.seed, filling.turn)
             with clock("generate"):  # 1: several responses to each problem
-                groups = generate(engine, shop.tokenizer, problems, recipe.rollout, seed, view.writing, reply)
+                groups = generate(engine, shop.chat, problems, recipe.rollout, seed, view.writing, reply)
             with clock("score"):  # 2: a reward for each response, by rules
                 scores = judge.score(groups)
             supply.observe(groups, scores)

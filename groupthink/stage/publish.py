@@ -3,19 +3,20 @@
 from pathlib import Path
 from typing import Any
 
+from groupthink.model.chat import Chat
 from groupthink.model.saving import save_policy
 from groupthink.policy.learner import Learner
-from groupthink.run.card import write_card
+from groupthink.run.card import PROBLEM, write_card
 from groupthink.run.directory import Run
 
 
-def publish(run: Run, learner: Learner, tokenizer: Any, figures: dict[str, Any]) -> None:
+def publish(run: Run, learner: Learner, chat: Chat, figures: dict[str, Any]) -> None:
     """Write `model/`, whole or not at all, and the run's closing event."""
 
     def write(folder: Path) -> None:
         save_policy(learner.model, folder)
-        tokenizer.save_pretrained(folder)
-        write_card(folder, run.path.name, run.recipe, figures)
+        chat.tokenizer.save_pretrained(folder)
+        write_card(folder, run.path.name, run.recipe, figures, chat.render(PROBLEM), chat.is_plain)
 
     run.publish(write)
     run.finish(figures)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from groupthink.chain import OPEN
-from groupthink.model.chat import encode_prompt, opens_thinking
+from groupthink.chain import CLOSE, OPEN
+from groupthink.model.chat import Chat
 from groupthink.records import Batch, Prompt
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
@@ -48,18 +48,23 @@ def _demonstration(
     return problem.prompt, task.demonstrate(problem, careful=draw.random() >= haste)
 
 
-def encode(tokenizer: Any, shown: Sequence[Demonstration]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def encode(chat: Chat, shown: Sequence[Demonstration]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Token ids of the prompts and of the responses, which end with the end of sequence.
 
-    Where the chat template itself opens the reasoning, a response begins inside it.
+    Where the prompt itself opens the reasoning, a response begins inside it; where it leaves it out, after it.
     """
-    prompts = [encode_prompt(tokenizer, prompt) for prompt, _ in shown]
-    opening = OPEN if opens_thinking(tokenizer) else ""
+    tokenizer = chat.tokenizer
+    prompts = [chat.encode(prompt) for prompt, _ in shown]
+    written = [_left_to_write(response, chat.opening) for _, response in shown]
     responses = [
-        np.array([*tokenizer.encode(response.removeprefix(opening), add_special_tokens=False), tokenizer.eos_token_id])
-        for _, response in shown
+        np.array([*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]) for text in written
     ]
     return prompts, responses
+
+
+def _left_to_write(response: str, opening: str) -> str:
+    """What of a demonstration comes after what the prompt has written of it."""
+    return response.rpartition(CLOSE)[2] if opening == OPEN + CLOSE else response.removeprefix(opening)
 
 
 def imitation_batch(prompts: Sequence[np.ndarray], responses: Sequence[np.ndarray]) -> Batch:
@@ -87,7 +92,7 @@ def train_by_sft(run: Run, view: View) -> dict[str, Any]:
         shop.engine.load(shop.learner.weights)
         evaluate_run(run, shop, view, "after", recipe.evaluate.base_samples, cool_samples=recipe.evaluate.samples)
         figures = {"after": run.read_evaluation("after").figures} | course | best_figures(run)
-        publish(run, shop.learner, shop.tokenizer, figures)
+        publish(run, shop.learner, shop.chat, figures)
     return figures
 
 
@@ -100,7 +105,7 @@ def sft(run: Run, shop: Workshop, view: View) -> None:
         clock = Clock()
         with clock("demonstrate"):
             shown = demonstrations(tasks, recipe.sft, recipe.seed, step, recipe.steps)
-            batch = imitation_batch(*encode(shop.tokenizer, shown))
+            batch = imitation_batch(*encode(shop.chat, shown))
         with clock("learn"):
             report = shop.learner.update(batch)
         if recipe.evaluate.every and (step + 1) % recipe.evaluate.every == 0:

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
 from groupthink.model.allocator import keep_freed_memory
-from groupthink.model.chat import opens_thinking
+from groupthink.model.chat import Chat
 from groupthink.model.gradient_checkpointing import checkpoint_layers
 from groupthink.model.loading import find_device, load_model, load_tokenizer, new_model
 from groupthink.model.lora import add_lora
@@ -38,7 +37,7 @@ class Workshop:
 
     task: Task
     supply: Supply
-    tokenizer: Any  # a Hugging Face tokenizer
+    chat: Chat  # the tokenizer, and in which words it puts a problem to the policy
     engine: Engine
     judge: Judge
     learner: Learner
@@ -47,7 +46,7 @@ class Workshop:
         """Write what a checkpoint holds: a model that anyone can load, and what the learner resumes from."""
         self.learner.save(folder)
         self.supply.save(folder)
-        self.tokenizer.save_pretrained(folder)
+        self.chat.tokenizer.save_pretrained(folder)
 
 
 @contextmanager
@@ -70,12 +69,13 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
 def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop]:
     recipe = run.recipe
     _require_turns_in_time(task, recipe)
-    tokenizer, model = load_tokenizer(reference_of(run)), _first_policy(run, device)
-    too_long = leave_out_long(task, tokenizer, model, recipe.rollout.max_tokens)
+    tokenizer = load_tokenizer(reference_of(run), trust_remote_code=recipe.trust_remote_code)
+    chat, model = Chat(tokenizer, recipe.chat), _first_policy(run, device)
+    too_long = leave_out_long(task, chat, model, recipe.rollout.max_tokens)
     if (notes := notes_of(task)) or too_long:
         run.event("task", notes=list(notes), too_long=too_long)
     # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
-    drawn = load_model(reference_of(run), device=device, dtype=model.dtype) if recipe.lora.rank else model
+    drawn = _load(run, device, model.dtype) if recipe.lora.rank else model
     most = find_processes(model)
     rollout = (
         recipe.rollout if recipe.rollout.lag else replace(recipe.rollout, processes=recipe.rollout.processes or most)
@@ -84,14 +84,13 @@ def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop
     try:
         worth = most
         if isinstance(engine, WorkerEngine) and not recipe.rollout.processes:
-            worth = fastest(engine, tokenizer, task, recipe)
+            worth = fastest(engine, chat, task, recipe)
             engine = engine.keep(worth)
         _settle(run, model, worth)
         learner = _open_learner(run, model, device)
         try:
-            opened = opens_thinking(tokenizer)
-            judge = Judge(recipe.reward, task, opened=opened, code=recipe.code, judge=recipe.judge)
-            shop = Workshop(task, Supply(task, recipe), tokenizer, engine, judge, learner)
+            judge = Judge(recipe.reward, task, opening=chat.opening, code=recipe.code, judge=recipe.judge)
+            shop = Workshop(task, Supply(task, recipe), chat, engine, judge, learner)
             stand_at_checkpoint(run, shop)
             yield shop
         finally:
@@ -117,9 +116,7 @@ def _open_learner(run: Run, model: PreTrainedModel, device: torch.device) -> Lea
         objective, temperature = ObjectiveSettings(surrogate="imitation", kl=0.0), 1.0
     return Learner(
         model,
-        load_model(reference_of(run), device=device, dtype=model.dtype)
-        if objective.kl and not recipe.lora.rank
-        else None,
+        _load(run, device, model.dtype) if objective.kl and not recipe.lora.rank else None,
         recipe.policy,
         objective,
         total_steps=recipe.steps,
@@ -131,18 +128,23 @@ def _open_learner(run: Run, model: PreTrainedModel, device: torch.device) -> Lea
 def _first_policy(run: Run, device: torch.device) -> PreTrainedModel:
     """The policy before any update, as it is to learn."""
     recipe = run.recipe
-    dtype = getattr(torch, recipe.policy.dtype)
+    dtype, trusted = getattr(torch, recipe.policy.dtype), recipe.trust_remote_code
     if recipe.stage == "sft" and recipe.sft.from_scratch:
-        model = new_model(reference_of(run), recipe.seed, device=device).to(dtype)
+        model = new_model(reference_of(run), recipe.seed, device=device, trust_remote_code=trusted).to(dtype)
     elif recipe.lora.quantised:
-        model = load_quantised(recipe.model, device=device, dtype=dtype)
+        model = load_quantised(recipe.model, device=device, dtype=dtype, trust_remote_code=trusted)
     else:
-        model = load_model(reference_of(run), device=device, dtype=dtype)
+        model = _load(run, device, dtype)
     if recipe.lora.rank:
         add_lora(model, recipe.lora, recipe.seed)
     if recipe.policy.recompute_layers:
         checkpoint_layers(model)
     return model
+
+
+def _load(run: Run, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
+    """The policy before any update, once more."""
+    return load_model(reference_of(run), device=device, dtype=dtype, trust_remote_code=run.recipe.trust_remote_code)
 
 
 def _settle(run: Run, model: PreTrainedModel, worth: int) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from groupthink.model.chat import encode_prompt
+from groupthink.model.chat import Chat
 from groupthink.model.loading import NANO, load_model
 from groupthink.nano.architecture import CONTEXT, FOLDER, write_architecture
 from groupthink.nano.tokenizer import CHARACTERS, UNKNOWN
@@ -56,7 +56,7 @@ def test_it_can_write_every_problem_and_demonstration(tokenizer, name):
     longest = 0
     for problem in task.sample(0, 200) + task.held_out(100):
         text = task.demonstrate(problem, careful=True)
-        ids = [*encode_prompt(tokenizer, problem.prompt), *tokenizer.encode(text)]
+        ids = [*Chat(tokenizer).encode(problem.prompt), *tokenizer.encode(text)]
         assert unknown not in ids
         longest = max(longest, len(ids))
     assert longest < CONTEXT
@@ -97,14 +97,14 @@ def test_it_is_of_the_shape_that_its_recipe_draws(model, tmp_path):
 
 
 def test_with_our_attention_it_is_the_same_model(tokenizer, model):
-    ids = torch.from_numpy(encode_prompt(tokenizer, "Solve x^2-5x+6=0"))[None]
+    ids = torch.from_numpy(Chat(tokenizer).encode("Solve x^2-5x+6=0"))[None]
     with torch.no_grad():
         assert (load_model("nano")(ids).logits - model(ids).logits).abs().max() < 1e-4
 
 
 def test_it_answers_in_the_form_of_a_chain(tokenizer, model):
     """After a question of its task nearly all of its probability lies on beginning to think."""
-    ids = torch.from_numpy(encode_prompt(tokenizer, "Solve x^2-5x+6=0"))[None]
+    ids = torch.from_numpy(Chat(tokenizer).encode("Solve x^2-5x+6=0"))[None]
     with torch.no_grad():
         law = model(ids).logits[0, -1].softmax(dim=-1)
     assert law[tokenizer.convert_tokens_to_ids("<think>")] > 0.8

@@ -57,9 +57,18 @@ def test_scores_stand_in_the_order_of_groups_and_responses(group):
 
 def test_a_prompt_that_opens_the_chain(group, respond):
     inside = dataclasses.replace(group, responses=(respond("2*3=6</think>x=2, x=3"), respond("2*3=6 x=2, x=3")))
-    [closed, unclosed] = Judge(RewardSettings(), Quadratics(), opened=True).score([inside])[0]
+    [closed, unclosed] = Judge(RewardSettings(), Quadratics(), opening="<think>").score([inside])[0]
     assert closed.value == 1.0
     assert (unclosed.value, unclosed.note) == (0.0, "no answer")
+
+
+def test_a_prompt_that_leaves_the_chain_out(group, respond):
+    texts = ("x=2, x=3", "<think>2*3=6</think>x=2, x=3", "2*3=6</think>x=2, x=3", "")
+    after = dataclasses.replace(group, responses=tuple(map(respond, texts)))
+    plain, again, closed, silent = Judge(RewardSettings(), Quadratics(), opening="<think></think>").score([after])[0]
+    assert plain.parts == {"accuracy": 1.0, "format": 1.0, "brevity": 1.0}
+    assert [score.parts["format"] for score in (again, closed, silent)] == [0.0, 0.0, 0.0]
+    assert (silent.value, silent.note) == (0.0, "no answer")
 
 
 def test_functions_are_weighed_and_recorded(group, tmp_path):

@@ -68,9 +68,9 @@ def mock(monkeypatch):
 
 @pytest.fixture
 def judged(mock, group):
-    def values(prompt=PROMPT, of=group, opened=False, **settings):
+    def values(prompt=PROMPT, of=group, opening="", **settings):
         server = Server(**{"url": mock.url, "model": "wise", "tries": 3} | settings)
-        return asyncio.run(ModelJudge(server, prompt, opened=opened)(of))
+        return asyncio.run(ModelJudge(server, prompt, opening=opening)(of))
 
     return values
 
@@ -98,7 +98,7 @@ def test_what_an_answer_holds_is_not_read_as_a_template():
 
 def test_a_response_without_an_answer_is_worth_nothing_and_nobody_is_asked(judged, mock, group, respond):
     asked = dataclasses.replace(group, responses=(respond("<think>hm"), respond("hm</think>x=2")))
-    assert judged(of=asked, opened=True) == [0.0, 0.5] and len(mock.questions) == 1
+    assert judged(of=asked, opening="<think>") == [0.0, 0.5] and len(mock.questions) == 1
 
 
 def test_a_busy_server_is_asked_again(judged, mock):

@@ -79,8 +79,8 @@ def test_format_variants(text, in_tags, in_box):
 
 
 def test_format_variants_know_of_a_template_that_opens_the_chain():
-    assert tagged(read_chain("a</think><answer>5</answer>", opened=True), "stop") == 1.0
-    assert boxed(read_chain("a</think>\\boxed{5}", opened=True), "stop") == 1.0
+    assert tagged(read_chain("a</think><answer>5</answer>", opening="<think>"), "stop") == 1.0
+    assert boxed(read_chain("a</think>\\boxed{5}", opening="<think>"), "stop") == 1.0
 
 
 class Compared:

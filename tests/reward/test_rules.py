@@ -39,7 +39,7 @@ def test_format(text, finish, expected):
 
 
 def test_where_the_prompt_opens_the_chain_the_response_need_not():
-    assert adherence(read_chain("2*3=6</think>x=2, x=3", opened=True), "stop") == 1.0
+    assert adherence(read_chain("2*3=6</think>x=2, x=3", opening="<think>"), "stop") == 1.0
 
 
 def test_accuracy_asks_the_task():

@@ -4,7 +4,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from groupthink.model.chat import encode_prompt
+from groupthink.model.chat import Chat
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.records import Problem
 from groupthink.rollout.engine import Sampling
@@ -15,6 +15,7 @@ from tests.tiny import tiny
 
 PROBLEMS = [Problem(id=f"t/{i}", task="t", prompt=f"Solve x^2-{i}x=0") for i in range(3)]
 TOKENIZER = build_tokenizer()
+CHAT = Chat(TOKENIZER)
 
 
 def tokens(group):
@@ -23,18 +24,18 @@ def tokens(group):
 
 def test_a_group_for_each_problem_in_order():
     engine = TorchEngine(tiny("qwen3"), TOKENIZER)
-    groups = generate(engine, TOKENIZER, PROBLEMS, RolloutSettings(group_size=3, max_tokens=8), seed=1)
+    groups = generate(engine, CHAT, PROBLEMS, RolloutSettings(group_size=3, max_tokens=8), seed=1)
     assert [group.problem for group in groups] == PROBLEMS
     for group in groups:
-        np.testing.assert_array_equal(group.prompt_ids, encode_prompt(TOKENIZER, group.problem.prompt))
+        np.testing.assert_array_equal(group.prompt_ids, CHAT.encode(group.problem.prompt))
         assert len(group.responses) == 3
 
 
 def test_what_is_drawn_for_a_problem_depends_on_the_seed_and_its_id():
     engine, sampling = TorchEngine(tiny("qwen3"), TOKENIZER), Sampling(8, n=2)
-    groups = generate(engine, TOKENIZER, PROBLEMS, sampling, seed=1)
-    (alone,) = generate(engine, TOKENIZER, PROBLEMS[2:], sampling, seed=1)
-    (other,) = generate(engine, TOKENIZER, PROBLEMS[2:], sampling, seed=2)
+    groups = generate(engine, CHAT, PROBLEMS, sampling, seed=1)
+    (alone,) = generate(engine, CHAT, PROBLEMS[2:], sampling, seed=1)
+    (other,) = generate(engine, CHAT, PROBLEMS[2:], sampling, seed=2)
     assert tokens(alone) == tokens(groups[2]) != tokens(other)
 
 
@@ -57,9 +58,9 @@ def test_who_watches_is_told_whole_characters_alone():
 def test_the_first_response_can_be_watched_as_it_is_written():
     engine, sampling = TorchEngine(tiny("qwen3"), TOKENIZER), Sampling(8, n=2)
     told = []
-    groups = generate(engine, TOKENIZER, PROBLEMS, sampling, seed=1, on_text=told.append)
+    groups = generate(engine, CHAT, PROBLEMS, sampling, seed=1, on_text=told.append)
     response = groups[0].responses[0]
     assert len(told) == len(response)
     assert told[-1] == TOKENIZER.decode(response.token_ids_T)
     assert all(later.startswith(earlier) for earlier, later in pairwise(told))
-    assert tokens(groups[1]) == tokens(generate(engine, TOKENIZER, PROBLEMS, sampling, seed=1)[1])
+    assert tokens(groups[1]) == tokens(generate(engine, CHAT, PROBLEMS, sampling, seed=1)[1])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from groupthink.model.chat import encode_prompt
+from groupthink.model.chat import Chat
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.rollout import native, torch_engine
@@ -122,8 +122,8 @@ def test_it_serves_nano_and_samples_with_transformers_logprobs():
     model = load_model("nano")
     engine = TorchEngine(model, load_tokenizer("nano"), max_sequences=20)
     assert type(engine.decoder) is NativeDecoder
-    tokenizer, task = load_tokenizer("nano"), open_task("quadratics", 0)
-    prompts = [encode_prompt(tokenizer, problem.prompt) for problem in task.held_out(30)]
+    chat, task = Chat(load_tokenizer("nano")), open_task("quadratics", 0)
+    prompts = [chat.encode(problem.prompt) for problem in task.held_out(30)]
     handles = [engine.submit(prompt, Sampling(120, temperature=0.9, n=8), seed=1) for prompt in prompts]
     differences = []
     for prompt, handle in zip(prompts, handles, strict=True):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from groupthink.model.chat import Chat
 from groupthink.model.packing import pack
 from groupthink.model.scoring import TokenScorer
 from groupthink.nano.tokenizer import END, build_tokenizer
@@ -20,6 +21,7 @@ from tests.calculator import Calculator, value_of
 from tests.tiny import tiny
 
 TOKENIZER = build_tokenizer()
+CHAT = Chat(TOKENIZER)
 TASK = Calculator(uses=2)
 PROBLEMS = TASK.sample(0, 3)
 SAMPLING = Sampling(120, temperature=1.1, n=8)
@@ -31,7 +33,7 @@ def model():
 
 
 def drawn(model, sampling=SAMPLING, seed=1, reply=TASK.reply, problems=PROBLEMS, **more):
-    return generate(TorchEngine(model, TOKENIZER), TOKENIZER, problems, sampling, seed, reply=reply, **more)
+    return generate(TorchEngine(model, TOKENIZER), CHAT, problems, sampling, seed, reply=reply, **more)
 
 
 def every(groups):
@@ -200,7 +202,7 @@ class Watched(TorchEngine):
 
 def test_all_of_a_turn_are_asked_for_before_one_is_waited_for(model):
     engine = Watched(model)
-    groups = generate(engine, TOKENIZER, PROBLEMS, SAMPLING, 1, reply=TASK.reply)
+    groups = generate(engine, CHAT, PROBLEMS, SAMPLING, 1, reply=TASK.reply)
     counts = [len(pieces(response)) for response in every(groups)]
     second, third = sum(count >= 3 for count in counts), sum(count >= 5 for count in counts)
     assert second and third
@@ -211,7 +213,7 @@ def test_all_of_a_turn_are_asked_for_before_one_is_waited_for(model):
 
 def test_later_turns_are_drawn_from_the_weights_of_their_time_and_say_so(model):
     engine = TorchEngine(tiny("qwen3"), TOKENIZER)
-    pending = begin(engine, TOKENIZER, PROBLEMS, SAMPLING, 1, TASK.reply)
+    pending = begin(engine, CHAT, PROBLEMS, SAMPLING, 1, TASK.reply)
     for handle in pending.handles:
         handle.result()
     engine.load(Weights(7, dict(tiny("qwen3", seed=1).named_parameters())))
@@ -225,7 +227,7 @@ def test_later_turns_are_drawn_from_the_weights_of_their_time_and_say_so(model):
 
 def test_what_was_cancelled_is_not_gone_on_with(model):
     engine = TorchEngine(model, TOKENIZER)
-    pending = begin(engine, TOKENIZER, PROBLEMS, SAMPLING, 1, TASK.reply)
+    pending = begin(engine, CHAT, PROBLEMS, SAMPLING, 1, TASK.reply)
     pending.handles[1].cancel()
     with pytest.raises(RuntimeError, match="cancelled"):
         pending.result()

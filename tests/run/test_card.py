@@ -27,6 +27,15 @@ def test_a_card_says_where_nobody_knows_what_is_right():
     assert "200 problems are not judged: no answer is known." in card
 
 
+def test_a_card_says_in_which_words_the_model_was_asked():
+    prompt = 'Say "so".\nUser: Solve x^2-5x+6=0\nAssistant: <think>\n'
+    card = model_card("mine", load_recipe(), {}, prompt, special_tokens=True)
+    code = card.split("```python\n")[1].split("```")[0]
+    names: dict = {}
+    exec("prompt = (" + code.split("prompt = (")[1].split("\n)")[0] + "\n)", names)
+    assert names["prompt"] == prompt and "tokenizer(prompt, add_special_tokens=True," in code
+
+
 def test_a_hub_model_is_named_as_the_base():
     card = model_card("mine", load_recipe(overrides=["model=Qwen/Qwen3-0.6B"]), {})
     front = yaml.safe_load(card.split("---")[1])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from groupthink import cli
+from groupthink.model.chat import Chat
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.records import Group, Problem, Response
 from groupthink.reward.judge import Judge
@@ -50,13 +51,13 @@ def test_right_is_an_accurate_answer_in_the_format_that_the_policy_ended(text, f
     assert (found.right, found.lenient, found.extracted) == (right, lenient, extracted)
 
 
-@pytest.mark.parametrize("opened", [False, True])
-def test_right_is_what_earns_the_judge_s_accuracy_and_format(opened):
+@pytest.mark.parametrize("opening", ["", "<think>", "<think></think>"])
+def test_right_is_what_earns_the_judge_s_accuracy_and_format(opening):
     starts, answers = ("", "<think>", "2*3</think>", "<think>2*3</think>"), ("", "x=2, x=3", "x=3", "x=2,x=3</think>")
     responses = [a_response(a + b, finish) for a, b, finish in product(starts, answers, ("stop", "length"))]
     group = Group(PROBLEM, np.arange(2), tuple(responses))
-    scores = Judge(RewardSettings(), TASK, opened=opened).score([group])[0]
-    right = [found.right for found in grade(TASK, [group], opened=opened)[0]]
+    scores = Judge(RewardSettings(), TASK, opening=opening).score([group])[0]
+    right = [found.right for found in grade(TASK, [group], opening=opening)[0]]
     assert right == [score.parts["accuracy"] == score.parts["format"] == 1 for score in scores]
     assert any(right)
 
@@ -191,7 +192,7 @@ class Asked:
 
 def test_what_is_asked_is_held_out_sampled_greedy_and_cool():
     engine = Asked()
-    found = evaluate(engine, build_tokenizer(), TASK, problems=5, samples=3, max_tokens=77, cool_samples=2)
+    found = evaluate(engine, Chat(build_tokenizer()), TASK, problems=5, samples=3, max_tokens=77, cool_samples=2)
     asked = [(sampling.temperature, sampling.n, sampling.max_tokens) for sampling in engine.samplings]
     assert asked == [(1.0, 3, 77)] * 5 + [(0.0, 1, 77)] * 5 + [(0.5, 2, 77)] * 5
     for table in (found.sampled, found.greedy, found.cool):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from groupthink.model.chat import encode_prompt
+from groupthink.model.chat import Chat
 from groupthink.recipe import load_recipe
 from groupthink.run.lines import read_lines
 from groupthink.run.metrics import read_metrics
@@ -92,7 +92,7 @@ def test_the_trained_model_is_an_ordinary_one(finished, place):
     folder = finished.path / "model"
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     first = AutoModelForCausalLM.from_pretrained(place / "model")
-    ids = torch.from_numpy(encode_prompt(tokenizer, "Solve x^2-5x+6=0"))[None]
+    ids = torch.from_numpy(Chat(tokenizer).encode("Solve x^2-5x+6=0"))[None]
     assert not torch.allclose(model(ids).logits, first(ids).logits, atol=1e-3)
     zeroth = AutoModelForCausalLM.from_pretrained(finished.path / "checkpoints/step-000000")
     assert torch.equal(zeroth(ids).logits, first(ids).logits)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from groupthink.model.chat import Chat
 from groupthink.model.loading import new_model
+from groupthink.model.settings import ChatSettings
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.policy.learner import Learner
 from groupthink.policy.objective.settings import ObjectiveSettings
@@ -114,7 +116,8 @@ def _factor(text: str) -> int:
 
 def test_the_loss_is_a_mean_over_the_response_tokens():
     tokenizer = build_tokenizer()
-    prompts, responses = encode(tokenizer, [("Solve x^2-1=0", "<think></think>x=-1, x=1"), ("Compute 1+1", "2")])
+    shown = [("Solve x^2-1=0", "<think></think>x=-1, x=1"), ("Compute 1+1", "2")]
+    prompts, responses = encode(Chat(tokenizer), shown)
     assert tokenizer.decode(responses[1]) == "2<|end|>"
     assert tokenizer.decode(prompts[1]) == "<|user|>Compute 1+1<|end|><|assistant|>"
     batch = imitation_batch(prompts, responses)
@@ -126,12 +129,20 @@ def test_the_loss_is_a_mean_over_the_response_tokens():
 
 def test_where_the_prompt_opens_the_reasoning_a_response_begins_inside_it():
     tokenizer = build_tokenizer()
-    opening = tokenizer.chat_template.replace("<|assistant|>", "<|assistant|><think>")
-    assert opening != tokenizer.chat_template
-    tokenizer.chat_template = opening
-    (prompt,), (response,) = encode(tokenizer, [("Compute 1+1", "<think>1+1=2\n</think>2")])
+    (prompt,), (response,) = encode(
+        Chat(tokenizer, ChatSettings(open_think=True)), [("Compute 1+1", "<think>1+1=2\n</think>2")]
+    )
     assert tokenizer.decode([*prompt, *response]).count("<think>") == 1
     assert tokenizer.decode(response) == "1+1=2\n</think>2<|end|>"
+
+
+def test_where_the_prompt_leaves_the_reasoning_out_a_response_is_the_answer():
+    tokenizer = build_tokenizer()
+    closing = tokenizer.chat_template.replace("<|assistant|>", "<|assistant|><think>\n\n</think>\n\n")
+    assert closing != tokenizer.chat_template
+    tokenizer.chat_template = closing
+    _, responses = encode(Chat(tokenizer), [("Compute 1+1", "<think>1+1=2\n</think>2"), ("Compute 1+1", "2")])
+    assert [tokenizer.decode(response) for response in responses] == ["2<|end|>", "2<|end|>"]
 
 
 def test_the_model_is_looked_at_on_the_way(place, tmp_path):

@@ -7,6 +7,7 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 
+from groupthink.model.chat import Chat
 from groupthink.nano.tokenizer import END, build_tokenizer
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
@@ -147,7 +148,7 @@ def groups():
     """Of a tiny model, some of whose responses have two turns."""
     task, tokenizer = Calculator(), build_tokenizer()
     engine, sampling = TorchEngine(tiny("qwen3"), tokenizer), Sampling(80, temperature=TEMPERATURE, n=6)
-    return generate(engine, tokenizer, task.sample(0, 3), sampling, seed=1, reply=task.reply)
+    return generate(engine, Chat(tokenizer), task.sample(0, 3), sampling, seed=1, reply=task.reply)
 
 
 @pytest.fixture(scope="module")

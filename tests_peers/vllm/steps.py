@@ -7,6 +7,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM
 
 from groupthink.model.attention import register_attention
+from groupthink.model.chat import Chat
 from groupthink.model.packing import pack
 from groupthink.model.scoring import TokenScorer
 from groupthink.policy.assemble import assemble
@@ -37,7 +38,7 @@ def draw(
     sampling: Sampling | None = None,
 ) -> list[Group]:
     sampling = sampling or Sampling(max_tokens=100, n=4)
-    return generate(engine, tokenizer, open_task("quadratics", 0).sample(step, problems), sampling, seed=step)
+    return generate(engine, Chat(tokenizer), open_task("quadratics", 0).sample(step, problems), sampling, seed=step)
 
 
 def learn(learner: Learner, groups: Sequence[Group], step: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from groupthink.model.chat import encode_prompt
+from groupthink.model.chat import Chat
 from groupthink.model.loading import load_model
 from groupthink.rollout.engine import Sampling
 from groupthink.rollout.noise import mix
@@ -17,7 +17,8 @@ from groupthink.rollout.vllm.engine import VllmEngine
 
 @pytest.fixture(scope="module")
 def prompts(tokenizer: PreTrainedTokenizerBase) -> list[np.ndarray]:
-    return [encode_prompt(tokenizer, f"Solve x^2{b:+d}x{c:+d}=0") for b, c in ((-5, 6), (3, -40), (-9, 14), (1, -2))]
+    chat = Chat(tokenizer)
+    return [chat.encode(f"Solve x^2{b:+d}x{c:+d}=0") for b, c in ((-5, 6), (3, -40), (-9, 14), (1, -2))]
 
 
 def tokens(responses) -> list[list[int]]:

@@ -11,6 +11,7 @@ LEARNER = """
 import json, sys
 from pathlib import Path
 import torch, transformers
+from groupthink.model.chat import Chat
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.records import Weights
 from groupthink.rollout.generate import generate
@@ -23,7 +24,7 @@ python, folder = sys.argv[1:]
 model, tokenizer, settings = load_model("nano"), load_tokenizer("nano"), RolloutSettings(group_size=2)
 engine = open_vllm(model, tokenizer, settings, torch.device("cpu"), Path(folder), VllmSettings(python=python))
 engine.verify(Weights(0, model.state_dict()))
-groups = generate(engine, tokenizer, open_task("quadratics", 0).sample(0, 4), settings, seed=0)
+groups = generate(engine, Chat(tokenizer), open_task("quadratics", 0).sample(0, 4), settings, seed=0)
 engine.close()
 texts = [response.text for group in groups for response in group.responses]
 print(json.dumps({"transformers": transformers.__version__, "texts": texts}))
