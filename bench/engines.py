@@ -3,8 +3,8 @@
     python bench/engines.py [--seeds 0 1 2] [--json] [--out FILE]
 
 Trains nano by the embedded engine, by vLLM and a step behind (`grpo_async`), asks each on the same held-out problems,
-and compares them with the embedded engine's. Takes two hours on two cores, but can be made in parts: a run that is there
-goes on where it stands, and one whose answers are in FILE already is not made again.
+and compares them with the embedded engine's. Takes two hours on two cores, but can be made in parts: a run that is
+there goes on where it stands, and one whose answers are in FILE already is not made again.
 """
 
 import argparse

@@ -70,7 +70,12 @@ def test_with_each_step_goes_a_probe_of_the_weights_that_it_is_drawn_from(place,
 
     monkeypatch.setattr(grpo_async, "require_agreement", agree)
     train(tmp_path / "run", place / "grpo.toml", *lagging(1))
-    assert [probed[step] is None for step in range(STEPS)] == [True, True, False, False]  # those were drawn by version 0
+    assert [probed[step] is None for step in range(STEPS)] == [
+        True,
+        True,
+        False,
+        False,
+    ]  # those were drawn by version 0
     assert all(len(probed[step]) == 2 and np.abs(probed[step]).max() < 1e-4 for step in (2, 3))
 
 
@@ -84,7 +89,9 @@ def test_with_a_lag_a_probe_finds_what_draws_from_another_law(place, tmp_path, m
 
     monkeypatch.setattr(AheadEngine, "load", load_wrongly)
     monkeypatch.setattr(AheadEngine, "verify", lambda *_: None)
-    with pytest.raises(RuntimeError, match=r"in step 2 .* the median of 2 tokens that were drawn from the same weights"):
+    with pytest.raises(
+        RuntimeError, match=r"in step 2 .* the median of 2 tokens that were drawn from the same weights"
+    ):
         train(tmp_path / "run", place / "grpo.toml", *lagging(1))
 
 
