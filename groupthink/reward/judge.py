@@ -73,9 +73,7 @@ class Judge:
 
         return list(await asyncio.gather(*map(ask, groups)))
 
-    def _score_group(
-        self, group: Group, chains: list[Chain], verdicts: list[Verdict], columns: Columns
-    ) -> list[Score]:
+    def _score_group(self, group: Group, chains: list[Chain], verdicts: list[Verdict], columns: Columns) -> list[Score]:
         if "majority" in self.weights:
             columns = {**columns, "majority": self._vote(group, chains, verdicts)}
         scores = []

@@ -188,8 +188,7 @@ def require_prompt(prompt: str) -> None:
         raise ValueError(f"judge.prompt cannot be read ({error}): a brace that is meant is written twice") from None
     for name in names - set(FIELDS):
         raise ValueError(
-            f"judge.prompt has {{{name}}}: did you mean {{{nearest(name, FIELDS)}}}? "
-            f"(there are: {', '.join(FIELDS)})"
+            f"judge.prompt has {{{name}}}: did you mean {{{nearest(name, FIELDS)}}}? (there are: {', '.join(FIELDS)})"
         )
     if not names & {"answer", "response"}:
         raise ValueError("judge.prompt shows nothing of the response: write {answer}, or {response}")

@@ -121,9 +121,7 @@ class JudgeSettings:
         """Where the other model is asked. Raises ValueError where none is named."""
         self.require_server()
         low, high = self.range
-        return Server(
-            self.url, self.model, self.key, self.seconds, self.tries, self.at_once, (low, high), self.failure
-        )
+        return Server(self.url, self.model, self.key, self.seconds, self.tries, self.at_once, (low, high), self.failure)
 
 
 def _require_one_of(name: str, value: str, choices: Sequence[str]) -> None:

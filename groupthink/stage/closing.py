@@ -38,8 +38,7 @@ def closing_figures(before: Evaluated, after: Evaluated) -> dict[str, Any]:
         "base_best": base_best,
         "gain": gain,
         "chains": [
-            {key: row[key] for key in ("prompt", "expected", "text")}
-            for row in chains_to_show(rows_before, rows_after)
+            {key: row[key] for key in ("prompt", "expected", "text")} for row in chains_to_show(rows_before, rows_after)
         ],
     }
 

@@ -23,9 +23,7 @@ BEGINNINGS = 8
 class Probe:
     """Asks at once, of the weights that the engine was loaded with last, which are to be the learner's own."""
 
-    def __init__(
-        self, engine: Engine, learner: Learner, groups: Sequence[Group], settings: RolloutSettings, seed: int
-    ):
+    def __init__(self, engine: Engine, learner: Learner, groups: Sequence[Group], settings: RolloutSettings, seed: int):
         beginnings = [beginning(group) for group in groups[:BEGINNINGS]]
         sampling = Sampling(1, settings.temperature, settings.top_p, settings.top_k)
         self._laws_RV = learner.laws(beginnings)
