@@ -98,7 +98,7 @@ class Learner:
             return self._forward("reference", batch, np.arange(len(batch.group_B))).logprobs_M
 
     def laws(self, beginnings: Sequence[np.ndarray]) -> np.ndarray:
-        """The laws [R, V] of the token that follows each sequence of token ids, as logarithms (nats), as it stands now."""
+        """The policy's laws [R, V] of the token that follows each sequence of token ids, as logarithms, in nats."""
         with using_threads(self.threads):
             return self.team.local.laws(beginnings)
 

@@ -36,11 +36,17 @@ def test_without_a_lag_it_is_the_synchronous_loop_bit_for_bit(finished, place, t
 
 
 def test_step_k_is_sampled_by_version_k_less_the_lag_and_a_resume_is_exact(place, tmp_path, monkeypatch):
-    lag = 2
-    straight = train(tmp_path / "straight", place / "grpo.toml", *lagging(lag))
+    lag, probed = 2, []
+    with monkeypatch.context() as patch:
+        require = grpo_async.require_agreement
+        patch.setattr(grpo_async, "require_agreement", lambda *all: (probed.append(all[-1]), require(*all)))
+        straight = train(tmp_path / "straight", place / "grpo.toml", *lagging(lag))
     assert [versions(straight, step) for step in range(STEPS)] == [{max(step - lag, 0)} for step in range(STEPS)]
     lags = [line["sampling/lag/max"] for line in read_metrics(straight.path / "metrics.jsonl")]
     assert lags == [min(step, lag) for step in range(STEPS)]
+    # A probe went with the one step that was asked for when there were responses to go on with.
+    *before, last = probed
+    assert before == [None] * 3 and len(last) == 2 and np.abs(last).max() < 1e-4
 
     record, run = Run.record, tmp_path / "run"
 
@@ -59,24 +65,6 @@ def test_step_k_is_sampled_by_version_k_less_the_lag_and_a_resume_is_exact(place
     assert list(read_groups(run / "checkpoints/step-000002/ahead.parquet")) == list(range(2, 2 + lag))
     resume(run)
     assert weights(run) == weights(straight.path) and timeless(run) == timeless(straight.path)
-
-
-def test_with_each_step_goes_a_probe_of_the_weights_that_it_is_drawn_from(place, tmp_path, monkeypatch):
-    probed, require = {}, grpo_async.require_agreement
-
-    def agree(run, step, groups, batch, report, view, probed_R):
-        probed[step] = probed_R
-        require(run, step, groups, batch, report, view, probed_R)
-
-    monkeypatch.setattr(grpo_async, "require_agreement", agree)
-    train(tmp_path / "run", place / "grpo.toml", *lagging(1))
-    assert [probed[step] is None for step in range(STEPS)] == [
-        True,
-        True,
-        False,
-        False,
-    ]  # those were drawn by version 0
-    assert all(len(probed[step]) == 2 and np.abs(probed[step]).max() < 1e-4 for step in (2, 3))
 
 
 def test_with_a_lag_a_probe_finds_what_draws_from_another_law(place, tmp_path, monkeypatch):
