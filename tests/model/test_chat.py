@@ -102,9 +102,7 @@ def test_a_system_message_of_the_problem_s_own_goes_before_the_recipe_s():
 
 def test_the_instruction_follows_what_is_to_be_answered_and_no_earlier_turn():
     turns = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"})
-    assert asked(None, turns, instruction="Box it.")[0].endswith(
-        "User: a\nAssistant: b\nUser: c\nBox it.\nAssistant:"
-    )
+    assert asked(None, turns, instruction="Box it.")[0].endswith("User: a\nAssistant: b\nUser: c\nBox it.\nAssistant:")
 
 
 def test_what_a_recipe_adds_is_text_as_well():
