@@ -91,14 +91,13 @@ def test_qwen3_on_gsm8k(name, place, models, gsm8k, tmp_path):
 def test_countdown_with_a_base_model(monkeypatch, place, models, tmp_path):
     pytest.importorskip("reasoning_gym", reason="pip install 'groupthink[gym]'")
     work_here(monkeypatch)
+    monkeypatch.setattr("groupthink.task.lookahead.SLOW", float("inf"))  # in this process nothing is ready earlier
     run, rows = trained(place, tmp_path, "countdown-3b", f"model={models['qwen2']}")
     row = rows[0]
     assert asked(row).startswith(f"{R1_ZERO}\nUser: {row['prompt']}\nShow your work in <think> </think> tags")
     assert asked(row).endswith("expression alone.\nAssistant: <think>\n")  # though the tokenizer has a chat template
     assert len(asked(row).split()) < 350 / 1.5  # a word is about a token and a third
     assert row["task"] == "gym:countdown" and {"accuracy", "format"} <= set(row["parts"])
-    figures = evaluate_model(str(run.path), problems=2, samples=1, max_tokens=8)
-    assert figures["problems"] == 2
 
 
 def test_an_evaluation_takes_the_words_of_the_run_unless_another_template_is_named(
@@ -123,7 +122,7 @@ def test_a_dry_run_shows_in_which_words_the_model_is_asked(models, gsm8k, capsys
     words = ["train", "--dry-run", "qwen3-0.6b-gsm8k", f"model={models['qwen3']}", f"task.data={gsm8k}"]
     assert cli.main(words) == 0
     out = capsys.readouterr().out
-    assert f"#     {BOXED}<|im_end|>\n#     <|im_start|>assistant\n#\n# A step: 32 problems x 8" in out
+    assert f"#     {BOXED}<|im_end|>\n#     <|im_start|>assistant\n#\n#\n# A step: 32 problems x 8" in out
     (tmp_path / "mine.toml").write_text(out)
     assert load_recipe(tmp_path / "mine.toml") == load_recipe("qwen3-0.6b-gsm8k", words[3:])
     assert cli.main([*words, "chat.thinking=off", "--json"]) == 0
