@@ -1,13 +1,15 @@
-"""The tables of the guides for those who come from elsewhere name settings that there are."""
+"""What the documents say of settings, recipes and places holds."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from groupthink.recipe import Recipe, load_recipe, settings_of
+from groupthink.recipe import Recipe, bundled, load_recipe, settings_of
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 
 
 def rows(page: str) -> list[tuple[list[str], list[str]]]:
@@ -38,3 +40,32 @@ def test_the_recipes_that_are_shown_are_recipes(page, tmp_path):
     for text in shown:
         (tmp_path / "shown.toml").write_text(text)
         assert load_recipe(tmp_path / "shown.toml").reward.functions
+
+
+@pytest.mark.parametrize("page", ["problems.md", "models.md"])
+def test_what_is_shown_of_a_recipe_is_one(page, tmp_path):
+    shown = re.findall(r"```toml\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+    assert shown
+    for text in shown:
+        (tmp_path / "shown.toml").write_text(text)
+        load_recipe(tmp_path / "shown.toml")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_setting_that_is_spoken_of_is_one(page):
+    known = settings_of(Recipe())
+    tables = {name.partition(".")[0] for name in known if "." in name}
+    spoken = re.findall(r"(?<![\w./])([a-z]+\.[a-z_0-9]+)(?=[=`])", page.read_text())
+    named = [name for name in spoken if name.partition(".")[0] in tables and not name.endswith(".py")]
+    assert set(named) <= set(known)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_place_that_is_linked_is_there(page):
+    linked = re.findall(r"\]\(([^)#:\s]+)\)", page.read_text())
+    assert [place for place in linked if not (page.parent / place).exists()] == []
+
+
+def test_every_recipe_that_comes_along_is_told_of():
+    told = (DOCS / "models.md").read_text()
+    assert [name for name in bundled() if f"`{name}`" not in told] == []
