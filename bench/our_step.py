@@ -38,7 +38,8 @@ def main(spec: Spec) -> None:
         learning_rate=spec.learning_rate,
         warmup_steps=spec.warmup,
         minibatches=spec.updates,
-        schedule="constant",
+        schedule=spec.schedule,
+        final_share=0.0,
         processes=spec.processes,
         threads=spec.threads,
     )

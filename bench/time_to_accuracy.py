@@ -12,7 +12,6 @@ import argparse
 import itertools
 import json
 import math
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -23,14 +22,12 @@ from statistics import median
 from typing import Any
 
 import environments
+from report import add_report, add_torch_index, report
 from turns import Spec
 from vs_trl import Choice, Side, our_side, processor, tell, trl_side
 
 from groupthink.model.loading import resolve
 from groupthink.stage.evaluate import evaluate_model
-
-DECODINGS = {"sampled": "pass@1", "greedy": "greedy"}
-"""How held-out problems are answered, and what an evaluation calls the accuracy of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +62,11 @@ def main() -> None:
         max_tokens=200,
         kl=0.001,
         learning_rate=0.0,
-        steps=options.most,
+        steps=options.steps,
         seed=0,
         core=None,
         warmup=5,
+        schedule="linear",
     )
     python = environments.make("trl", options.torch_index)
     ours = replace(spec, processes=options.cores)
@@ -89,42 +87,34 @@ def main() -> None:
         "details": {
             **found,
             "target": options.target,
-            "decoding": options.decoding,
             "problems": options.problems,
+            "steps_of_the_schedule": options.steps,
             "cores": options.cores,
             "trl_threads": options.trl_threads,
             "trl_micro_batch": options.trl_micro_batch,
             "processor": processor(),
         },
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(answer, indent=2) + "\n")
-    if options.json:
-        print(json.dumps(answer))
-    else:
-        print(f"time_to_accuracy_ratio {ratio:.2f}  (aim: at least 2.5)")
+    report(answer, options, f"time_to_accuracy_ratio {ratio:.2f}  (aim: at least 2.5)")
 
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--target", type=float, default=0.9, help="accuracy on held-out problems")
-    parser.add_argument("--decoding", choices=DECODINGS, default="sampled", help="of what is asked: at temperature 1")
+    parser.add_argument(
+        "--target", type=float, default=0.9, help="pass@1 on held-out problems, sampled at temperature 1"
+    )
     parser.add_argument("--problems", type=int, default=200, help="that it is measured on")
     parser.add_argument("--every", type=int, default=10, help="steps between measurements")
-    parser.add_argument("--most", type=int, default=300, help="steps of a run")
+    parser.add_argument("--steps", type=int, default=100, help="after which the learning rate is at 0, and a run ends")
     parser.add_argument("--learning-rates", type=float, nargs="+", default=[6e-4, 1.2e-3])
     parser.add_argument("--updates", type=int, nargs="+", default=[1, 2], help="to a batch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--trl-threads", type=int, default=2, help="the faster one, as vs_trl.py finds it")
     parser.add_argument("--trl-micro-batch", type=int, default=16, help="responses; the fastest, likewise")
-    parser.add_argument(
-        "--torch-index", default=os.environ.get("TORCH_INDEX"), help="a package index to get torch from"
-    )
+    add_torch_index(parser)
     parser.add_argument("--kept", type=Path, help="a file for the runs that are made, to go on from")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
-    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too")
+    add_report(parser)
     return parser.parse_args()
 
 
@@ -140,7 +130,7 @@ def best_of_grid(
         tell(f"{name}, {point}: {describe(tried[point])}")
     best = min(grid, key=lambda point: tried[point].seconds)
     if tried[best].seconds == math.inf:
-        raise SystemExit(f"{name} did not reach the target anywhere on the grid: give it more steps by --most")
+        raise SystemExit(f"{name} did not reach the target anywhere on the grid: give it more --steps")
     runs = {first: tried[best]} | {seed: run_it(best, seed, math.inf) for seed in others}
     for seed in others:
         tell(f"{name}, {best}, seed {seed}: {describe(runs[seed])}")
@@ -175,7 +165,7 @@ def run(opened: Open, spec: Spec, options: argparse.Namespace, point: Point, see
     asked = replace(spec, learning_rate=point.learning_rate, updates=point.updates, seed=seed)
     seconds, curve = 0.0, []
     with opened(asked) as side:
-        for step in range(1, options.most + 1):
+        for step in range(1, options.steps + 1):
             seconds += side.step()["wall"]
             if step % options.every == 0:
                 curve.append((step, round(seconds, 1), accuracy(side, options)))
@@ -190,7 +180,7 @@ def run(opened: Open, spec: Spec, options: argparse.Namespace, point: Point, see
 def accuracy(side: Side, options: argparse.Namespace) -> float:
     """That of the model as it is."""
     with saved(side) as folder:
-        return float(evaluate_model(folder, problems=options.problems)[DECODINGS[options.decoding]])
+        return float(evaluate_model(folder, problems=options.problems)["pass@1"])
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def settings(spec: Spec, micro_batch: int, generation: dict[str, Any], folder: s
         loss_type="grpo",
         scale_rewards="none",
         learning_rate=spec.learning_rate,
-        lr_scheduler_type="constant_with_warmup",
+        lr_scheduler_type={"constant": "constant_with_warmup", "linear": "linear"}[spec.schedule],
         warmup_steps=spec.warmup * spec.updates,
         adam_beta2=0.99,
         max_grad_norm=1.0,

@@ -33,6 +33,7 @@ class Spec:
     processes: int = 1  # that groupthink works with
     updates: int = 1  # of the weights, to a step
     warmup: int = 0  # steps over which the learning rate rises to that
+    schedule: str = "constant"  # how it goes on from there; or "linear": it falls, to 0 after `steps`
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
