@@ -9,9 +9,7 @@ on as many cores as it can use; its model is asked in between, for which no time
 
 import argparse
 import itertools
-import json
 import math
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -22,6 +20,7 @@ from statistics import median
 from typing import Any
 
 import environments
+from report import add_report, add_torch_index, report
 from turns import Spec
 from vs_trl import Choice, Side, our_side, processor, tell, trl_side
 
@@ -93,13 +92,7 @@ def main() -> None:
             "processor": processor(),
         },
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(answer, indent=2) + "\n")
-    if options.json:
-        print(json.dumps(answer))
-    else:
-        print(f"time_to_accuracy_ratio {ratio:.2f}  (aim: at least 2.5)")
+    report(answer, options, f"time_to_accuracy_ratio {ratio:.2f}  (aim: at least 2.5)")
 
 
 def read_options() -> argparse.Namespace:
@@ -115,11 +108,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--trl-threads", type=int, default=2, help="the faster one, as vs_trl.py finds it")
     parser.add_argument("--trl-micro-batch", type=int, default=16, help="responses; the fastest, likewise")
-    parser.add_argument(
-        "--torch-index", default=os.environ.get("TORCH_INDEX"), help="a package index to get torch from"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
-    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too")
+    add_torch_index(parser)
+    add_report(parser)
     return parser.parse_args()
 
 

@@ -23,6 +23,7 @@ from statistics import median
 from typing import Any
 
 import environments
+from report import add_report, add_torch_index, report
 from turns import Spec
 
 from groupthink.model.loading import resolve
@@ -113,16 +114,13 @@ def main() -> None:
         "trl_tried_cpu_seconds": tried,
         "versions": {**versions, "python": platform.python_version(), "processor": processor()},
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
-    if options.json:
-        print(json.dumps(found))
-    else:
-        print(f"step_cpu_ratio {found['step_cpu_ratio']:.2f}  (aim: at least 1.4)")
-        print(f"limit_fraction {found['limit_fraction']:.2f}")
-        if "step_wall_ratio" in found:
-            print(f"step_wall_ratio {found['step_wall_ratio']:.2f}  (aim: at least 2)")
+    lines = [
+        f"step_cpu_ratio {found['step_cpu_ratio']:.2f}  (aim: at least 1.4)",
+        f"limit_fraction {found['limit_fraction']:.2f}",
+    ]
+    if "step_wall_ratio" in found:
+        lines.append(f"step_wall_ratio {found['step_wall_ratio']:.2f}  (aim: at least 2)")
+    report(found, options, *lines)
 
 
 def read_options() -> argparse.Namespace:
@@ -138,11 +136,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--micro-batch", type=int, help="TRL's; without it the fastest is found")
     parser.add_argument("--generation", choices=GENERATIONS, help="TRL's; without it the fastest is found")
     parser.add_argument("--cores", type=int, default=2, help="for the comparison in wall time; 1: leave it out")
-    parser.add_argument(
-        "--torch-index", default=os.environ.get("TORCH_INDEX"), help="a package index to get torch from"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
-    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too")
+    add_torch_index(parser)
+    add_report(parser)
     return parser.parse_args()
 
 
