@@ -67,7 +67,7 @@ class GymTask:
             begins = f"begins at level {self.level} of 0 to {self.levels - 1} of its curriculum"
             self.notes = (f"{self.name} {'has no curriculum, and stays as it is' if self.level is None else begins}",)
         self._right = self._responses = 0  # at this level, since it was last decided on
-        self._expected: list[int] | None = None  # training problems, in the order in which they are asked for next
+        self._expected: list[int] = []  # training problems, in the order in which they are asked for next
         self._places: OrderedDict[Request, tuple[Source, int]] = OrderedDict()  # where a problem was found
         self._items: OrderedDict[tuple[Source, int], Item] = OrderedDict()
         self._made_ahead = Lookahead(find)
@@ -132,9 +132,7 @@ class GymTask:
         self._scoring.close()
 
     def _after(self, index: int) -> Iterable[int]:
-        """The training problems after one, as far as is known; the next ones, where nobody has said."""
-        if self._expected is None:
-            return range(index + 1, index + 1 + AHEAD)
+        """The training problems that are asked for after one, as far as anyone has said."""
         return self._expected[self._expected.index(index) + 1 :] if index in self._expected else ()
 
     def _problems(self, source: Source, split: str, indices: Sequence[int], then: Iterable[int] = ()) -> list[Problem]:

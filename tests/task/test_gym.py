@@ -142,6 +142,7 @@ def test_held_out_problems_are_not_trained_on(here, opened):
 def test_slow_problems_are_made_ahead_and_are_the_same(opened):
     ahead, plain = opened("chain_sum"), opened("chain_sum")
     ahead._made_ahead.slow = True
+    ahead.expect(range(28))
     drawn = [problem for step in range(6) for problem in ahead.sample(step, 4)]
     assert drawn == plain.sample(0, 24)
     assert any(ahead._made_ahead._asked) or ahead._made_ahead._ready
