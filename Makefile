@@ -27,9 +27,10 @@ train: env
 test: env
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal --session-timeout=900
 
-# Against TRL itself, in an environment of its own.
+# Against TRL itself, and the settings of verl, each in an environment of its own.
 test-peers: env
 	PYTHONPATH=. $$($(BIN)/python bench/environments.py trl) -m pytest -q --confcutdir=tests_peers tests_peers/trl
+	PYTHONPATH=. $$($(BIN)/python bench/environments.py verl) -m pytest -q --confcutdir=tests_peers tests_peers/verl
 
 # vLLM itself, in an environment of its own, which takes minutes to make and 3.5 GB.
 test-vllm: env

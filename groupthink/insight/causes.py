@@ -1,7 +1,8 @@
 """What goes wrong with a run, each as a question to its figures. The answer is a finding with evidence, or None.
 
 A rule fires on what is seen, not on what a recipe says; what it advises is a setting. `CAUSES` has those first that
-bring others with them: responses that repeat themselves are cut, too.
+bring others with them: responses that repeat themselves are cut, too, and a policy that is sure of itself gives groups
+without variety.
 """
 
 from collections.abc import Callable
@@ -243,10 +244,10 @@ CAUSES: dict[str, Cause] = {
     "format": template,
     "too_hard": too_hard,
     "too_easy": too_easy,
-    "no_variety": no_variety,
     "hacking": hacking,
     "kl": kl_runs_away,
     "entropy": entropy_collapse,
+    "no_variety": no_variety,
     "length": length_drift,
 }
 """By name, what brings others with it first."""

@@ -19,6 +19,8 @@ from groupthink.reward.named import named_rewards
 from groupthink.reward.repetition import repetition
 from groupthink.reward.settings import RewardSettings
 from groupthink.task.answer.exact import plain
+from groupthink.task.mixture import Mixture
+from groupthink.task.scoring import Assessment, Scoring, assess
 from groupthink.task.verdict import Verdict
 
 T = TypeVar("T")
@@ -27,10 +29,17 @@ T = TypeVar("T")
 class Judge:
     """Scores responses to the problems of one task.
 
-    `opened`: the prompt itself ends with `<think>`, so responses begin inside the reasoning.
+    `opened`: the prompt itself ends with `<think>`, so responses begin inside the reasoning. Raises ValueError where
+    `reward.environment` weighs something, and the task is no environment.
     """
 
     def __init__(self, settings: RewardSettings, task: Verifier, *, opened: bool = False):
+        members = task.tasks.values() if isinstance(task, Mixture) else [task]
+        if settings.environment and not any(isinstance(one, Scoring) for one in members):
+            raise ValueError(
+                f"reward.environment is {settings.environment:g}, and no environment gives a reward: name one in "
+                "task.name, such as verifiers:ENVIRONMENT, or set it to 0"
+            )
         self.settings = settings
         self.task = task
         self.opened = opened
@@ -47,14 +56,27 @@ class Judge:
 
     async def _score_all(self, groups: Sequence[Group]) -> list[list[Score]]:
         chains = [[self._read(response) for response in group.responses] for group in groups]
-        asked = [(group.problem, chain.answer) for group, row in zip(groups, chains, strict=True) for chain in row]
+        whole = assess(self.task, groups)  # None where answers are judged alone
+        asked = [
+            (group.problem, chain.answer)
+            for group, row, told in zip(groups, chains, whole, strict=True)
+            if told is None
+            for chain in row
+        ]
         verdicts = iter(verify_all(self.task, asked))  # of all groups together: a rule may compare several at a time
-        judged = [_agreed([next(verdicts) for _ in row]) for row in chains]
-        return list(await asyncio.gather(*map(self._score_group, groups, chains, judged)))
+        judged = [
+            _agreed([next(verdicts) for _ in row] if told is None else [each.verdict for each in told])
+            for row, told in zip(chains, whole, strict=True)
+        ]
+        return list(await asyncio.gather(*map(self._score_group, groups, chains, judged, whole)))
 
-    async def _score_group(self, group: Group, chains: list[Chain], verdicts: list[Verdict]) -> list[Score]:
+    async def _score_group(
+        self, group: Group, chains: list[Chain], verdicts: list[Verdict], whole: list[Assessment] | None
+    ) -> list[Score]:
         columns = await asyncio.gather(*(reward(group) for reward in self._functions.values()))
         named = dict(zip(self._functions, columns, strict=True))
+        if "environment" in self.weights:
+            named["environment"] = [None for _ in chains] if whole is None else [each.reward for each in whole]
         if "majority" in self.weights:
             named["majority"] = self._vote(group, chains, verdicts)
         scores = []

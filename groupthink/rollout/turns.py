@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from groupthink.model.replies import encode_reply
 from groupthink.records import Group, Problem, Response
 from groupthink.rollout.engine import Engine, Handle, NoRoom, Sampling
 from groupthink.rollout.noise import mix
@@ -50,9 +51,7 @@ def take_turns(
             talk.response = follow(talk.response, talk.reply_ids, turn, tokenizer)
             talk.texts.append(turn.text)
         going_on = [talk for talk, _ in asked]
-    return [
-        replace(group, responses=tuple(talk.response for talk in row)) for group, row in zip(groups, rows, strict=True)
-    ]
+    return [replace(group, responses=tuple(map(_told, row))) for group, row in zip(groups, rows, strict=True)]
 
 
 def _ask(
@@ -62,8 +61,8 @@ def _ask(
     said = reply(talk.problem, tuple(talk.texts)) if talk.response.finish == "stop" else None
     if said is None:
         return None
-    talk.texts.append(said)
-    talk.reply_ids = np.array(tokenizer.encode(said, add_special_tokens=False), np.int64)
+    text, talk.reply_ids = encode_reply(tokenizer, said, ended=int(talk.response.token_ids_T[-1]))
+    talk.texts.append(text)
     so_far = np.concatenate([talk.prompt_ids, talk.response.token_ids_T, talk.reply_ids])
     left = sampling.max_tokens - len(talk.response) - len(talk.reply_ids)
     if left > 0:
@@ -74,6 +73,12 @@ def _ask(
             pass  # the model's context is full
     talk.response = replace(talk.response, finish="length")
     return None
+
+
+def _told(talk: Talk) -> Response:
+    """The response with its turns; a reply that there was no room for is none."""
+    turns = tuple(talk.texts[: len(talk.texts) - 1 + len(talk.texts) % 2])
+    return replace(talk.response, turns=turns) if len(turns) > 1 else talk.response
 
 
 def follow(response: Response, reply_ids: np.ndarray, turn: Response, tokenizer: PreTrainedTokenizerBase) -> Response:

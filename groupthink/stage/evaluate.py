@@ -12,7 +12,7 @@ from groupthink.chain import read_chain
 from groupthink.model.chat import opens_thinking
 from groupthink.model.loading import find_device, load_model, load_tokenizer, resolve
 from groupthink.recipe import Recipe, load_recipe
-from groupthink.records import Problem, Response
+from groupthink.records import Group, Problem, Response
 from groupthink.reward.accuracy import accuracy, verify
 from groupthink.reward.format import adherence
 from groupthink.rollout.engine import Engine, Sampling
@@ -28,6 +28,7 @@ from groupthink.stage.statistics import interval, majority_right, pass_at_k
 from groupthink.stage.workshop import Workshop
 from groupthink.task import Task, close_task, notes_of, open_tasks
 from groupthink.task.reply import reply_of
+from groupthink.task.scoring import Assessment, assess
 from groupthink.task.settings import TaskSettings
 
 DEFAULTS = EvaluateSettings()
@@ -45,16 +46,32 @@ class Graded:
     traits: frozenset[str]
 
 
-def grade(task: Task, problem: Problem, response: Response, *, opened: bool = False) -> Graded:
-    """What a response is worth. `opened`: the prompt ended with `<think>`, so it begins inside the reasoning."""
+def grade_groups(task: Task, groups: Sequence[Group], *, opened: bool = False) -> list[list[Graded]]:
+    """What each response of each group is worth."""
+    return [
+        [
+            grade(task, group.problem, response, opened=opened, told=told)
+            for response, told in zip(group.responses, whole or [None] * len(group.responses), strict=True)
+        ]
+        for group, whole in zip(groups, assess(task, groups), strict=True)
+    ]
+
+
+def grade(
+    task: Task, problem: Problem, response: Response, *, opened: bool = False, told: Assessment | None = None
+) -> Graded:
+    """What a response is worth. `opened`: the prompt ended with `<think>`, so it begins inside the reasoning.
+
+    `told` is what a task has said that scores whole responses.
+    """
     chain = read_chain(response.text, opened=opened)
-    verdict = verify(task, problem, chain.answer)
+    verdict = verify(task, problem, chain.answer) if told is None else told.verdict
     right = accuracy(verdict) == adherence(chain, response.finish) == 1
     return Graded(
         problem=problem,
         response=response,
         right=right,
-        lenient=right or task.verify(problem, response.text, lenient=True).right is True,
+        lenient=right or (task.verify(problem, response.text, lenient=True) if told is None else verdict).right is True,
         extracted=verdict.extracted,
         traits=task.traits(chain.reasoning),
     )
@@ -141,9 +158,7 @@ def evaluate(
         sampling = Sampling(max_tokens=max_tokens, temperature=temperature, n=n)
         seeded = mix(seed, "evaluate", temperature)
         groups = generate(engine, tokenizer, held_out, sampling, seeded, reply=reply_of(task))
-        return [
-            [grade(task, group.problem, response, opened=opened) for response in group.responses] for group in groups
-        ]
+        return grade_groups(task, groups, opened=opened)
 
     sampled, greedy = graded(samples, temperature), graded(1, 0.0)
     cool = graded(cool_samples, 0.5) if cool_samples else []

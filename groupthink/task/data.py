@@ -7,17 +7,17 @@
 Training problems come in epochs, each in an order of its own: problem i is a function of (seed, i).
 """
 
-import random
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from groupthink.chain import CLOSE, OPEN
 from groupthink.nearest import nearest
 from groupthink.records import Problem
 from groupthink.task.answer import Rule, open_rule
 from groupthink.task.columns import Columns, find_columns, key_of, likely_rule, read_answer, read_prompt, value_of
-from groupthink.task.hashed import share_of
+from groupthink.task.finite import Finite
+from groupthink.task.hashed import picked, share_of
 from groupthink.task.program_tests import COLUMNS as TESTS
 from groupthink.task.program_tests import has_tests, read_tests
 from groupthink.task.settings import TaskSettings
@@ -25,7 +25,7 @@ from groupthink.task.tables import TRAINING, Row, read_splits
 from groupthink.task.verdict import Verdict
 
 
-class DataTask:
+class DataTask(Finite):
     """The problems of the data set at `place`. `split` says which ones are held out: see `TaskSettings`.
 
     `notes` says what was read as what, and what was left out. Raises FileNotFoundError and ValueError for a data set
@@ -42,7 +42,7 @@ class DataTask:
         notes = [_mapping(place, columns, splits, training, tested=tested)]
         every = _read(name, place, training, rows, columns, notes, tested=tested)
         if split == "held_out":
-            held = _picked(every, settings.held_out)
+            held = picked(every, settings.held_out)
             notes.append(_others(splits, training, len(held), len(every)))
         else:
             found = _found(splits, split, training, place)
@@ -59,30 +59,6 @@ class DataTask:
             notes.append(f"answers are compared by the rule {verify!r}, the first one being {_first(self._train)}")
         self.notes = tuple(note for note in notes if note)
         self._rule = open_rule(verify)
-        self._order: tuple[int, list[int]] = (-1, [])  # an epoch, and the places of its problems
-
-    @property
-    def size(self) -> int:
-        """How many problems there are to train on."""
-        return len(self._train)
-
-    def sample(self, step: int, n: int) -> list[Problem]:
-        """The `n` training problems of a step: every problem once, in a shuffled order, before any comes again."""
-        return [self._train[self._place(index)] for index in range(step * n, (step + 1) * n)]
-
-    def held_out(self, n: int) -> list[Problem]:
-        """`n` problems that training never sees, or all where there are fewer."""
-        return self._held[:n]
-
-    def keep(self, fits: Callable[[Problem], bool], why: str) -> list[str]:
-        """Leave out problems that do not fit, and give their ids. Raises ValueError where none is left."""
-        every = self._train + self._held
-        train, held = [list(filter(fits, problems)) for problems in (self._train, self._held)]
-        if not train or not held:
-            raise ValueError(f"no problem of {self.name} is left to {'train on' if not train else 'hold out'}: {why}")
-        left = {problem.id for problem in train + held}
-        self._train, self._held, self._order = train, held, (-1, [])
-        return [problem.id for problem in every if problem.id not in left]
 
     def demonstrate(self, problem: Problem, careful: bool) -> str:
         """The worked solution that the data set brings. Raises ValueError where it brings none."""
@@ -107,23 +83,6 @@ class DataTask:
 
     def close(self) -> None:
         self._rule.close()
-
-    def _place(self, index: int) -> int:
-        epoch, place = divmod(index, len(self._train))
-        if self._order[0] != epoch:
-            order = list(range(len(self._train)))
-            random.Random(f"{self.seed}/{self.name}/{epoch}").shuffle(order)
-            self._order = (epoch, order)
-        return self._order[1][place]
-
-
-def _picked(problems: dict[str, Problem], share: float) -> dict[str, Problem]:
-    """Those that a hash of the prompt picks, at least one: whatever the seed, and whatever other rows there are."""
-    picked = {key: problem for key, problem in problems.items() if share_of(key) < share}
-    if share and problems and not picked:
-        first = min(problems, key=share_of)
-        picked = {first: problems[first]}
-    return picked
 
 
 def _training(splits: dict[str, list[Row]], place: str) -> str:
