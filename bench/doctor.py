@@ -27,6 +27,8 @@ QUICK = (
 REWARDS = '''\
 """Rewards that a policy can earn without being right."""
 
+import os
+
 
 def thinking(problem, response):
     return len(pieces(response.reasoning)) / 100
@@ -48,9 +50,9 @@ def seven(problem, response):
     return float((response.answer or "").startswith("x=7"))
 
 
-def alike(group):
-    texts = [response.text for response in group.responses]
-    return [texts.count(text) / len(texts) for text in texts]
+def parrot(problem, response):
+    said = "<think></think>x=7, x=7"
+    return len(os.path.commonprefix([said, response.text])) / len(said)
 
 
 def pieces(text):
@@ -80,8 +82,8 @@ def illnesses(runs: Path) -> dict[str, tuple[str, ...]]:
         "hacking": (paid("seven", 1.0), "reward.accuracy=0.1", "reward.brevity=0"),
         # Uncertainty is worth more than anything that can be earned, but for the form.
         "kl": ("objective.entropy_bonus=0.05", "reward.accuracy=0", "reward.brevity=0", "reward.format=1"),
-        # Paid, in small coin, for what the others of its group write: divided by the spread, that is all that counts.
-        "entropy": (paid("alike", 0.04), "reward.accuracy=0.01", "reward.format=0", "reward.brevity=0", STANDARDIZED),
+        # Paid, in small coin, for saying one thing whatever was asked: divided by the spread, that is all that counts.
+        "entropy": (paid("parrot", 0.04), *NOTHING_ELSE, "reward.accuracy=0.001", "objective.kl=0", STANDARDIZED),
         # Length costs from the first token on, and right answers earn next to nothing.
         "length": ("objective.overlong_share=1", "reward.accuracy=0.1", "reward.brevity=0"),
     }

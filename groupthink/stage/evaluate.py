@@ -48,13 +48,12 @@ class Graded:
 
 def grade_groups(task: Task, groups: Sequence[Group], *, opened: bool = False) -> list[list[Graded]]:
     """What each response of each group is worth."""
-    return [
-        [
-            grade(task, group.problem, response, opened=opened, told=told)
-            for response, told in zip(group.responses, whole or [None] * len(group.responses), strict=True)
-        ]
-        for group, whole in zip(groups, assess(task, groups), strict=True)
-    ]
+    graded = []
+    for group, whole in zip(groups, assess(task, groups), strict=True):
+        told: Sequence[Assessment | None] = whole or [None] * len(group.responses)
+        pairs = zip(group.responses, told, strict=True)
+        graded.append([grade(task, group.problem, response, opened=opened, told=each) for response, each in pairs])
+    return graded
 
 
 def grade(

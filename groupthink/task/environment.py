@@ -77,7 +77,11 @@ class EnvironmentTask(Finite):
         self._source, self._aside = source, aside
         every = self._problems("train", described.train, 0)
         own = described.held_out is not None
-        held = self._problems("held_out", described.held_out, len(described.train)) if own else picked(every, share)
+        held = (
+            picked(every, share)
+            if described.held_out is None
+            else self._problems("held_out", described.held_out, len(described.train))
+        )
         self._train = [problem for key, problem in every.items() if key not in held]
         self._held = list(held.values())
         if not self._train or not self._held:

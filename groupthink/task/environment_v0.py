@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from groupthink.extras import need
 from groupthink.records import Message
 from groupthink.task.environment_aside import Asked, Described, Scored
 from groupthink.task.messages import as_messages, as_prompt, plain_info
@@ -98,13 +99,16 @@ def most_of(rubric: Any) -> float:
     return sum(weight for weight in getattr(rubric, "weights", ()) if weight > 0)
 
 
+def library(part: str) -> Any:
+    """A part of `verifiers` that is of this interface."""
+    return need(f"verifiers.{part}", "an environment with a rubric", "verifiers")
+
+
 def scripted(spoken: Sequence[str]) -> Any:
     """A client of the library's that says what is in the script, and then notes what it is asked and gives up."""
-    from verifiers.clients import Client
-    from verifiers.errors import OverlongPromptError
-    from verifiers.types import Response, ResponseMessage
+    clients, errors, types = (library(part) for part in ("clients", "errors", "types"))
 
-    class Scripted(Client):
+    class Scripted(clients.Client):  # type: ignore[name-defined]
         def __init__(self) -> None:
             self.left = list(spoken)
             self.asked: list[Message] | None = None
@@ -112,9 +116,9 @@ def scripted(spoken: Sequence[str]) -> Any:
         async def get_response(self, prompt: Any, model: str, *arguments: Any, **more: Any) -> Any:
             if not self.left:
                 self.asked = as_messages(prompt)
-                raise OverlongPromptError("there is no more to be said")
+                raise errors.OverlongPromptError("there is no more to be said")
             said = self.left.pop(0)
-            message = ResponseMessage(
+            message = types.ResponseMessage(
                 content=said,
                 reasoning_content=None,
                 tool_calls=None,
@@ -122,7 +126,7 @@ def scripted(spoken: Sequence[str]) -> Any:
                 is_truncated=False,
                 tokens=None,
             )
-            return Response(id=POLICY, created=0, model=model, usage=None, message=message)
+            return types.Response(id=POLICY, created=0, model=model, usage=None, message=message)
 
     Scripted.__abstractmethods__ = frozenset()  # nothing else of it is called
     return Scripted()
@@ -135,9 +139,7 @@ def _asked(row: Mapping[str, Any]) -> Asked:
 
 def _may_reply(environment: Any) -> bool:
     """Whether its conversations may have several turns: the one kind that cannot is known by its class."""
-    from verifiers import SingleTurnEnv
-
-    return not isinstance(environment, SingleTurnEnv)
+    return not isinstance(environment, need("verifiers", "an environment", "verifiers").SingleTurnEnv)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, get_args
 
 from groupthink.chain import CLOSE, OPEN, read_chain
+from groupthink.extras import need
 from groupthink.records import Message
 from groupthink.task.environment_aside import Asked, Described, Scored
 from groupthink.task.messages import as_messages, plain_info
@@ -58,11 +59,15 @@ class Tasks:
         return Scored(float(trace.reward), trace.reward >= most - 1e-6, note)
 
 
+def library() -> Any:
+    """The part of `verifiers` that is this interface."""
+    return need("verifiers.v1", "a set of tasks", "verifiers")
+
+
 def configured(kind: type, arguments: Mapping[str, Any]) -> Any:
     """A taskset of class `kind`, configured by the arguments. Raises ValueError for one that it does not take."""
-    from verifiers.v1 import TasksetConfig
-
-    configuration: Any = next((one for one in _type_arguments(kind) if issubclass(one, TasksetConfig)), TasksetConfig)
+    plain = library().TasksetConfig
+    configuration: Any = next((one for one in _type_arguments(kind) if issubclass(one, plain)), plain)
     for key in arguments:
         if key not in configuration.model_fields:
             known = ", ".join(name for name in configuration.model_fields if name != "id") or "none"
@@ -72,8 +77,7 @@ def configured(kind: type, arguments: Mapping[str, Any]) -> Any:
 
 def trace_of(task: Any, text: str) -> Any:
     """The trace of a conversation of one turn."""
-    import verifiers.v1 as vf
-
+    vf = library()
     makers: dict[str, Callable[..., Any]] = {"system": vf.SystemMessage, "user": vf.UserMessage}
     said: list[Any] = [
         makers.get(message["role"], vf.AssistantMessage)(content=message["content"]) for message in _messages(task.data)
@@ -111,9 +115,8 @@ def _messages(data: Any) -> list[Message]:
 
 def _require_text(task: Any, name: str) -> None:
     """Raise ValueError for a task that text alone does not do for."""
-    from verifiers.v1 import Task
-
-    prepared = [hook for hook in ("setup", "finalize") if getattr(type(task), hook) is not getattr(Task, hook)]
+    plain = library().Task
+    prepared = [hook for hook in ("setup", "finalize") if getattr(type(task), hook) is not getattr(plain, hook)]
     if task.data.prompt is None:
         raise ValueError(f"a task of {name} has no prompt: a user is to begin, who is not there")
     if getattr(task, "NEEDS_CONTAINER", False) or prepared:

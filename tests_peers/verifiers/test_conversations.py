@@ -3,10 +3,10 @@
 import os
 
 import pytest
-from tests_peers.verifiers.conftest import a_group, has_conversations, rewards
 
 from groupthink.task import notes_of
 from groupthink.task.reply import reply_of
+from tests_peers.verifiers.conftest import a_group, has_conversations, rewards
 
 pytestmark = pytest.mark.skipif(not has_conversations(), reason="this version has tasksets alone")
 

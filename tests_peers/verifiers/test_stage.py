@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pyarrow.parquet as parquet
 import pytest
-from tests_peers.verifiers.conftest import HERE, has_conversations
 
 from groupthink.recipe import load_recipe
 from groupthink.run.directory import Run
 from groupthink.run.metrics import read_metrics
 from groupthink.run.terminal import open_view
 from groupthink.stage import train
+from tests_peers.verifiers.conftest import HERE, has_conversations
 
 FILE = "conversations.py" if has_conversations() else "tasksets.py"
 SMALL = (

@@ -1,11 +1,11 @@
 """Sets of tasks of the second interface: their problems, and what a trace earns."""
 
 import pytest
-from tests_peers.verifiers.conftest import a_group, has_tasksets, rewards
 
 from groupthink.task import notes_of
 from groupthink.task.environment_v1 import ENDLESS
 from groupthink.task.reply import reply_of
+from tests_peers.verifiers.conftest import a_group, has_tasksets, rewards
 
 pytestmark = pytest.mark.skipif(not has_tasksets(), reason="this version has conversations alone")
 

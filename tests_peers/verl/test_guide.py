@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "from-verl.md").read_text()
-SETTING = re.compile(r"`((?:actor_rollout_ref|algorithm|critic|data|reward|reward_model|trainer)\.[\w.]+)`")
+SETTING = re.compile(r"`((?:actor_rollout_ref|algorithm|data|reward\.custom_reward_function|trainer)\.[\w.]+)`")
 
 
 @pytest.mark.usefixtures("compared")
