@@ -20,10 +20,8 @@ from groupthink.insight.doctor import examine
 STEPS = 32
 STANDARDIZED = "advantage.estimator=standardize"
 NOTHING_ELSE = ("reward.accuracy=0", "reward.format=0", "reward.brevity=0")
-QUICK = (
-    *("evaluate.problems=20", "evaluate.samples=1", "evaluate.base_samples=1"),
-    *("checkpoint_every=1000", "policy.schedule=constant"),
-)
+UNMEASURED = ("evaluate.problems=20", "evaluate.samples=1", "evaluate.base_samples=1", "checkpoint_every=1000")
+QUICK = (*UNMEASURED, "policy.schedule=constant")
 REWARDS = '''\
 """Rewards that a policy can earn without being right."""
 
@@ -77,7 +75,7 @@ def illnesses(runs: Path) -> dict[str, tuple[str, ...]]:
         "format": (paid("bare", 1.0),),
         "too_hard": (f"model={runs / 'ignorant'}",),
         "too_easy": (f"model={runs / 'expert'}",),
-        "no_variety": ("rollout.temperature=0.1",),
+        "no_variety": ("rollout.top_k=1",),
         # A root of 7 is worth ten times as much as the right ones.
         "hacking": (paid("seven", 1.0), "reward.accuracy=0.1", "reward.brevity=0"),
         # Uncertainty is worth more than anything that can be earned, but for the form.
@@ -95,7 +93,7 @@ def make_models(runs: Path, wanted: Collection[str]) -> None:
         form = ("stage=sft", "sft.from_scratch=true", "steps=150", "policy.learning_rate=2e-3")
         train(runs / "ignorant", [*form, *QUICK])
     if "too_easy" in wanted:
-        train(runs / "expert", [])
+        train(runs / "expert", ["steps=60", *UNMEASURED])
 
 
 def named(options: argparse.Namespace, name: str, settings: list[str]) -> list[str]:

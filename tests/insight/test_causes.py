@@ -96,6 +96,13 @@ def test_cut_responses_are_seen_in_the_first_step():
     assert diagnose(history(ILL["truncated"], 0)) == []
 
 
+def test_what_cuts_the_law_is_named_where_groups_lack_variety():
+    [plain] = diagnose(history(ILL["no_variety"]))
+    assert "raise rollout.temperature (now 1) or rollout.group_size" in plain.advice
+    [cut] = diagnose(history(ILL["no_variety"], STEPS, "rollout.top_k=1", "rollout.top_p=0.5"))
+    assert "raise rollout.top_k (now 1) or rollout.top_p (now 0.5) or rollout.temperature" in cut.advice
+
+
 def test_groups_without_variety_follow_from_a_policy_that_has_become_sure_of_itself():
     sure = ILL["no_variety"] | ILL["entropy"]
     assert [finding.cause for finding in diagnose(history(sure))] == ["entropy", "no_variety"]
