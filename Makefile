@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.built
 
-.PHONY: env train test test-peers test-gpu test-vllm check bench nightly
+.PHONY: env train test test-peers test-gpu test-verifiers test-vllm check bench nightly
 
 env: $(STAMP)
 
@@ -31,6 +31,11 @@ test: env
 test-peers: env
 	PYTHONPATH=. $$($(BIN)/python bench/environments.py trl) -m pytest -q --confcutdir=tests_peers tests_peers/trl
 	PYTHONPATH=. $$($(BIN)/python bench/environments.py verl) -m pytest -q --confcutdir=tests_peers tests_peers/verl
+
+# Environments of verifiers, in an environment of its own.
+test-verifiers: env
+	PYTHONPATH=. $$($(BIN)/python bench/environments.py verifiers) -m pytest -q --timeout=300 \
+		--confcutdir=tests_peers tests_peers/verifiers
 
 # vLLM itself, in an environment of its own, which takes minutes to make and 3.5 GB.
 test-vllm: env

@@ -37,6 +37,10 @@ ENVIRONMENTS = {
         ("vllm.txt",),
         unwanted=("torchvision", "torchaudio", "torchcodec"),
     ),
+    "verifiers": Environment(
+        ("verifiers", "transformers", "jinja2", "pyarrow", "rich", "tomli-w", "httpx2", "pytest", "pytest-timeout"),
+        ("verifiers.txt", "dev.txt"),
+    ),
     "verl": Environment(("pyyaml", "pytest", "pytest-timeout"), ("dev.txt",), alone=("verl==0.9.1",), torch=False),
 }
 SHARED = "train.txt"  # which the files above include
