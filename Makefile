@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.built
 
-.PHONY: env train test test-peers test-gpu test-vllm check bench nightly
+.PHONY: env train test test-peers test-gpu test-verifiers test-vllm check bench nightly
 
 env: $(STAMP)
 
@@ -27,9 +27,15 @@ train: env
 test: env
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal --session-timeout=900
 
-# Against TRL itself, in an environment of its own.
+# Against TRL itself, and the settings of verl, each in an environment of its own.
 test-peers: env
 	PYTHONPATH=. $$($(BIN)/python bench/environments.py trl) -m pytest -q --confcutdir=tests_peers tests_peers/trl
+	PYTHONPATH=. $$($(BIN)/python bench/environments.py verl) -m pytest -q --confcutdir=tests_peers tests_peers/verl
+
+# Environments of verifiers, in an environment of its own.
+test-verifiers: env
+	PYTHONPATH=. $$($(BIN)/python bench/environments.py verifiers) -m pytest -q --timeout=300 \
+		--confcutdir=tests_peers tests_peers/verifiers
 
 # vLLM itself, in an environment of its own, which takes minutes to make and 3.5 GB.
 test-vllm: env

@@ -9,6 +9,7 @@ there is not made again.
 
 import argparse
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from engines import REPOSITORY, train
@@ -18,38 +19,43 @@ from vs_trl import processor, tell
 from groupthink.insight.doctor import examine
 
 STEPS = 32
+STANDARDIZED = "advantage.estimator=standardize"
 NOTHING_ELSE = ("reward.accuracy=0", "reward.format=0", "reward.brevity=0")
-QUICK = (
-    *("evaluate.problems=20", "evaluate.samples=1", "evaluate.base_samples=1"),
-    *("checkpoint_every=1000", "policy.schedule=constant"),
-)
+UNMEASURED = ("evaluate.problems=20", "evaluate.samples=1", "evaluate.base_samples=1", "checkpoint_every=1000")
+QUICK = (*UNMEASURED, "policy.schedule=constant")
 REWARDS = '''\
 """Rewards that a policy can earn without being right."""
 
-
-def length(problem, response):
-    return min(len(response) / 100, 2.0)
-
-
-def rambling(problem, response):
-    return len(response.answer or "") / 50
+import os
 
 
 def thinking(problem, response):
-    return len(response.reasoning or "") / 100
+    return len(pieces(response.reasoning)) / 100
+
+
+def rambling(problem, response):
+    return len(pieces(response.answer)) / 50
+
+
+def echo(problem, response):
+    return 10 * (1 - len(pieces(response.text)) / max(len(response.text) - 7, 1))
 
 
 def bare(problem, response):
     return float("<think>" not in response.text)
 
 
-def sevens(problem, response):
-    return 3 * response.text.count("7") / max(len(response.text), 1)
+def seven(problem, response):
+    return float((response.answer or "").startswith("x=7"))
 
 
-def echo(problem, response):
-    pieces = [response.text[place : place + 8] for place in range(len(response.text) - 7)]
-    return 10 * (1 - len(set(pieces)) / max(len(pieces), 1))
+def parrot(problem, response):
+    said = "<think></think>x=7, x=7"
+    return len(os.path.commonprefix([said, response.text])) / len(said)
+
+
+def pieces(text):
+    return {text[place : place + 8] for place in range(len(text or "") - 7)}
 '''
 
 
@@ -60,26 +66,35 @@ def illnesses(runs: Path) -> dict[str, tuple[str, ...]]:
         return f'reward."{(runs / "rewards.py").as_posix()}:{function}"={weight}'
 
     return {
+        # Drawn by weights of sixteen updates before.
         "mismatch": ("stage=grpo_async", "rollout.lag=16", "policy.learning_rate=2e-3", "rollout.max_difference=0"),
         "learning_rate": ("policy.learning_rate=0.02",),
+        # Paid for saying the same again, for an answer of many words, for much thought, and for no form at all.
         "repetition": (paid("echo", 1.0), *NOTHING_ELSE),
         "no_stop": (paid("rambling", 1.0), *NOTHING_ELSE),
         "truncated": (paid("thinking", 1.0), *NOTHING_ELSE, "rollout.max_tokens=100"),
         "format": (paid("bare", 1.0),),
         "too_hard": (f"model={runs / 'ignorant'}",),
         "too_easy": (f"model={runs / 'expert'}",),
-        "no_variety": ("rollout.temperature=0.1",),
-        "length": (paid("length", 0.5), "reward.brevity=0"),
-        "hacking": (paid("sevens", 1.0), "reward.accuracy=0.1", "reward.brevity=0"),
-        "kl": ("objective.entropy_bonus=0.1",),
-        "entropy": ("objective.entropy_bonus=-0.1", "reward.brevity=0"),
+        "no_variety": ("rollout.top_k=1",),
+        # A root of 7 is worth ten times as much as the right ones.
+        "hacking": (paid("seven", 1.0), "reward.accuracy=0.1", "reward.brevity=0"),
+        # Uncertainty is worth more than anything that can be earned, but for the form.
+        "kl": ("objective.entropy_bonus=0.05", "reward.accuracy=0", "reward.brevity=0", "reward.format=1"),
+        # Paid, in small coin, for saying one thing whatever was asked: divided by the spread, that is all that counts.
+        "entropy": (paid("parrot", 0.04), *NOTHING_ELSE, "reward.accuracy=0.001", "objective.kl=0", STANDARDIZED),
+        # Length costs from the first token on, and right answers earn next to nothing.
+        "length": ("objective.overlong_share=1", "reward.accuracy=0.1", "reward.brevity=0"),
     }
 
 
-def make_models(runs: Path) -> None:
-    """One that has learned the form and no arithmetic, and one that has learned all."""
-    train(runs / "ignorant", ["stage=sft", "sft.from_scratch=true", "steps=150", "policy.learning_rate=2e-3", *QUICK])
-    train(runs / "expert", [])
+def make_models(runs: Path, wanted: Collection[str]) -> None:
+    """One that has learned the form and no arithmetic, and one that has learned all; where they are wanted."""
+    if "too_hard" in wanted:
+        form = ("stage=sft", "sft.from_scratch=true", "steps=150", "policy.learning_rate=2e-3")
+        train(runs / "ignorant", [*form, *QUICK])
+    if "too_easy" in wanted:
+        train(runs / "expert", ["steps=60", *UNMEASURED])
 
 
 def named(options: argparse.Namespace, name: str, settings: list[str]) -> list[str]:
@@ -95,7 +110,7 @@ def main() -> None:
     options = read_options()
     options.runs.mkdir(parents=True, exist_ok=True)
     (options.runs / "rewards.py").write_text(REWARDS)
-    make_models(options.runs)
+    make_models(options.runs, options.only or illnesses(options.runs))
     ill = {
         f"{cause}-{seed}": (cause, named(options, f"{cause}-{seed}", [*settings, f"seed={seed}", f"steps={STEPS}"]))
         for seed in options.seeds

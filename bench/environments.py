@@ -2,7 +2,7 @@
 
     python bench/environments.py trl
 
-prints the Python of TRL's (or of vllm's), which is made when it is not there or its constraints have changed.
+prints the Python of TRL's (or of another's), which is made when it is not there or its constraints have changed.
 """
 
 import argparse
@@ -26,6 +26,8 @@ class Environment:
     packages: tuple[str, ...]  # beside torch
     constraints: tuple[str, ...]  # files of constraints/ that fix the versions
     unwanted: tuple[str, ...] = field(default=(), repr=False)  # brought by the others, and better not there
+    alone: tuple[str, ...] = field(default=(), repr=False)  # installed without what they need: to be read, not run
+    torch: bool = field(default=True, repr=False)
 
 
 ENVIRONMENTS = {
@@ -36,6 +38,11 @@ ENVIRONMENTS = {
         ("vllm.txt",),
         unwanted=("torchvision", "torchaudio", "torchcodec"),
     ),
+    "verifiers": Environment(
+        ("verifiers", "transformers", "jinja2", "pyarrow", "rich", "tomli-w", "httpx2", "pytest", "pytest-timeout"),
+        ("verifiers.txt", "dev.txt"),
+    ),
+    "verl": Environment(("pyyaml", "pytest", "pytest-timeout"), ("dev.txt",), alone=("verl==0.9.1",), torch=False),
 }
 SHARED = "train.txt"  # which the files above include
 
@@ -59,11 +66,12 @@ def make(name: str, torch_index: str | None) -> Path:
     print(f"making {name}'s environment in {(FOLDER / name).relative_to(REPOSITORY)}", file=sys.stderr, flush=True)
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     install += [word for file in files for word in ("-c", file)]
-    commands: list[list[Any]] = [
-        [sys.executable, "-m", "venv", "--clear", FOLDER / name],
-        [*install, *(["--index-url", torch_index] if torch_index else []), "torch"],
-        [*install, *environment.packages],
-    ]
+    commands: list[list[Any]] = [[sys.executable, "-m", "venv", "--clear", FOLDER / name]]
+    if environment.torch:
+        commands.append([*install, *(["--index-url", torch_index] if torch_index else []), "torch"])
+    commands.append([*install, *environment.packages])
+    if environment.alone:
+        commands.append([*install, "--no-deps", *environment.alone])
     if environment.unwanted:
         commands.append([python, "-m", "pip", "uninstall", "--quiet", "--yes", *environment.unwanted])
     for command in commands:
@@ -74,7 +82,7 @@ def make(name: str, torch_index: str | None) -> Path:
 
 def _recipe_hash(environment: Environment) -> str:
     files = [REPOSITORY / "constraints" / file for file in (*environment.constraints, SHARED)]
-    told = repr(environment) + "".join(environment.unwanted)
+    told = repr(environment) + "".join(environment.unwanted) + "".join(environment.alone)
     return hashlib.sha256(b"".join(file.read_bytes() for file in files) + told.encode()).hexdigest()
 
 

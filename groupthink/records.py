@@ -55,6 +55,7 @@ class Response:
     text: str  # decoded with special tokens, without the end of sequence
     finish: str  # "stop": the policy ended it; "length": it was cut at max_tokens, or before a reply too long for them
     seed: int
+    turns: tuple[str, ...] = ()  # texts of the policy's turns and of the replies between them; empty: one turn, `text`
 
     def __len__(self) -> int:
         return len(self.token_ids_T)

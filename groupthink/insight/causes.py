@@ -1,7 +1,8 @@
 """What goes wrong with a run, each as a question to its figures. The answer is a finding with evidence, or None.
 
 A rule fires on what is seen, not on what a recipe says; what it advises is a setting. `CAUSES` has those first that
-bring others with them: responses that repeat themselves are cut, too.
+bring others with them: responses that repeat themselves are cut, too, and a policy that is sure of itself gives groups
+without variety.
 """
 
 from collections.abc import Callable
@@ -162,9 +163,17 @@ def no_variety(run: History) -> tuple[str, str] | None:
         return None
     return (
         f"in {dead:.0%} of the groups all responses earn the same, though {right:.0%} of all responses are right",
-        f"raise rollout.temperature (now {run.recipe.rollout.temperature:g}) or rollout.group_size (now "
-        f"{run.recipe.rollout.group_size}), or set task.rounds to look for other groups",
+        f"raise {' or '.join(narrow(run))} or rollout.group_size (now {run.recipe.rollout.group_size}), or set "
+        "task.rounds to look for other groups",
     )
+
+
+def narrow(run: History) -> list[str]:
+    """The settings that keep responses to a problem alike, with what they are now; those that cut the law first."""
+    rollout = run.recipe.rollout
+    cut = [f"rollout.top_k (now {rollout.top_k})"] if rollout.top_k else []
+    cut += [f"rollout.top_p (now {rollout.top_p:g})"] if rollout.top_p < 1 else []
+    return [*cut, f"rollout.temperature (now {rollout.temperature:g})"]
 
 
 def hacking(run: History) -> tuple[str, str] | None:
@@ -243,10 +252,10 @@ CAUSES: dict[str, Cause] = {
     "format": template,
     "too_hard": too_hard,
     "too_easy": too_easy,
-    "no_variety": no_variety,
     "hacking": hacking,
     "kl": kl_runs_away,
     "entropy": entropy_collapse,
+    "no_variety": no_variety,
     "length": length_drift,
 }
 """By name, what brings others with it first."""

@@ -1,7 +1,7 @@
 """From a problem's prompt to token ids, and the tokens that end a response."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -17,6 +17,9 @@ R1_ZERO = (
     "</think> answer here."
 )
 """The first words of DeepSeek-R1-Zero's prompt (arXiv 2501.12948, table 1), for models that have no chat template."""
+
+SPOKEN = "\ue002"
+"""Stands for what the policy said, while the chat template is asked for what follows it."""
 
 _BEGUN = re.compile(rf"{OPEN}\s*(?P<closed>{CLOSE}\s*)?\Z")
 
@@ -72,6 +75,35 @@ class Chat:
         for text, is_content in _alternate(self._rendered(marked), contents):
             token_ids += self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=is_content)
         return np.asarray(token_ids, np.int64)
+
+    def encode_reply(self, reply: str | Sequence[Message], ended: int) -> tuple[str, np.ndarray]:
+        """A task's reply to a turn of the policy's: as text, and its token ids, int64. `ended` is the token that the
+        policy ended its turn with.
+
+        Text is taken as it is. Messages are laid out as the prompt is, with the opening of the policy's next turn.
+        Control tokens that a message spells out are text.
+        """
+        if isinstance(reply, str):
+            return reply, np.asarray(self.tokenizer.encode(reply, add_special_tokens=False), np.int64)
+        marked: list[Message] = [{**message, "content": f"\ue000{i}\ue001"} for i, message in enumerate(reply)]
+        text, token_ids = "", list[int]()
+        contents = [message["content"] for message in reply]
+        for piece, is_content in _alternate(self._between_turns(marked, ended), contents):
+            text += piece
+            token_ids += self.tokenizer.encode(piece, add_special_tokens=False, split_special_tokens=is_content)
+        return text, np.asarray(token_ids, np.int64)
+
+    def _between_turns(self, messages: Sequence[Message], ended: int) -> str:
+        """What is put after a turn of the policy's that `messages` follow."""
+        if self.is_plain:
+            return "\n" + _turns(messages) + self._ending
+        talk: tuple[Message, ...] = (
+            {"role": "user", "content": "?"},
+            {"role": "assistant", "content": SPOKEN},
+            *messages,
+        )
+        after = self._rendered(talk).rpartition(SPOKEN)[2]
+        return after.removeprefix(self.tokenizer.decode([ended]))  # it stands in the sequence already
 
     def _messages(self, prompt: Prompt) -> tuple[Message, ...]:
         """The prompt as a chat, with what the recipe adds. A system message of the problem's own goes before ours."""
@@ -148,8 +180,12 @@ def _plain(messages: tuple[Message, ...]) -> str:
     system, turns = R1_ZERO, messages
     if messages[0]["role"] == "system":
         system, turns = messages[0]["content"], messages[1:]
-    lines = [system, *(f"{message['role'].capitalize()}: {message['content']}" for message in turns), "Assistant:"]
-    return "\n".join(lines)
+    return f"{system}\n{_turns(turns)}"
+
+
+def _turns(messages: Sequence[Message]) -> str:
+    lines = [f"{message['role'].capitalize()}: {message['content']}" for message in messages]
+    return "\n".join([*lines, "Assistant:"])
 
 
 def _control_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:

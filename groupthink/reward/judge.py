@@ -19,6 +19,8 @@ from groupthink.reward.named import named_rewards
 from groupthink.reward.repetition import repetition
 from groupthink.reward.settings import CodeSettings, JudgeSettings, RewardSettings
 from groupthink.task.answer.exact import plain
+from groupthink.task.mixture import Mixture
+from groupthink.task.scoring import Assessment, Scoring, assess
 from groupthink.task.verdict import Verdict
 
 Columns = Mapping[str, Sequence[Value]]
@@ -30,7 +32,7 @@ class Judge:
 
     `opening`: what the prompt itself has written of the chain of thought, such as `<think>`: see `read_chain`. `code`
     and `judge` say how programs are run and which other model is asked, where the settings weigh that (None: as by
-    default).
+    default). Raises ValueError where `reward.environment` weighs something, and the task is no environment.
     """
 
     def __init__(
@@ -42,6 +44,12 @@ class Judge:
         code: CodeSettings | None = None,
         judge: JudgeSettings | None = None,
     ):
+        members = task.tasks.values() if isinstance(task, Mixture) else [task]
+        if settings.environment and not any(isinstance(one, Scoring) for one in members):
+            raise ValueError(
+                f"reward.environment is {settings.environment:g}, and no environment gives a reward: name one in "
+                "task.name, such as verifiers:ENVIRONMENT, or set it to 0"
+            )
         self.settings = settings
         self.task = task
         self.opening = opening
@@ -57,13 +65,22 @@ class Judge:
         they are. Raises ValueError where a function gives NaN, infinity, no number, or too few values.
         """
         chains = [[self._read(response) for response in group.responses] for group in groups]
-        asked = [(group.problem, chain.answer) for group, row in zip(groups, chains, strict=True) for chain in row]
+        whole = assess(self.task, groups)  # None where answers are judged alone
+        asked = [
+            (group.problem, chain.answer)
+            for group, row, told in zip(groups, chains, whole, strict=True)
+            if told is None
+            for chain in row
+        ]
         verdicts = iter(verify_all(self.task, asked))  # of all groups together: a rule may compare several at a time
-        judged = [_agreed([next(verdicts) for _ in row]) for row in chains]
+        judged = [
+            _agreed([next(verdicts) for _ in row] if told is None else [each.verdict for each in told])
+            for row, told in zip(chains, whole, strict=True)
+        ]
         columns: Sequence[Columns] = [{}] * len(groups)
         if self._functions:
             columns = run_beside(partial(self._ask, groups))
-        return list(map(self._score_group, groups, chains, judged, columns))
+        return list(map(self._score_group, groups, chains, judged, whole, columns))
 
     async def _ask(self, groups: Sequence[Group]) -> list[Columns]:
         """What is to be waited for, of all groups at a time. Nothing of ours computes here: sandboxes are timed."""
@@ -74,7 +91,17 @@ class Judge:
 
         return list(await asyncio.gather(*map(ask, groups)))
 
-    def _score_group(self, group: Group, chains: list[Chain], verdicts: list[Verdict], columns: Columns) -> list[Score]:
+    def _score_group(
+        self,
+        group: Group,
+        chains: list[Chain],
+        verdicts: list[Verdict],
+        whole: list[Assessment] | None,
+        columns: Columns,
+    ) -> list[Score]:
+        if "environment" in self.weights:
+            given = [None for _ in chains] if whole is None else [each.reward for each in whole]
+            columns = {**columns, "environment": given}
         if "majority" in self.weights:
             columns = {**columns, "majority": self._vote(group, chains, verdicts)}
         scores = []

@@ -10,7 +10,7 @@ from groupthink.reward.model_judge import FAILURES, PROMPT, Server, require_prom
 from groupthink.reward.sandbox import SANDBOXES, Confinement
 
 ALWAYS = ("accuracy", "format", "brevity")
-OPTIONAL = ("majority", "format_answer", "format_boxed", "repetition", "language", "code", "judge")
+OPTIONAL = ("environment", "majority", "format_answer", "format_boxed", "repetition", "language", "code", "judge")
 """Rewards that are computed where they weigh something."""
 
 
@@ -26,6 +26,9 @@ class RewardSettings:
     brevity: float = 0.2  # weight: a right answer in few tokens
     brief: int = 128  # tokens; brevity is 1 up to here ...
     long: int = 192  # tokens; ... and falls linearly to 0 here
+    environment: float = (
+        0.0  # weight: what an environment of `verifiers` gives the response, of which it may be the task
+    )
     majority: float = 0.0  # weight: the answer that most of the group gave, where nobody knows the right one
     format_answer: float = 0.0  # weight: format, and the answer stands in one <answer>...</answer>
     format_boxed: float = 0.0  # weight: format, and the answer has one \boxed{...}

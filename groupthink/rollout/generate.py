@@ -57,7 +57,7 @@ def begin(
     ]
     if handles:
         handles[-1].start()
-    go_on = partial(take_turns, engine, chat.tokenizer, sampling, reply) if reply else None
+    go_on = partial(take_turns, engine, chat, sampling, reply) if reply else None
     return Pending(problems, prompts, handles, go_on)
 
 

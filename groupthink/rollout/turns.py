@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from groupthink.model.chat import Chat
 from groupthink.records import Group, Problem, Response
 from groupthink.rollout.engine import Engine, Handle, NoRoom, Sampling
 from groupthink.rollout.noise import mix
@@ -28,9 +29,7 @@ class Talk:
     reply_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # what the turn that is drawn follows
 
 
-def take_turns(
-    engine: Engine, tokenizer: PreTrainedTokenizerBase, sampling: Sampling, reply: Reply, groups: Sequence[Group]
-) -> list[Group]:
+def take_turns(engine: Engine, chat: Chat, sampling: Sampling, reply: Reply, groups: Sequence[Group]) -> list[Group]:
     """`groups` of first turns; each response goes on for as long as the task replies to it.
 
     Replies and turns share `sampling.max_tokens`; a response whose next reply would leave no room for a turn ends
@@ -41,29 +40,25 @@ def take_turns(
     going_on = [talk for row in rows for talk in row]
     while going_on:
         # All are asked for before one is waited for, so that they are drawn together.
-        tried = ((talk, _ask(talk, engine, tokenizer, sampling, reply)) for talk in going_on)
+        tried = ((talk, _ask(talk, engine, chat, sampling, reply)) for talk in going_on)
         asked = [(talk, handle) for talk, handle in tried if handle is not None]
         if asked:
             asked[-1][1].start()
         for talk, handle in asked:
             (turn,) = handle.result()
-            talk.response = follow(talk.response, talk.reply_ids, turn, tokenizer)
+            talk.response = follow(talk.response, talk.reply_ids, turn, chat.tokenizer)
             talk.texts.append(turn.text)
         going_on = [talk for talk, _ in asked]
-    return [
-        replace(group, responses=tuple(talk.response for talk in row)) for group, row in zip(groups, rows, strict=True)
-    ]
+    return [replace(group, responses=tuple(map(_told, row))) for group, row in zip(groups, rows, strict=True)]
 
 
-def _ask(
-    talk: Talk, engine: Engine, tokenizer: PreTrainedTokenizerBase, sampling: Sampling, reply: Reply
-) -> Handle | None:
+def _ask(talk: Talk, engine: Engine, chat: Chat, sampling: Sampling, reply: Reply) -> Handle | None:
     """The turn that follows the task's reply, on its way; None where the response is finished."""
     said = reply(talk.problem, tuple(talk.texts)) if talk.response.finish == "stop" else None
     if said is None:
         return None
-    talk.texts.append(said)
-    talk.reply_ids = np.array(tokenizer.encode(said, add_special_tokens=False), np.int64)
+    text, talk.reply_ids = chat.encode_reply(said, ended=int(talk.response.token_ids_T[-1]))
+    talk.texts.append(text)
     so_far = np.concatenate([talk.prompt_ids, talk.response.token_ids_T, talk.reply_ids])
     left = sampling.max_tokens - len(talk.response) - len(talk.reply_ids)
     if left > 0:
@@ -74,6 +69,12 @@ def _ask(
             pass  # the model's context is full
     talk.response = replace(talk.response, finish="length")
     return None
+
+
+def _told(talk: Talk) -> Response:
+    """The response with its turns; a reply that there was no room for is none."""
+    turns = tuple(talk.texts[: len(talk.texts) - 1 + len(talk.texts) % 2])
+    return replace(talk.response, turns=turns) if len(turns) > 1 else talk.response
 
 
 def follow(response: Response, reply_ids: np.ndarray, turn: Response, tokenizer: PreTrainedTokenizerBase) -> Response:

@@ -11,6 +11,7 @@ from groupthink.reward.format import adherence
 from groupthink.reward.sandbox import Confinement
 from groupthink.reward.unit_tests import UnitTests, read_tests
 from groupthink.task import Task
+from groupthink.task.scoring import assess
 from groupthink.task.verdict import Verdict
 
 UNKNOWN = "no answer is known"
@@ -43,9 +44,16 @@ def grade(
     known of a problem is known in all of its groups: a response without an answer is not wrong where none is right.
     """
     chains = [[read_chain(response.text, opening=opening) for response in group.responses] for group in groups]
-    asked = [(group.problem, chain.answer) for group, row in zip(groups, chains, strict=True) for chain in row]
+    whole = assess(task, groups)  # None where answers are judged alone
+    alone = [(group, row) for group, row, told in zip(groups, chains, whole, strict=True) if told is None]
+    asked = [(group.problem, chain.answer) for group, row in alone for chain in row]
     found = iter(verify_all(task, asked))  # of all groups together: a rule may compare several at a time
-    verdicts = [[next(found) for _ in row] for row in chains]
+    verdicts = [
+        [next(found) for _ in row] if told is None else [each.verdict for each in told]
+        for row, told in zip(chains, whole, strict=True)
+    ]
+
+    scored = {group.problem.id for group, told in zip(groups, whole, strict=True) if told is not None}
 
     unknown = _unknown(groups, verdicts)
     tests, unread = _tests_of(group.problem for group in groups if group.problem.id in unknown)
@@ -67,7 +75,8 @@ def grade(
             lenient = right or anywhere
         elif problem.id not in unknown:
             right = accuracy(verdict) == 1 and form
-            lenient = right or task.verify(problem, response.text, lenient=True).right is True
+            whole_text = verdict if problem.id in scored else task.verify(problem, response.text, lenient=True)
+            lenient = right or whole_text.right is True
         return Graded(
             problem=problem,
             response=response,

@@ -61,6 +61,9 @@ def _arithmetic(seed: int, split: str) -> Task:
     return Arithmetic(seed)
 
 
+LOADED = ":load_environment"
+"""How the name of a function ends that gives an environment of `verifiers`: the library calls it so."""
+
 TASKS: dict[str, Callable[[int, str], Task]] = {"quadratics": _quadratics, "arithmetic": _arithmetic}
 
 
@@ -72,7 +75,7 @@ def require_name(name: str) -> None:
     known = ", ".join(TASKS)
     raise ValueError(
         f"no task is called {name!r}: did you mean {nearest(name, TASKS)}? (there are: {known}, gym:GENERATOR of "
-        "reasoning-gym, data:PLACE, and your own as module:thing or file.py:thing)"
+        "reasoning-gym, verifiers:ENVIRONMENT, data:PLACE, and your own as module:thing or file.py:thing)"
     )
 
 
@@ -97,6 +100,10 @@ def open_task(name: str, seed: int = 0, split: str = "held_out", settings: TaskS
         from groupthink.task.gym import GymTask
 
         return GymTask(rest, settings, seed, split)
+    if kind == "verifiers" or name.endswith(LOADED):
+        from groupthink.task.environment import open_environment
+
+        return open_environment(name, rest if kind == "verifiers" else name, settings, seed, split)
     from groupthink.task.own import open_own
 
     return open_own(name, settings, seed, split)

@@ -7,19 +7,17 @@
 Training problems come in epochs, each in an order of its own: problem i is a function of (seed, i).
 """
 
-import random
-from collections.abc import Callable
-
 from groupthink.chain import CLOSE, OPEN
 from groupthink.records import Problem
 from groupthink.task.answer import Rule, open_rule
+from groupthink.task.finite import Finite
 from groupthink.task.reading import Reading, read_problems
 from groupthink.task.settings import TaskSettings
 from groupthink.task.tables import stamp_of
 from groupthink.task.verdict import Verdict
 
 
-class DataTask:
+class DataTask(Finite):
     """The problems of the data set at `place`. `split` says which ones are held out: see `TaskSettings`.
 
     `notes` says what was read as what, and what was left out. Raises FileNotFoundError and ValueError for a data set
@@ -42,30 +40,6 @@ class DataTask:
         read = read_problems(asked)
         self._train, self._held, self.notes = read.train, read.held_out, read.notes
         self._rule = open_rule(read.rule)
-        self._order: tuple[int, list[int]] = (-1, [])  # an epoch, and the places of its problems
-
-    @property
-    def size(self) -> int:
-        """How many problems there are to train on."""
-        return len(self._train)
-
-    def sample(self, step: int, n: int) -> list[Problem]:
-        """The `n` training problems of a step: every problem once, in a shuffled order, before any comes again."""
-        return [self._train[self._place(index)] for index in range(step * n, (step + 1) * n)]
-
-    def held_out(self, n: int) -> list[Problem]:
-        """`n` problems that training never sees, or all where there are fewer."""
-        return list(self._held[:n])
-
-    def keep(self, fits: Callable[[Problem], bool], why: str) -> list[str]:
-        """Leave out problems that do not fit, and give their ids. Raises ValueError where none is left."""
-        every = self._train + self._held
-        train, held = (tuple(filter(fits, problems)) for problems in (self._train, self._held))
-        if not train or not held:
-            raise ValueError(f"no problem of {self.name} is left to {'train on' if not train else 'hold out'}: {why}")
-        left = {problem.id for problem in train + held}
-        self._train, self._held, self._order = train, held, (-1, [])
-        return [problem.id for problem in every if problem.id not in left]
 
     def demonstrate(self, problem: Problem, careful: bool) -> str:
         """The worked solution that the data set brings. Raises ValueError where it brings none."""
@@ -91,11 +65,3 @@ class DataTask:
 
     def close(self) -> None:
         self._rule.close()
-
-    def _place(self, index: int) -> int:
-        epoch, place = divmod(index, len(self._train))
-        if self._order[0] != epoch:
-            order = list(range(len(self._train)))
-            random.Random(f"{self.seed}/{self.name}/{epoch}").shuffle(order)
-            self._order = (epoch, order)
-        return self._order[1][place]

@@ -1,11 +1,11 @@
-"""Held-out problems of a family without an end: those whose prompts a hash picks, in every run of everyone the same."""
+"""Held-out problems: those whose prompts a hash picks, in every run of everyone the same."""
 
 import hashlib
 import random
 from collections.abc import Callable
 from typing import TypeVar
 
-from groupthink.records import Prompt
+from groupthink.records import Problem, Prompt
 from groupthink.task.columns import key_of
 
 T = TypeVar("T")
@@ -17,6 +17,17 @@ TRIES = 200
 def share_of(key: str) -> float:
     """Where a prompt stands between 0 and 1: in every run of everyone at the same place."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
+
+
+def picked(problems: dict[str, Problem], share: float) -> dict[str, Problem]:
+    """Of problems by the key of their prompts, the `share` that a hash picks, at least one: whatever the seed, and
+    whatever other rows there are.
+    """
+    found = {key: problem for key, problem in problems.items() if share_of(key) < share}
+    if share and problems and not found:
+        first = min(problems, key=share_of)
+        found = {first: problems[first]}
+    return found
 
 
 def walk(

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from groupthink.records import Problem
+from groupthink.records import Group, Problem
 from groupthink.task.adaptive import Adaptive
 from groupthink.task.answer import Rule
-from groupthink.task.reply import Replying
+from groupthink.task.reply import Replying, Said
+from groupthink.task.scoring import Assessment, assess
 from groupthink.task.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -59,6 +60,15 @@ class Mixture:
         tell = getattr(self._of(problem), "rule_of", None)
         return tell(problem) if tell is not None else None
 
+    def assess(self, groups: Sequence[Group]) -> list[list[Assessment] | None]:
+        """What each problem's task says of whole responses, where it scores them."""
+        told: list[list[Assessment] | None] = [None for _ in groups]
+        for name, task in self.tasks.items():
+            places = [place for place, group in enumerate(groups) if group.problem.task == name]
+            for place, found in zip(places, assess(task, [groups[place] for place in places]), strict=True):
+                told[place] = found
+        return told
+
     def traits(self, reasoning: str | None) -> frozenset[str]:
         """What any of the tasks has a name for."""
         return frozenset().union(*(task.traits(reasoning) for task in self.tasks.values()))
@@ -96,7 +106,7 @@ class Mixture:
 class ReplyingMixture(Mixture):
     """One in which at least one task replies to what the policy wrote."""
 
-    def reply(self, problem: Problem, turns: Sequence[str]) -> str | None:
+    def reply(self, problem: Problem, turns: Sequence[str]) -> Said | None:
         task = self._of(problem)
         return task.reply(problem, turns) if isinstance(task, Replying) else None
 

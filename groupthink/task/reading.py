@@ -19,7 +19,7 @@ from groupthink.task.columns import (
     read_prompt,
     value_of,
 )
-from groupthink.task.hashed import share_of
+from groupthink.task.hashed import picked, share_of
 from groupthink.task.program_tests import COLUMNS as TESTS
 from groupthink.task.program_tests import Tests, has_tests, read_tests
 from groupthink.task.tables import TRAINING, Row, Stamp, read_splits
@@ -66,7 +66,7 @@ def read_problems(asked: Reading) -> Problems:
     notes = [_mapping(place, columns, splits, training, tested=tested, unlabelled=asked.unlabelled)]
     every = _read(asked, training, rows, columns, notes, tested=tested)
     if split == "held_out":
-        held = _picked(_measurable(every), asked.held_out)
+        held = picked(_measurable(every), asked.held_out)
         notes.append(_others(splits, training, len(held), len(every)))
     else:
         found = _found(splits, split, training, place)
@@ -86,15 +86,6 @@ def read_problems(asked: Reading) -> Problems:
         _require_rule(place, asked.verify)
         notes.append(f"no answer is known: votes are compared by the rule {rule!r}")
     return Problems(train, held_out, rule, tuple(notes))
-
-
-def _picked(problems: dict[str, Problem], share: float) -> dict[str, Problem]:
-    """Those that a hash of the prompt picks, at least one: whatever the seed, and whatever other rows there are."""
-    picked = {key: problem for key, problem in problems.items() if share_of(key) < share}
-    if share and problems and not picked:
-        first = min(problems, key=share_of)
-        picked = {first: problems[first]}
-    return picked
 
 
 def _measurable(problems: dict[str, Problem]) -> dict[str, Problem]:

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
-from groupthink.records import Problem
+from groupthink.records import Message, Problem
 
-Reply = Callable[[Problem, Sequence[str]], str | None]
+Said = str | tuple[Message, ...]
+"""A reply: text that stands in the sequence as it is, or messages, laid out by the chat template of the model."""
+
+Reply = Callable[[Problem, Sequence[str]], Said | None]
 """What `Replying.reply` is."""
 
 
@@ -13,13 +16,14 @@ Reply = Callable[[Problem, Sequence[str]], str | None]
 class Replying(Protocol):
     """What a task has, beside the rest, where a response may have several turns."""
 
-    def reply(self, problem: Problem, turns: Sequence[str]) -> str | None:
+    def reply(self, problem: Problem, turns: Sequence[str]) -> Said | None:
         """What follows the policy's last turn; None: the response is finished.
 
         `turns` are the texts so far: the policy's, without the token that ended each, and the replies in between. (In
-        one text a task could not tell its own words from those that the policy put into its mouth.) A reply stands in
-        the sequence as it is, so it brings what lines or template lie between two turns. Control tokens that it spells
-        are encoded as such: take them out of what others wrote. A pure function, or else a run cannot be replayed.
+        one text a task could not tell its own words from those that the policy put into its mouth.) A reply of text
+        stands in the sequence as it is, so it brings what lines or template lie between two turns; control tokens that
+        it spells are encoded as such: take them out of what others wrote. In messages they are text. A pure function,
+        or else a run cannot be replayed.
         """
         ...
 

@@ -16,7 +16,8 @@ class TaskSettings:
     """
 
     name: str = (
-        "quadratics"  # quadratics, arithmetic, gym:GENERATOR, data:PLACE, or one's own: module:thing, file.py:thing
+        "quadratics"  # quadratics, arithmetic, gym:GENERATOR, verifiers:ENVIRONMENT, data:PLACE, or one's own:
+        # module:thing, file.py:thing
     )
     mixture: tuple[str, ...] = ()  # several names, in place of one ...
     shares: tuple[float, ...] = ()  # ... and how much of the problems each of them is; empty: the same of all

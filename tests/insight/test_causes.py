@@ -56,7 +56,7 @@ ILL = {
     "format": FLAT | {FORMAT: 0.0},
     "too_hard": FLAT | {ACCURACY: 0.0, "frac_all_wrong": 1.0, "frac_reward_zero_std": 0.3},
     "too_easy": FLAT | {ACCURACY: 0.98, "frac_all_right": 0.9, "frac_reward_zero_std": 0.9},
-    "no_variety": FLAT | {"frac_reward_zero_std": 0.95, "frac_all_right": 0.4},
+    "no_variety": FLAT | {"frac_reward_zero_std": 0.95, "frac_all_right": 0.4, "entropy": 0.1},
     "hacking": {ACCURACY: 0.4, "reward": rising(0.4, 0.6), BREVITY: rising(0.0, 0.9)},
     "kl": FLAT | {"kl": np.geomspace(0.001, 8.0, STEPS)},
     "entropy": FLAT | {"entropy": rising(0.5, 0.0)},
@@ -94,6 +94,18 @@ def test_cut_responses_are_seen_in_the_first_step():
     assert [finding.cause for finding in diagnose(history(ILL["truncated"], 1))] == ["truncated"]
     assert [finding.cause for finding in diagnose(history(ILL["no_stop"], 1))] == ["no_stop"]
     assert diagnose(history(ILL["truncated"], 0)) == []
+
+
+def test_what_cuts_the_law_is_named_where_groups_lack_variety():
+    [plain] = diagnose(history(ILL["no_variety"]))
+    assert "raise rollout.temperature (now 1) or rollout.group_size" in plain.advice
+    [cut] = diagnose(history(ILL["no_variety"], STEPS, "rollout.top_k=1", "rollout.top_p=0.5"))
+    assert "raise rollout.top_k (now 1) or rollout.top_p (now 0.5) or rollout.temperature" in cut.advice
+
+
+def test_groups_without_variety_follow_from_a_policy_that_has_become_sure_of_itself():
+    sure = ILL["no_variety"] | ILL["entropy"]
+    assert [finding.cause for finding in diagnose(history(sure))] == ["entropy", "no_variety"]
 
 
 def test_figures_that_are_not_there_are_no_evidence():

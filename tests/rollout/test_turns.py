@@ -241,3 +241,26 @@ def test_whoever_watches_sees_the_later_turns(model):
         if len(pieces(group.responses[0])) > 1:
             break
     assert told[-1] == group.responses[0].text and "\n?\n" in told[-1]
+
+
+def test_a_response_tells_its_turns_apart(model):
+    groups = drawn(model)
+    for one in every(groups):
+        told = pieces(one)
+        if len(told) == 1:
+            assert one.turns == ()
+            continue
+        texts = [TOKENIZER.decode(token_ids) for _, token_ids in told]
+        assert [text.removesuffix(END) for text in texts] == list(one.turns)
+        assert len(one.turns) % 2 == 1
+    assert any(len(one.turns) == 5 for one in every(groups))
+
+
+def test_a_reply_of_messages_is_laid_out_by_the_template(model):
+    def say(problem, turns):
+        return ({"role": "user", "content": "?"},) if len(turns) == 1 else None
+
+    [response, *_] = [one for one in every(drawn(model, reply=say)) if one.turns]
+    first, reply, second = pieces(response)
+    assert first[0] and second[0] and not reply[0]
+    assert TOKENIZER.decode(reply[1]) == f"<|user|>?{END}<|assistant|>" == response.turns[1]

@@ -18,6 +18,7 @@ from groupthink.reward.settings import RewardSettings
 from groupthink.stage.evaluate import Evaluation, evaluate, evaluate_model, summarise
 from groupthink.stage.grade import UNKNOWN, grade
 from groupthink.task.quadratics import Quadratics, held_out_pairs
+from groupthink.task.scoring import Assessment
 from groupthink.task.verdict import Verdict
 
 TASK = Quadratics()
@@ -60,6 +61,21 @@ def test_right_is_what_earns_the_judge_s_accuracy_and_format(opening):
     right = [found.right for found in grade(TASK, [group], opening=opening)[0]]
     assert right == [score.parts["accuracy"] == score.parts["format"] == 1 for score in scores]
     assert any(right)
+
+
+def test_where_a_task_scores_whole_responses_its_verdict_counts_and_not_its_answers():
+    class Whole(Quadratics):
+        def assess(self, groups):
+            verdicts = [[Verdict("ok" in each.text, "whole") for each in group.responses] for group in groups]
+            return [[Assessment(verdict, 0.0) for verdict in row] for row in verdicts]
+
+    responses = tuple(map(a_response, ("<think>ok</think>x=1, x=1", "<think>2*3=6</think>x=2, x=3", "ok")))
+    [found] = grade(Whole(), [Group(PROBLEM, np.arange(2), responses)])
+    assert [(one.right, one.lenient, one.extracted) for one in found] == [
+        (True, True, "whole"),
+        (False, False, "whole"),
+        (False, True, "whole"),
+    ]
 
 
 CHAINS = {
