@@ -100,8 +100,8 @@ class Judge:
         columns: Columns,
     ) -> list[Score]:
         if "environment" in self.weights:
-            given = [None for _ in chains] if whole is None else [each.reward for each in whole]
-            columns = {**columns, "environment": given}
+            told = [None for _ in chains] if whole is None else [each.reward for each in whole]
+            columns = {**columns, "environment": told}
         if "majority" in self.weights:
             columns = {**columns, "majority": self._vote(group, chains, verdicts)}
         scores = []

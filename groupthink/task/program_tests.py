@@ -71,7 +71,7 @@ def _of_any_form(held: Any, row: Mapping[str, Any]) -> Tests:
     if isinstance(held, Mapping):
         return [_pair(held)] if "input" in held else _pairs(held, row)
     if not isinstance(held, Sequence):
-        raise TypeError(f"they are a {type(held).__name__}")
+        raise TypeError(f"they are of the type {type(held).__name__}")
     return [test if isinstance(test, str) else _pair(test) for test in held]
 
 
