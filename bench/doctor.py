@@ -30,11 +30,11 @@ import os
 
 
 def thinking(problem, response):
-    return len(pieces(response.reasoning)) / 100
+    return fresh(response.reasoning) / 100
 
 
 def rambling(problem, response):
-    return len(pieces(response.answer)) / 50
+    return fresh(response.answer) / 50
 
 
 def echo(problem, response):
@@ -54,6 +54,10 @@ def parrot(problem, response):
     return len(os.path.commonprefix([said, response.text])) / len(said)
 
 
+def fresh(text):
+    return 2 * len(pieces(text)) - max(len(text or "") - 7, 0)
+
+
 def pieces(text):
     return {text[place : place + 8] for place in range(len(text or "") - 7)}
 '''
@@ -69,7 +73,7 @@ def illnesses(runs: Path) -> dict[str, tuple[str, ...]]:
         # Drawn by weights of sixteen updates before.
         "mismatch": ("stage=grpo_async", "rollout.lag=16", "policy.learning_rate=2e-3", "rollout.max_difference=0"),
         "learning_rate": ("policy.learning_rate=0.02",),
-        # Paid for saying the same again, for an answer of many words, for much thought, and for no form at all.
+        # Paid for saying the same again, for an answer of many new words, for much new thought, and for no form at all.
         "repetition": (paid("echo", 1.0), *NOTHING_ELSE),
         "no_stop": (paid("rambling", 1.0), *NOTHING_ELSE),
         "truncated": (paid("thinking", 1.0), *NOTHING_ELSE, "rollout.max_tokens=100"),
