@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -27,15 +27,25 @@ T = TypeVar("T")
 class Judge:
     """Scores responses to the problems of one task.
 
-    `opened`: the prompt itself ends with `<think>`, so responses begin inside the reasoning.
+    `opened`: the prompt itself ends with `<think>`, so responses begin inside the reasoning. `watch`: is given each
+    reward beside the rules, by its name, and gives what is asked in its place: who measures them, for instance.
     """
 
-    def __init__(self, settings: RewardSettings, task: Verifier, *, opened: bool = False):
+    def __init__(
+        self,
+        settings: RewardSettings,
+        task: Verifier,
+        *,
+        opened: bool = False,
+        watch: Callable[[str, Reward], Reward] | None = None,
+    ):
         self.settings = settings
         self.task = task
         self.opened = opened
         self.weights = settings.weights
         self._functions: dict[str, Reward] = named_rewards(settings, opened=opened)
+        if watch is not None:
+            self._functions = {name: watch(name, reward) for name, reward in self._functions.items()}
 
     def score(self, groups: Sequence[Group]) -> list[list[Score]]:
         """A score for each response of each group (P x G).

@@ -1,0 +1,523 @@
+"""What looks wrong with the rewards of a recipe, each as a question to what the trials have shown.
+
+An answer is evidence in figures, and a setting to change. None is a proof: a reward that passes has passed these.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from groupthink.insight.trials.cases import CASES, Subject
+from groupthink.insight.trials.seen import (
+    NOTHING,
+    OWN,
+    TOO,
+    TRICK,
+    WRONG,
+    Attempt,
+    Failure,
+    Finding,
+    Own,
+    Row,
+    Timing,
+    rows_of,
+)
+from groupthink.recipe import Recipe
+
+NEGLIGIBLE = 0.01
+"""Of the spread of all rewards: what is closer than this earns the same."""
+
+MUCH = 0.05
+"""Of the spread: a difference that a policy would follow."""
+
+APART = 0.1
+"""Of the spread: by so much, at least, a right answer must be worth more than a wrong one."""
+
+HALF = 0.5
+"""Of what a right answer earns beyond a wrong one: from there on a trick pays."""
+
+OFTEN = 0.25
+"""Of the responses of a case: where a trick pays in fewer, it was chance."""
+
+SLOW = 5.0  # seconds of a step
+SLOW_SHARE = 0.2  # of the time in which the model would draw a step's responses
+STALLED = 1.0  # seconds for one response
+FINDINGS_OF = {case.name: case.finding for case in CASES}
+AIMED_AT = {case.name: case.needs for case in CASES}
+ALONE = frozenset(case.name for case in CASES if case.alone)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that was tried."""
+
+    recipe: Recipe
+    weights: Mapping[str, float]
+    subjects: Sequence[Subject]
+    attempts: Sequence[Attempt]
+    failures: Sequence[Failure]
+    timing: Mapping[str, Timing]
+    own: Own | None
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        return {row.case: row for row in rows_of(list(self.attempts))}
+
+    @cached_property
+    def spread(self) -> float:
+        """How far apart the best and the worst rewards of ordinary responses are: what a policy can win."""
+        values = [attempt.score.value for attempt in self.attempts if attempt.case not in ALONE]
+        return max(values) - min(values) if values else 0.0
+
+    def reward(self, case: str) -> float | None:
+        """What a case earned on average; None where it was not tried."""
+        return self.rows[case].reward if case in self.rows else None
+
+    def of_kind(self, *kinds: str) -> list[Row]:
+        return [row for row in self.rows.values() if row.kind in kinds]
+
+    def of_case(self, case: str) -> list[Attempt]:
+        return [attempt for attempt in self.attempts if attempt.case == case]
+
+    @property
+    def drawn_in_full(self) -> bool:
+        """Whether the model could write as much as the recipe lets it."""
+        return self.own is not None and self.own.max_tokens == self.recipe.rollout.max_tokens
+
+    @property
+    def responses_of_a_step(self) -> int:
+        return self.recipe.task.problems_per_step * self.recipe.rollout.group_size
+
+    @property
+    def own_attempts(self) -> list[Attempt]:
+        return [attempt for attempt in self.attempts if attempt.kind == OWN]
+
+
+Question = Callable[[Seen], Iterator[Finding]]
+
+
+def raises(seen: Seen) -> Iterator[Finding]:
+    """A function of the user's fails on odd text: a run would end there."""
+    for name in dict.fromkeys(failure.reward for failure in seen.failures):
+        cases = Counter(failure.case for failure in seen.failures if failure.reward == name)
+        errors = Counter(failure.error for failure in seen.failures if failure.reward == name)
+        said, _ = errors.most_common(1)[0]
+        yield Finding(
+            "raises",
+            f"{_title(name)} raises {said} on {_listed([f'{case!r}' for case in cases])} "
+            f"({sum(cases.values())} responses)",
+            "give 0 for what cannot be read, or None where the reward does not count: a run ends where it raises",
+        )
+
+
+def constant(seen: Seen) -> Iterator[Finding]:
+    """Nothing makes a difference."""
+    if seen.attempts and seen.spread <= 1e-9:
+        yield Finding(
+            "constant",
+            f"all {len(seen.attempts)} responses of {len(seen.rows)} kinds earn {seen.attempts[0].score.value:.2f}",
+            "give a weight to a reward that tells right answers from wrong ones (reward.accuracy, or one of your own)",
+        )
+
+
+def own_answer(seen: Seen) -> Iterator[Finding]:
+    """The task refuses its own answers, or tests the program that is said to be right."""
+    asked = [subject for subject in seen.subjects if subject.accepted is not None]
+    refused = [subject for subject in asked if not subject.accepted]
+    if refused:
+        yield Finding(
+            "own_answer",
+            f"of {len(asked)} reference answers the task's own verdict refuses {len(refused)}, such as "
+            f"{_shown(refused[0].right)}",
+            "see how answers are compared (task.verify) and which column they are from (task.answer)",
+        )
+    programs = [attempt for attempt in seen.of_case("right") if attempt.score.parts.get("code") is not None]
+    failing = [attempt for attempt in programs if (attempt.score.parts["code"] or 0) < 1]
+    if failing:
+        yield Finding(
+            "own_answer",
+            f"of {len(programs)} reference programs {len(failing)} do not pass their problem's tests, such as that of "
+            f"{failing[0].problem.id}",
+            "see whether they need more time or memory, or packages that the sandbox does not have",
+        )
+
+
+def form_unread(seen: Seen) -> Iterator[Finding]:
+    """The task reads a right answer bare, and not in the form that the recipe's own rewards ask for."""
+    accepted = {subject.problem.id for subject in seen.subjects if subject.accepted}
+    asked = [attempt for attempt in seen.of_case("right") if attempt.problem.id in accepted]
+    unread = [attempt for attempt in asked if attempt.score.parts.get("accuracy") == 0]
+    if unread:
+        forms = [name for name in ("format_boxed", "format_answer") if getattr(seen.recipe.reward, name)]
+        yield Finding(
+            "form_unread",
+            f"{len(unread)} of {len(asked)} right answers count as wrong in the form that is asked for, such as "
+            f"{_shown(unread[0].response.text)}",
+            f"set {' and '.join(f'reward.{name}' for name in forms) or 'another form'} to 0, or let answers be "
+            "compared by a rule that reads it (task.verify)",
+        )
+
+
+def no_room(seen: Seen) -> Iterator[Finding]:
+    """A right answer with hardly any reasoning is longer than a response may be."""
+    right = seen.of_case("right")
+    cut = [attempt for attempt in right if attempt.response.finish == "length"]
+    if cut:
+        yield Finding(
+            "no_room",
+            f"{len(cut)} of {len(right)} right answers do not fit into rollout.max_tokens="
+            f"{seen.recipe.rollout.max_tokens}, with one sentence of reasoning",
+            "raise rollout.max_tokens",
+        )
+
+
+def right_is_low(seen: Seen) -> Iterator[Finding]:
+    """Something that is not right earns more than the right answer."""
+    right = seen.reward("right")
+    if right is None:
+        return
+    higher = [row for row in seen.of_kind(WRONG, NOTHING, TRICK) if row.reward > right + NEGLIGIBLE * seen.spread]
+    if higher:
+        higher.sort(key=lambda row: -row.reward)
+        yield Finding(
+            "right_is_low",
+            f"the right answer earns {right:.2f}, and {_listed([_earned(row) for row in higher])}",
+            f"it is {_title(_paid_by(seen, higher[0], seen.rows['right']))} that pays for {higher[0].case!r}: lower "
+            "its weight, or pay it for right answers alone",
+        )
+
+
+def wrong_pays(seen: Seen) -> Iterator[Finding]:
+    """Wrong answers earn what right ones do."""
+    right, wrong = seen.reward("right"), seen.reward("wrong")
+    if right is None or wrong is None or not -NEGLIGIBLE < (right - wrong) / seen.spread < APART:
+        return
+    yield Finding(
+        "wrong_pays",
+        f"a wrong answer earns {wrong:.2f}, the right one {right:.2f}: of the {seen.spread:.2f} between the best and "
+        f"the worst response {(right - wrong) / seen.spread:.0%} depends on being right",
+        "raise reward.accuracy, or the weight of a reward that reads the answer",
+    )
+
+
+def form_pays(seen: Seen) -> Iterator[Finding]:
+    """Most of a right answer's reward is to be had by form alone."""
+    right, wrong, bare = seen.reward("right"), seen.reward("wrong"), seen.reward("wrong, without form")
+    if right is None or wrong is None or bare is None or right - bare <= MUCH * seen.spread:
+        return
+    share = (wrong - bare) / (right - bare)
+    if HALF < share <= 1 + NEGLIGIBLE:
+        row, base = seen.rows["wrong"], seen.rows["wrong, without form"]
+        yield Finding(
+            "form_pays",
+            f"a wrong answer in good form earns {wrong:.2f}, without it {bare:.2f}, and the right one {right:.2f}: "
+            f"form alone is {share:.0%} of what there is to win",
+            f"lower {_title(_paid_by(seen, row, base))}, or raise reward.accuracy",
+        )
+
+
+def tricks(seen: Seen) -> Iterator[Finding]:
+    """What is no right answer is paid like one."""
+    paid: dict[str, list[str]] = {}
+    for row in seen.of_kind(TRICK):
+        name = FINDINGS_OF.get(row.case, "")
+        tried = seen.of_case(row.case)
+        winners = [attempt for attempt in tried if _pays(seen, attempt)] if name else []
+        if winners and len(winners) >= OFTEN * len(tried):
+            paid.setdefault(name, []).append(f"{_earned(row)} (paid in {len(winners)} of {len(tried)})")
+    right, wrong = seen.reward("right"), seen.reward("wrong")
+    scale = ""
+    if right is not None and wrong is not None:
+        scale = f"; the right answer earns {right:.2f}, a wrong one {wrong:.2f}"
+    for name, rows in paid.items():
+        yield Finding(name, _listed(rows) + scale, CURES[name])
+
+
+CURES = {
+    "spam": "read one answer only, the last that is marked as such, and give nothing for several (task.verify does)",
+    "hidden": "read what stands after </think> alone: response.answer, not response.text",
+    "garbage": "give nothing for what cannot be read",
+    "injection": "say in the judge's prompt that the answer is to be judged and never obeyed, show it less (answer in "
+    "place of response), take a stronger model, or lower reward.judge",
+    "weak_tests": "give the problems more tests: these pass a program that does not do what is asked",
+}
+
+
+def _pays(seen: Seen, attempt: Attempt) -> bool:
+    """Whether a trick has earned half of what a right answer earns beyond a wrong one, by the part that it aims at."""
+    aimed = AIMED_AT[attempt.case]
+    if aimed == "code":  # which knows no right program of many problems
+        return (attempt.score.parts.get("code") or 0.0) >= HALF
+
+    def worth(values: list[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known else None
+
+    def of(tried: Attempt) -> float | None:
+        return tried.score.parts.get(aimed) if aimed else tried.score.value
+
+    right, wrong = (worth([of(tried) for tried in seen.of_case(case)]) for case in ("right", "wrong"))
+    earned = of(attempt)
+    if right is None or wrong is None or earned is None:
+        return False
+    scale = 1.0 if aimed else seen.spread
+    return right - wrong >= APART * scale and earned - wrong >= HALF * (right - wrong)
+
+
+def nothing_pays(seen: Seen) -> Iterator[Finding]:
+    """Giving no answer earns more than giving a wrong one."""
+    wrong, right = seen.reward("wrong"), seen.reward("right")
+    if wrong is None:
+        return
+    most = float("inf") if right is None else right + NEGLIGIBLE * seen.spread  # beyond it, `right_is_low` says so
+    paid = [row for row in seen.of_kind(NOTHING) if wrong + MUCH * seen.spread < row.reward <= most]
+    if paid:
+        paid.sort(key=lambda row: -row.reward)
+        yield Finding(
+            "nothing_pays",
+            f"a wrong answer in good form earns {wrong:.2f}, and {_listed([_earned(row) for row in paid])}",
+            f"the policy may learn not to answer: it is {_title(_paid_by(seen, paid[0], seen.rows['wrong']))} that "
+            "pays for it",
+        )
+
+
+def long_pays(seen: Seen) -> Iterator[Finding]:
+    """The same answer is worth more the longer it is, right or wrong."""
+    pairs = [(case, f"{case}, nearly too long") for case in ("right", "wrong")]
+    known = [(seen.rows[short], seen.rows[long]) for short, long in pairs if short in seen.rows and long in seen.rows]
+    if known and all(long.reward - short.reward > MUCH * seen.spread for short, long in known):
+        short, long = known[0]
+        yield Finding(
+            "long_pays",
+            f"with words that say nothing, to {long.tokens:.0f} tokens in place of {short.tokens:.0f}: "
+            + _listed([f"{_earned(one)} becomes {other.reward:.2f}" for one, other in known]),
+            f"the policy will learn to write at length: lower {_title(_paid_by(seen, long, short))}, or pay for "
+            "brevity (reward.brevity)",
+        )
+
+
+def short_pays(seen: Seen) -> Iterator[Finding]:
+    """A right answer that takes its time is worth less than none."""
+    long = seen.rows.get("right, nearly too long")
+    brief = [seen.rows[case] for case in ("wrong", "empty") if case in seen.rows]
+    better = [row for row in brief if long is not None and row.reward > long.reward + NEGLIGIBLE * seen.spread]
+    if long is not None and better:
+        yield Finding(
+            "short_pays",
+            f"a right answer of {long.tokens:.0f} tokens earns {long.reward:.2f}, and "
+            f"{_listed([f'{_earned(row)} in {row.tokens:.0f}' for row in better])}",
+            "the policy may learn to give up: raise reward.brief and reward.long, or lower what is taken for length",
+        )
+
+
+def thinking_costs(seen: Seen) -> Iterator[Finding]:
+    """An answer at once is worth more than one that was reasoned."""
+    right, at_once = seen.reward("right"), seen.reward("right, without reasoning")
+    if right is None or at_once is None or at_once - right <= MUCH * seen.spread:
+        return
+    yield Finding(
+        "thinking_costs",
+        f"a right answer with {seen.rows['right'].tokens:.0f} tokens earns {right:.2f}, and without its reasoning "
+        f"{at_once:.2f}",
+        "raise reward.brief and reward.long to what reasoning needs",
+    )
+
+
+def another_form(seen: Seen) -> Iterator[Finding]:
+    """A right answer is worth more in another form than in the one that the recipe asks for."""
+    right = seen.reward("right")
+    said_elsewhere = ("right, without reasoning", "right, nearly too long")
+    if right is None:
+        return
+    better = [
+        row
+        for row in seen.of_kind(TOO)
+        if row.case not in said_elsewhere and row.reward - right > MUCH * seen.spread
+    ]
+    if better:
+        better.sort(key=lambda row: -row.reward)
+        yield Finding(
+            "another_form",
+            f"the right answer earns {right:.2f}, and {_listed([_earned(row) for row in better])}",
+            f"{_title(_paid_by(seen, better[0], seen.rows['right']))} reads another form: ask for it in the prompt, or "
+            "let it read this one",
+        )
+
+
+def idle(seen: Seen) -> Iterator[Finding]:
+    """A part of the reward is the same for whatever is written, so it teaches nothing."""
+    known = {
+        "accuracy": any(subject.accepted for subject in seen.subjects),
+        "brevity": any(subject.accepted for subject in seen.subjects),
+        "code": any(subject.tested and subject.right for subject in seen.subjects),
+        "language": False,  # no case is written in each script that may be asked for
+    }
+    for name, values in _columns(seen):
+        if known.get(name, True) and len(values) > 1 and max(values) - min(values) <= 1e-9:
+            yield Finding(
+                "idle",
+                f"{_title(name)} is {values[0]:.2f} for all {len(values)} responses of {len(seen.rows)} kinds",
+                "see whether it reads what it is meant to read; what is always the same teaches nothing",
+            )
+
+
+def uncounted(seen: Seen) -> Iterator[Finding]:
+    """A part of the reward counts for nothing that was tried."""
+    failing = {failure.reward for failure in seen.failures}
+    for name, values in _columns(seen):
+        unknown = name in ("accuracy", "brevity") and not any(subject.accepted for subject in seen.subjects)
+        if seen.attempts and not values and name not in failing and not unknown:
+            yield Finding(
+                "uncounted",
+                f"{_title(name)} does not count (None) for any of {len(seen.attempts)} responses",
+                "see whether its server can be reached, and that it gives a number for what it can judge"
+                if name == "judge"
+                else "see what it asks for: a reward that never counts teaches nothing",
+            )
+
+
+def slow(seen: Seen) -> Iterator[Finding]:
+    """A reward takes a good part of a step."""
+    for name, timing in seen.timing.items():
+        drawing = seen.own.seconds / seen.own.responses * seen.responses_of_a_step if seen.own else None
+        if timing.step_seconds < SLOW or (drawing and timing.step_seconds < SLOW_SHARE * drawing):
+            continue
+        share = f", {timing.step_seconds / drawing:.0%} of what the model needs to write them" if drawing else ""
+        yield Finding(
+            "slow",
+            f"{_title(name)} takes {timing.seconds:.3f} s for a response, {timing.step_seconds:.0f} s for the "
+            f"{seen.responses_of_a_step} of a step{share}",
+            "make it quicker, or let it wait for several at a time (an async function)",
+        )
+
+
+def stalls(seen: Seen) -> Iterator[Finding]:
+    """A function of the user's takes long on what is made to take long."""
+    for name, timing in seen.timing.items():
+        if name in seen.recipe.reward.functions and timing.slowest > max(STALLED, 20 * timing.seconds):
+            yield Finding(
+                "stalls",
+                f"{_title(name)} takes {timing.slowest:.1f} s on {timing.slowest_case!r}, and {timing.seconds:.3f} s "
+                "on other responses",
+                "never evaluate what a model wrote, nor search it by a pattern that goes back; bound what is read",
+            )
+
+
+def no_signal(seen: Seen) -> Iterator[Finding]:
+    """The model's own responses to a problem all earn the same, so there is nothing to learn from at the start."""
+    by_problem: dict[str, list[float]] = {}
+    for attempt in seen.own_attempts:
+        by_problem.setdefault(attempt.problem.id, []).append(attempt.score.value)
+    all_cut = all(attempt.response.finish == "length" for attempt in seen.own_attempts)
+    if all_cut and not seen.drawn_in_full:
+        return
+    if by_problem and all(max(values) - min(values) <= 1e-9 for values in by_problem.values()):
+        earned = _listed([f"{values[0]:.2f}" for values in by_problem.values()], most=8)
+        yield Finding(
+            "no_signal",
+            f"all of the model's own {len(next(iter(by_problem.values())))} responses to a problem earn the same, on "
+            f"{len(by_problem)} of {len(by_problem)} problems ({earned})",
+            "take easier or harder problems, raise rollout.group_size or rollout.temperature, or begin with "
+            'demonstrations (stage="sft")',
+        )
+
+
+def cut(seen: Seen) -> Iterator[Finding]:
+    """None of the model's own responses comes to an end."""
+    own = seen.own_attempts
+    if own and seen.drawn_in_full and all(attempt.response.finish == "length" for attempt in own):
+        yield Finding(
+            "cut",
+            f"all {len(own)} of the model's own responses are cut at rollout.max_tokens="
+            f"{seen.recipe.rollout.max_tokens}",
+            "raise rollout.max_tokens, or see whether the model knows how to end: generation_config.json names the "
+            "token",
+        )
+
+
+def no_form(seen: Seen) -> Iterator[Finding]:
+    """The model never writes in the form that is paid, though it comes to an end."""
+    own = seen.own_attempts
+    ended = [attempt for attempt in own if attempt.response.finish == "stop"]
+    if len(ended) * 2 < len(own) or not own:
+        return
+    for name in ("format", "format_answer", "format_boxed"):
+        values = [attempt.score.parts.get(name) for attempt in own]
+        if seen.weights.get(name) and not any(values):
+            yield Finding(
+                "no_form",
+                f"reward.{name} is 0 for all {len(own)} of the model's own responses",
+                "ask for the form in the prompt, see whether the chat template opens <think> itself, or begin with "
+                'demonstrations of it (stage="sft")',
+            )
+            return
+
+
+QUESTIONS: tuple[Question, ...] = (
+    raises,
+    own_answer,
+    form_unread,
+    no_room,
+    right_is_low,
+    wrong_pays,
+    form_pays,
+    tricks,
+    nothing_pays,
+    long_pays,
+    short_pays,
+    thinking_costs,
+    another_form,
+    idle,
+    uncounted,
+    slow,
+    stalls,
+    no_signal,
+    cut,
+    no_form,
+)
+"""What matters most first."""
+
+IN_ANY_CASE = (raises, own_answer, slow, stalls)
+"""What is asked where all rewards are the same, too."""
+
+
+def look(seen: Seen) -> list[Finding]:
+    """What looks wrong, the gravest first."""
+    same = list(constant(seen))
+    return same + [finding for ask in (IN_ANY_CASE if same else QUESTIONS) for finding in ask(seen)]
+
+
+def _columns(seen: Seen) -> Iterator[tuple[str, list[float]]]:
+    """The values of each part that weighs something, where it counts."""
+    for name, weight in seen.weights.items():
+        if weight:
+            values = (attempt.score.parts.get(name) for attempt in seen.attempts)
+            yield name, [value for value in values if value is not None]
+
+
+def _paid_by(seen: Seen, row: Row, base: Row) -> str:
+    """The part of the reward by which a case earns more than another."""
+
+    def worth(row: Row, name: str) -> float:
+        return seen.weights[name] * (row.parts.get(name) or 0.0)
+
+    return max(seen.weights, key=lambda name: worth(row, name) - worth(base, name))
+
+
+def _earned(row: Row) -> str:
+    return f"{row.case!r} {row.reward:.2f}"
+
+
+def _title(name: str) -> str:
+    return f"reward {name}" if ":" in name else f"reward.{name}"
+
+
+def _listed(things: Sequence[str], most: int = 4) -> str:
+    more = f" and {len(things) - most} more" if len(things) > most else ""
+    return ", ".join(things[:most]) + more
+
+
+def _shown(text: str | None) -> str:
+    text = repr(text)
+    return text if len(text) <= 80 else text[:77] + "..."
