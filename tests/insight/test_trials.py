@@ -208,12 +208,12 @@ def test_the_time_of_a_slow_reward_and_of_one_that_stalls(tmp_path):
 
 
 def test_a_reward_that_hangs_is_named_while_it_does(tmp_path, monkeypatch):
-    monkeypatch.setattr("groupthink.insight.trials.watch.PATIENCE", 0.05)
-    (tmp_path / "mine.py").write_text("import time\n\n\ndef f(group):\n    time.sleep(0.2)\n")
+    monkeypatch.setattr("groupthink.insight.trials.watch.PATIENCE", 0.02)
+    source = "import time\n\n\ndef f(group):\n    time.sleep(0.2)\n    return [0.0] * len(group.responses)\n"
+    (tmp_path / "mine.py").write_text(source)
     recipe, told = load_recipe(None, (), {"reward": {f"{tmp_path / 'mine.py'}:f": 1.0}}), []
-    trials = try_rewards(recipe, told.append, problems=1, model_responses=False)
+    try_rewards(recipe, told.append, problems=1, model_responses=False)
     assert any("mine.py:f has been at" in text and "quadratics/train/0/0" in text for text in told)
-    assert "gave NoneType for a group" in finding(trials, "raises").evidence
 
 
 def test_the_trials_are_one_json_object(tmp_path):

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
@@ -48,14 +48,15 @@ class Watch:
         """The same reward, watched. Only one is asked at a time, so that it is its own time that is measured."""
 
         async def watched(group: Group) -> list[float | None]:
-            async with self._one, _patience(self.tell, name, group):
-                began = time.perf_counter()
-                try:
-                    values = await reward(group)
-                except Exception as error:  # whatever a user's function raises
-                    return await self._one_by_one(name, reward, group, error)
-                self.took(name, len(group.responses), time.perf_counter() - began)
-                return values
+            async with self._one:
+                with _patience(self.tell, name, group):
+                    began = time.perf_counter()
+                    try:
+                        values = await reward(group)
+                    except Exception as error:  # whatever a user's function raises
+                        return await self._one_by_one(name, reward, group, error)
+                    self.took(name, len(group.responses), time.perf_counter() - began)
+                    return values
 
         return watched
 
@@ -94,8 +95,9 @@ class Watch:
         return found
 
 
-@asynccontextmanager
-async def _patience(tell: Callable[[str], None], name: str, group: Group) -> AsyncIterator[None]:
+@contextmanager
+def _patience(tell: Callable[[str], None], name: str, group: Group) -> Iterator[None]:
+    """Tells of what does not come to an end while it does not."""
     waited = f"reward {name} has been at {len(group.responses)} responses to {group.problem.id} for {PATIENCE:g} s"
     timer = threading.Timer(PATIENCE, tell, [waited])
     timer.daemon = True
