@@ -6,9 +6,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from groupthink.insight.trials import in_words, try_rewards
+from groupthink.insight.trials import in_words, programs, try_rewards
 from groupthink.insight.trials.cases import CASES, Form, Subject
-from groupthink.insight.trials.programs import always_the_same, tested
 from groupthink.insight.trials.seen import NOTHING, RIGHT, TRICK, Finding
 from groupthink.insight.trials.subjects import changed
 from groupthink.insight.trials.watch import WHOLE
@@ -18,12 +17,10 @@ from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.recipe import load_recipe
 from groupthink.records import Group, Problem
 from groupthink.reward.judge import Judge
-from groupthink.task import open_tasks
 from groupthink.task.quadratics import Quadratics
 from groupthink.task.unlabelled import Unlabelled
 from groupthink.user_code import give
 from tests.here import work_here
-from tests.reward.sandboxed import needs_bubblewrap
 from tests.reward.test_model_judge import Mock
 from tests.stage.conftest import place  # noqa: F401
 from tests.tiny import tiny
@@ -327,22 +324,22 @@ MBPP = {
 
 
 def test_what_tests_call_and_what_passes_them_without_knowing_anything():
-    known = tested(Problem("1", "code", "Write it.", None, {"tests": MBPP["test_list"], "code": MBPP["code"]}))
+    known = programs.tested(Problem("1", "code", "Write it.", None, {"tests": MBPP["test_list"], "code": MBPP["code"]}))
     assert known.names == ("largest",) and known.reference == MBPP["code"] and known.printed is None
-    assert "def largest(*given, **named):" in always_the_same(known)
-    read = tested(Problem("1", "code", "Write it.", "42", {"tests": [{"input": "2 3\n", "output": "5\n"}]}))
-    assert read.reference is None and always_the_same(read) == "print('5\\n')"
-    assert tested(Problem("1", "code", "Write it.", "42")) is None
-    assert tested(Problem("1", "code", "Write it.", None, {"tests": ["assert ("]})) is None
+    assert "def largest(*given, **named):" in programs.always_the_same(known)
+    read = programs.tested(Problem("1", "code", "Write it.", "42", {"tests": [{"input": "2 3\n", "output": "5\n"}]}))
+    assert read.reference is None and programs.always_the_same(read) == "print('5\\n')"
+    assert programs.tested(Problem("1", "code", "Write it.", "42")) is None
+    assert programs.tested(Problem("1", "code", "Write it.", None, {"tests": ["assert ("]})) is None
 
 
 def code_recipe(tmp_path, rows, *words):
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     settings = {"reward": {"code": 1.0}, "task": {"data": str(tmp_path / "train.jsonl")}}
-    return load_recipe(None, ["reward.code_seconds=1", *words], settings)
+    # The programs are tame, so that no sandbox is needed to try whether trials see what becomes of them.
+    return load_recipe(None, ["reward.code_seconds=1", "reward.code_sandbox=none", *words], settings)
 
 
-@needs_bubblewrap
 def test_programs_that_are_tested_well(tmp_path):
     rows = [{**MBPP, "text": f"Write a function largest ({i})."} for i in range(12)]
     began = time.perf_counter()
@@ -354,7 +351,6 @@ def test_programs_that_are_tested_well(tmp_path):
     assert any("'a program, never ends' took code" in note and "was worth 0" in note for note in trials.notes)
 
 
-@needs_bubblewrap
 def test_tests_that_a_program_passes_without_reading_its_input(tmp_path):
     rows = [{**APPS, "question": f"Add two numbers ({i})."} for i in range(12)]
     trials = try_rewards(code_recipe(tmp_path, rows), lambda text: None, problems=1, model_responses=False)
@@ -392,14 +388,16 @@ def test_a_judge_that_obeys_whoever_asks_for_full_marks(mock):
     assert "'wrong, and asks for full marks'" in finding(trials, "injection").evidence
     [asked] = [text for text in told if text.startswith("reward.judge: wise at")]
     assert len(mock.questions) <= int(asked.split()[-2])
-    assert trials.problems == 2
+    assert trials.problems == 2 and trials.failures == ()
 
 
-def test_a_judge_that_cannot_be_reached_counts_for_nothing(mock):
-    mock.reply = lambda n, question: (500, "down")
-    trials, _ = judged(mock)
-    assert "can be reached" in finding(trials, "uncounted").advice
-    assert max(mock.questions.count(question) for question in mock.questions) <= 8  # none was asked again and again
+def test_a_judge_that_cannot_be_reached_counts_for_nothing(mock, capfd):
+    mock.reply = lambda n, question: (500, "down") if n > 3 else (200, "no number")
+    trials, told = judged(mock)
+    assert found(trials) == ["uncounted"] and "can be reached" in finding(trials, "uncounted").advice
+    assert any("replied no" in note or "no number in its reply" in note for note in trials.notes)
+    assert len(trials.notes) == 1 and "messages more" in trials.notes[0] and capfd.readouterr().err == ""
+    assert len(mock.questions) <= int(told[-1].split()[-2])  # none was asked again and again
 
 
 def test_other_answers_are_like_the_right_one():

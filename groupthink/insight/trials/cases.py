@@ -1,8 +1,8 @@
 r"""Kinds of responses that are put before the rewards, each a small pure function of a problem and its answer.
 
-    right                 <think>It comes to 42.</think>42
-    wrong                 <think>It comes to 17.</think>17
-    hidden answer         <think>It is \boxed{42}.</think>17
+right                 <think>It comes to 42.</think>42
+wrong                 <think>It comes to 17.</think>17
+hidden answer         <think>It is \boxed{42}.</think>17
 """
 
 from collections.abc import Callable

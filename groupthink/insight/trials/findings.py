@@ -12,6 +12,7 @@ from groupthink.insight.trials.cases import CASES, Subject
 from groupthink.insight.trials.seen import (
     NOTHING,
     OWN,
+    RIGHT,
     TOO,
     TRICK,
     WRONG,
@@ -88,6 +89,11 @@ class Seen:
     @property
     def responses_of_a_step(self) -> int:
         return self.recipe.task.problems_per_step * self.recipe.rollout.group_size
+
+    @property
+    def answers(self) -> Sequence[Attempt]:
+        """What gives one answer, right or wrong; all, where none of the task's is known."""
+        return [attempt for attempt in self.attempts if attempt.kind in (RIGHT, TOO, WRONG)] or self.attempts
 
     @property
     def own_attempts(self) -> list[Attempt]:
@@ -331,9 +337,7 @@ def another_form(seen: Seen) -> Iterator[Finding]:
     if right is None:
         return
     better = [
-        row
-        for row in seen.of_kind(TOO)
-        if row.case not in said_elsewhere and row.reward - right > MUCH * seen.spread
+        row for row in seen.of_kind(TOO) if row.case not in said_elsewhere and row.reward - right > MUCH * seen.spread
     ]
     if better:
         better.sort(key=lambda row: -row.reward)
@@ -353,8 +357,10 @@ def idle(seen: Seen) -> Iterator[Finding]:
         "code": any(subject.tested and subject.right for subject in seen.subjects),
         "language": False,  # no case is written in each script that may be asked for
     }
-    for name, values in _columns(seen):
-        if known.get(name, True) and len(values) > 1 and max(values) - min(values) <= 1e-9:
+    without = _uncounted(seen)
+    for name, values in _columns(seen, seen.attempts):
+        asked = known.get(name, True) and name not in without
+        if asked and len(values) > 1 and max(values) - min(values) <= 1e-9:
             yield Finding(
                 "idle",
                 f"{_title(name)} is {values[0]:.2f} for all {len(values)} responses of {len(seen.rows)} kinds",
@@ -363,18 +369,21 @@ def idle(seen: Seen) -> Iterator[Finding]:
 
 
 def uncounted(seen: Seen) -> Iterator[Finding]:
-    """A part of the reward counts for nothing that was tried."""
-    failing = {failure.reward for failure in seen.failures}
-    for name, values in _columns(seen):
-        unknown = name in ("accuracy", "brevity") and not any(subject.accepted for subject in seen.subjects)
-        if seen.attempts and not values and name not in failing and not unknown:
+    """A part of the reward counts for no answer that was tried."""
+    known, failing = any(subject.accepted for subject in seen.subjects), {failure.reward for failure in seen.failures}
+    for name in _uncounted(seen):
+        if name not in failing and (known or name not in ("accuracy", "brevity")):
             yield Finding(
                 "uncounted",
-                f"{_title(name)} does not count (None) for any of {len(seen.attempts)} responses",
+                f"{_title(name)} does not count (None) for any of {len(seen.answers)} responses that give an answer",
                 "see whether its server can be reached, and that it gives a number for what it can judge"
                 if name == "judge"
                 else "see what it asks for: a reward that never counts teaches nothing",
             )
+
+
+def _uncounted(seen: Seen) -> list[str]:
+    return [name for name, values in _columns(seen, seen.answers) if seen.answers and not values]
 
 
 def slow(seen: Seen) -> Iterator[Finding]:
@@ -488,11 +497,11 @@ def look(seen: Seen) -> list[Finding]:
     return same + [finding for ask in (IN_ANY_CASE if same else QUESTIONS) for finding in ask(seen)]
 
 
-def _columns(seen: Seen) -> Iterator[tuple[str, list[float]]]:
+def _columns(seen: Seen, attempts: Sequence[Attempt]) -> Iterator[tuple[str, list[float]]]:
     """The values of each part that weighs something, where it counts."""
     for name, weight in seen.weights.items():
         if weight:
-            values = (attempt.score.parts.get(name) for attempt in seen.attempts)
+            values = (attempt.score.parts.get(name) for attempt in attempts)
             yield name, [value for value in values if value is not None]
 
 

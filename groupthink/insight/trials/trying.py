@@ -10,9 +10,9 @@ from typing import Any
 from groupthink.insight.trials import own as models
 from groupthink.insight.trials.cases import CASES, Case, Subject
 from groupthink.insight.trials.findings import Seen, look
-from groupthink.insight.trials.seen import OWN, Attempt, Own, Timing, Trials, rows_of
+from groupthink.insight.trials.seen import OWN, Attempt, Own, Trials, rows_of
 from groupthink.insight.trials.subjects import subjects_of
-from groupthink.insight.trials.watch import Watch, WatchedTask
+from groupthink.insight.trials.watch import Watch, WatchedTask, logged
 from groupthink.insight.trials.writer import Writer, open_writer
 from groupthink.recipe import BY_REWARDS, Recipe
 from groupthink.records import Group
@@ -50,7 +50,10 @@ def try_rewards(
         return Trials(0, recipe.reward.weights, (), {}, (), None, (), (note,))
     task = open_tasks(recipe.task, recipe.seed)
     try:
-        return _tried(recipe, task, tell, problems, model_responses)
+        with logged() as said:
+            trials = _tried(recipe, task, tell, problems, model_responses)
+        more = f" (and {len(said) - 1} messages more)" if said[1:] else ""
+        return replace(trials, notes=(*trials.notes, *(text + more for text in said[:1])))
     finally:
         close_task(task)
 
@@ -92,7 +95,7 @@ def _tried(recipe: Recipe, task: Any, tell: Callable[[str], None], problems: int
         failures=tuple(watch.failures),
         own=own,
         findings=tuple(look(seen)),
-        notes=(*notes, *_long_notes(recipe, attempts, timing)),
+        notes=(*notes, *_long_notes(recipe, attempts, watch.alone)),
     )
 
 
@@ -195,15 +198,15 @@ def _judge_note(recipe: Recipe, responses: int) -> str:
     return f"reward.judge: {settings.judge_model} at {settings.judge_url} is asked up to {responses} questions"
 
 
-def _long_notes(recipe: Recipe, attempts: Sequence[Attempt], timing: Mapping[str, Timing]) -> list[str]:
-    """What became of what was made to take long."""
+def _long_notes(recipe: Recipe, attempts: Sequence[Attempt], alone: Mapping[str, list[tuple[float, str]]]) -> list[str]:
+    """What became of what was made to take long, where it did."""
+    parts = {attempt.case: attempt.score.parts for attempt in attempts}
     notes = []
-    for name, taken in timing.items():
-        scored = [attempt for attempt in attempts if attempt.case == taken.slowest_case]
-        if taken.slowest < LONG or not scored:
-            continue
-        part = scored[0].score.parts.get(name)
+    for name, tried in alone.items():
         limit = f" (reward.code_seconds={recipe.reward.code_seconds})" if name == "code" else ""
-        worth = "did not count" if part is None else f"was worth {part:g}"
-        notes.append(f"{taken.slowest_case!r} took {name} {taken.slowest:.1f} s, and {worth}{limit}")
+        for seconds, case in tried:
+            if seconds >= LONG:
+                part = parts[case].get(name)
+                worth = "did not count" if part is None else f"was worth {part:g}"
+                notes.append(f"{case!r} took {name} {seconds:.1f} s, and {worth}{limit}")
     return notes

@@ -1,5 +1,6 @@
 """Watches what people wrote while it judges: how long it takes, and where it raises. What raises does not count."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,31 @@ LONGEST_ANSWER = 40
 WHOLE = "a whole group, and no response of it by itself"
 
 
+class _Heard(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+@contextmanager
+def logged() -> Iterator[list[str]]:
+    """What the rewards log inside, in place of the log: a server that is down is no news for each response anew."""
+    log, heard = logging.getLogger("groupthink.reward"), _Heard()
+    before = log.propagate
+    log.addHandler(heard)
+    log.propagate = False
+    try:
+        yield heard.said
+    finally:
+        log.removeHandler(heard)
+        log.propagate = before
+
+
 class Watch:
     """Notes of the rewards of one judge. `tell` hears of one that takes very long."""
 
@@ -36,7 +62,8 @@ class Watch:
         """What each response is called in a note."""
         self.failures: list[Failure] = []
         self._usual: dict[str, list[tuple[int, float]]] = {}  # responses that were asked about together, and seconds
-        self._alone: dict[str, list[tuple[float, str]]] = {}  # seconds, and the case
+        self.alone: dict[str, list[tuple[float, str]]] = {}
+        """Of each part, how many seconds it took for each case that was tried by itself."""
         self._case: str | None = None  # the one that is tried by itself
         self._one = Places(1)
 
@@ -82,15 +109,15 @@ class Watch:
         if self._case is None:
             self._usual.setdefault(name, []).append((responses, seconds))
         else:
-            self._alone.setdefault(name, []).append((seconds, self._case))
+            self.alone.setdefault(name, []).append((seconds, self._case))
 
     def timing(self, per_step: int) -> Mapping[str, Timing]:
         """By the name of each part that was measured; `per_step`: the responses of a step."""
         found = {}
         for name, asked in self._usual.items():
             seconds = median(seconds / responses for responses, seconds in asked)
-            slowest, case = max(self._alone.get(name, [(0.0, "")]))
-            calls = sum(responses for responses, _ in asked) + len(self._alone.get(name, ()))
+            slowest, case = max(self.alone.get(name, [(0.0, "")]))
+            calls = sum(responses for responses, _ in asked) + len(self.alone.get(name, ()))
             found[name] = Timing(calls, seconds, seconds * per_step, slowest, case)
         return found
 
