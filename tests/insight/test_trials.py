@@ -168,6 +168,7 @@ def test_a_form_that_the_task_does_not_read(tmp_path):
     trials = tried(tmp_path, format_boxed=0.2)
     unread = finding(trials, "form_unread")
     assert "3 of 3 right answers" in unread.evidence and "set reward.format_boxed to 0" in unread.advice
+    assert found(trials) == ["form_unread"]  # what follows from it is not told as well
 
 
 def test_answers_that_the_task_itself_refuses(tmp_path):
@@ -186,7 +187,8 @@ def test_answers_that_the_task_itself_refuses(tmp_path):
 
 def test_right_answers_that_do_not_fit(tmp_path):
     trials = tried(tmp_path, words=["rollout.max_tokens=12"])
-    assert "rollout.max_tokens=12" in finding(trials, "no_room").evidence
+    assert "3 of 3 right answers do not fit into rollout.max_tokens=12" in finding(trials, "no_room").evidence
+    assert found(trials) == ["no_room"]
 
 
 def test_the_time_of_a_slow_reward_and_of_one_that_stalls(tmp_path):

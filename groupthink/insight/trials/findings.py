@@ -152,7 +152,8 @@ def own_answer(seen: Seen) -> Iterator[Finding]:
 def form_unread(seen: Seen) -> Iterator[Finding]:
     """The task reads a right answer bare, and not in the form that the recipe's own rewards ask for."""
     accepted = {subject.problem.id for subject in seen.subjects if subject.accepted}
-    asked = [attempt for attempt in seen.of_case("right") if attempt.problem.id in accepted]
+    right = [attempt for attempt in seen.of_case("right") if attempt.problem.id in accepted]
+    asked = [attempt for attempt in right if attempt.response.finish == "stop"]  # `no_room` speaks of the others
     unread = [attempt for attempt in asked if attempt.score.parts.get("accuracy") == 0]
     if unread:
         forms = [name for name in ("format_boxed", "format_answer") if getattr(seen.recipe.reward, name)]
@@ -466,8 +467,8 @@ def no_form(seen: Seen) -> Iterator[Finding]:
 QUESTIONS: tuple[Question, ...] = (
     raises,
     own_answer,
-    form_unread,
     no_room,
+    form_unread,
     right_is_low,
     wrong_pays,
     form_pays,
@@ -487,14 +488,32 @@ QUESTIONS: tuple[Question, ...] = (
 )
 """What matters most first."""
 
-IN_ANY_CASE = (raises, own_answer, slow, stalls)
+IN_ANY_CASE = frozenset((raises, own_answer, slow, stalls))
 """What is asked where all rewards are the same, too."""
+
+OF_RIGHT_ANSWERS = frozenset((right_is_low, wrong_pays, form_pays, short_pays, thinking_costs, another_form))
+"""What has no meaning where most right answers do not count as such: that has been said then."""
 
 
 def look(seen: Seen) -> list[Finding]:
     """What looks wrong, the gravest first."""
-    same = list(constant(seen))
-    return same + [finding for ask in (IN_ANY_CASE if same else QUESTIONS) for finding in ask(seen)]
+    right = seen.of_case("right")
+    spoilt = sum(map(_is_spoilt, right))
+    if found := list(constant(seen)):
+        asked = [ask for ask in QUESTIONS if ask in IN_ANY_CASE]
+    else:
+        asked = [ask for ask in QUESTIONS if spoilt * 2 <= len(right) or ask not in OF_RIGHT_ANSWERS]
+    return found + [finding for ask in asked for finding in ask(seen)]
+
+
+def _is_spoilt(right: Attempt) -> bool:
+    """Whether a right answer is cut, or does not count as right."""
+    parts = right.score.parts
+    return (
+        right.response.finish == "length"
+        or parts.get("accuracy") == 0
+        or (parts.get("code") is not None and (parts["code"] or 0.0) < 1)
+    )
 
 
 def _columns(seen: Seen, attempts: Sequence[Attempt]) -> Iterator[tuple[str, list[float]]]:
