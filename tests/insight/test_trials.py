@@ -8,7 +8,7 @@ import pytest
 
 from groupthink.insight.trials import in_words, programs, try_rewards
 from groupthink.insight.trials.cases import CASES, Form, Subject
-from groupthink.insight.trials.seen import NOTHING, RIGHT, TRICK, Finding
+from groupthink.insight.trials.seen import NOTHING, RIGHT, TRICK, WRONG, Finding
 from groupthink.insight.trials.subjects import changed
 from groupthink.insight.trials.watch import WHOLE
 from groupthink.insight.trials.writer import Writer
@@ -187,8 +187,10 @@ def test_answers_that_the_task_itself_refuses(tmp_path):
 
 def test_right_answers_that_do_not_fit(tmp_path):
     trials = tried(tmp_path, words=["rollout.max_tokens=12"])
-    assert "3 of 3 right answers do not fit into rollout.max_tokens=12" in finding(trials, "no_room").evidence
-    assert found(trials) == ["no_room"]
+    assert (
+        "to 3 of 3 problems the answer does not fit into rollout.max_tokens=12" in finding(trials, "no_room").evidence
+    )
+    assert found(trials) == ["no_room"] and not [each for each in trials.rows if each.kind in (RIGHT, WRONG)]
 
 
 def test_the_time_of_a_slow_reward_and_of_one_that_stalls(tmp_path):

@@ -60,8 +60,9 @@ class Subject:
 
     problem: Problem
     form: Form
-    right: str | None = None  # the answer; None: nobody knows it
+    right: str | None = None  # the answer; None: nobody knows it, or it does not fit
     accepted: bool | None = None  # by the task's own verdict on the bare answer
+    fits: bool = True  # into rollout.max_tokens, with one sentence of reasoning
     wrong: str | None = None  # an answer that the task says is wrong
     others: tuple[str, ...] = ()  # more of them
     worked: str = ""  # a short reasoning that comes to the right answer

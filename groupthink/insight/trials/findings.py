@@ -26,6 +26,9 @@ from groupthink.insight.trials.seen import (
 )
 from groupthink.recipe import Recipe
 
+SAME = 1e-9
+"""What differs by less is rounded otherwise."""
+
 NEGLIGIBLE = 0.01
 """Of the spread of all rewards: what is closer than this earns the same."""
 
@@ -47,6 +50,18 @@ STALLED = 1.0  # seconds for one response
 FINDINGS_OF = {case.name: case.finding for case in CASES}
 AIMED_AT = {case.name: case.needs for case in CASES}
 ALONE = frozenset(case.name for case in CASES if case.alone)
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """The mean rewards of two cases."""
+
+    earned: float
+    base: float
+
+    @property
+    def gain(self) -> float:
+        return self.earned - self.base
 
 
 @dataclass(frozen=True)
@@ -71,9 +86,14 @@ class Seen:
         values = [attempt.score.value for attempt in self.attempts if attempt.case not in ALONE]
         return max(values) - min(values) if values else 0.0
 
-    def reward(self, case: str) -> float | None:
-        """What a case earned on average; None where it was not tried."""
-        return self.rows[case].reward if case in self.rows else None
+    def against(self, case: str, base: str) -> "Against | None":
+        """What a case earned beside another, on the problems that both were tried on; None where there are none."""
+        values = [{attempt.problem.id: attempt.score.value for attempt in self.of_case(name)} for name in (case, base)]
+        both = values[0].keys() & values[1].keys()
+        if not both:
+            return None
+        earned, other = (sum(some[problem] for problem in both) / len(both) for some in values)
+        return Against(earned, other)
 
     def of_kind(self, *kinds: str) -> list[Row]:
         return [row for row in self.rows.values() if row.kind in kinds]
@@ -119,7 +139,7 @@ def raises(seen: Seen) -> Iterator[Finding]:
 
 def constant(seen: Seen) -> Iterator[Finding]:
     """Nothing makes a difference."""
-    if seen.attempts and seen.spread <= 1e-9:
+    if seen.attempts and all(subject.fits for subject in seen.subjects):
         yield Finding(
             "constant",
             f"all {len(seen.attempts)} responses of {len(seen.rows)} kinds earn {seen.attempts[0].score.value:.2f}",
@@ -168,58 +188,61 @@ def form_unread(seen: Seen) -> Iterator[Finding]:
 
 def no_room(seen: Seen) -> Iterator[Finding]:
     """A right answer with hardly any reasoning is longer than a response may be."""
-    right = seen.of_case("right")
-    cut = [attempt for attempt in right if attempt.response.finish == "length"]
+    cut = [subject for subject in seen.subjects if not subject.fits]
     if cut:
         yield Finding(
             "no_room",
-            f"{len(cut)} of {len(right)} right answers do not fit into rollout.max_tokens="
-            f"{seen.recipe.rollout.max_tokens}, with one sentence of reasoning",
+            f"to {len(cut)} of {len(seen.subjects)} problems the answer does not fit into rollout.max_tokens="
+            f"{seen.recipe.rollout.max_tokens} with one sentence of reasoning (they were tried without it)",
             "raise rollout.max_tokens",
         )
 
 
 def right_is_low(seen: Seen) -> Iterator[Finding]:
     """Something that is not right earns more than the right answer."""
-    right = seen.reward("right")
-    if right is None:
-        return
-    higher = [row for row in seen.of_kind(WRONG, NOTHING, TRICK) if row.reward > right + NEGLIGIBLE * seen.spread]
+    higher = [
+        (row, against)
+        for row in seen.of_kind(WRONG, NOTHING, TRICK)
+        if (against := seen.against(row.case, "right")) and against.gain > NEGLIGIBLE * seen.spread
+    ]
     if higher:
-        higher.sort(key=lambda row: -row.reward)
+        higher.sort(key=lambda each: -each[1].gain)
+        [(first, _), *_] = higher
         yield Finding(
             "right_is_low",
-            f"the right answer earns {right:.2f}, and {_listed([_earned(row) for row in higher])}",
-            f"it is {_title(_paid_by(seen, higher[0], seen.rows['right']))} that pays for {higher[0].case!r}: lower "
-            "its weight, or pay it for right answers alone",
+            _listed(
+                [f"{row.case!r} earns {found.earned:.2f}, the right answer {found.base:.2f}" for row, found in higher]
+            ),
+            f"it is {_title(_paid_by(seen, first, seen.rows['right']))} that pays for {first.case!r}: lower its "
+            "weight, or pay it for right answers alone",
         )
 
 
 def wrong_pays(seen: Seen) -> Iterator[Finding]:
     """Wrong answers earn what right ones do."""
-    right, wrong = seen.reward("right"), seen.reward("wrong")
-    if right is None or wrong is None or not -NEGLIGIBLE < (right - wrong) / seen.spread < APART:
+    found = seen.against("right", "wrong")
+    if found is None or not -NEGLIGIBLE < found.gain / seen.spread < APART:
         return
     yield Finding(
         "wrong_pays",
-        f"a wrong answer earns {wrong:.2f}, the right one {right:.2f}: of the {seen.spread:.2f} between the best and "
-        f"the worst response {(right - wrong) / seen.spread:.0%} depends on being right",
+        f"a wrong answer earns {found.base:.2f}, the right one {found.earned:.2f}: of the {seen.spread:.2f} between "
+        f"the best and the worst response {found.gain / seen.spread:.0%} depends on being right",
         "raise reward.accuracy, or the weight of a reward that reads the answer",
     )
 
 
 def form_pays(seen: Seen) -> Iterator[Finding]:
     """Most of a right answer's reward is to be had by form alone."""
-    right, wrong, bare = seen.reward("right"), seen.reward("wrong"), seen.reward("wrong, without form")
-    if right is None or wrong is None or bare is None or right - bare <= MUCH * seen.spread:
+    form, whole = seen.against("wrong", "wrong, without form"), seen.against("right", "wrong, without form")
+    if form is None or whole is None or whole.gain <= MUCH * seen.spread:
         return
-    share = (wrong - bare) / (right - bare)
+    share = form.gain / whole.gain
     if HALF < share <= 1 + NEGLIGIBLE:
         row, base = seen.rows["wrong"], seen.rows["wrong, without form"]
         yield Finding(
             "form_pays",
-            f"a wrong answer in good form earns {wrong:.2f}, without it {bare:.2f}, and the right one {right:.2f}: "
-            f"form alone is {share:.0%} of what there is to win",
+            f"a wrong answer in good form earns {form.earned:.2f}, without it {form.base:.2f}, and the right one "
+            f"{whole.earned:.2f}: form alone is {share:.0%} of what there is to win",
             f"lower {_title(_paid_by(seen, row, base))}, or raise reward.accuracy",
         )
 
@@ -233,10 +256,8 @@ def tricks(seen: Seen) -> Iterator[Finding]:
         winners = [attempt for attempt in tried if _pays(seen, attempt)] if name else []
         if winners and len(winners) >= OFTEN * len(tried):
             paid.setdefault(name, []).append(f"{_earned(row)} (paid in {len(winners)} of {len(tried)})")
-    right, wrong = seen.reward("right"), seen.reward("wrong")
-    scale = ""
-    if right is not None and wrong is not None:
-        scale = f"; the right answer earns {right:.2f}, a wrong one {wrong:.2f}"
+    found = seen.against("right", "wrong")
+    scale = f"; the right answer earns {found.earned:.2f}, a wrong one {found.base:.2f}" if found else ""
     for name, rows in paid.items():
         yield Finding(name, _listed(rows) + scale, CURES[name])
 
@@ -257,15 +278,14 @@ def _pays(seen: Seen, attempt: Attempt) -> bool:
     if aimed == "code":  # which knows no right program of many problems
         return (attempt.score.parts.get("code") or 0.0) >= HALF
 
-    def worth(values: list[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        return sum(known) / len(known) if known else None
-
     def of(tried: Attempt) -> float | None:
         return tried.score.parts.get(aimed) if aimed else tried.score.value
 
-    right, wrong = (worth([of(tried) for tried in seen.of_case(case)]) for case in ("right", "wrong"))
-    earned = of(attempt)
+    def mean(case: str) -> float | None:
+        known = [value for tried in seen.of_case(case) if (value := of(tried)) is not None]
+        return sum(known) / len(known) if known else None
+
+    right, wrong, earned = mean("right"), mean("wrong"), of(attempt)
     if right is None or wrong is None or earned is None:
         return False
     scale = 1.0 if aimed else seen.spread
@@ -274,31 +294,34 @@ def _pays(seen: Seen, attempt: Attempt) -> bool:
 
 def nothing_pays(seen: Seen) -> Iterator[Finding]:
     """Giving no answer earns more than giving a wrong one."""
-    wrong, right = seen.reward("wrong"), seen.reward("right")
-    if wrong is None:
-        return
-    most = float("inf") if right is None else right + NEGLIGIBLE * seen.spread  # beyond it, `right_is_low` says so
-    paid = [row for row in seen.of_kind(NOTHING) if wrong + MUCH * seen.spread < row.reward <= most]
+    paid = []
+    for row in seen.of_kind(NOTHING):
+        wrong, right = seen.against(row.case, "wrong"), seen.against(row.case, "right")
+        beyond = right is not None and right.gain > NEGLIGIBLE * seen.spread  # `right_is_low` says so
+        if wrong is not None and wrong.gain > MUCH * seen.spread and not beyond:
+            paid.append((row, wrong))
     if paid:
-        paid.sort(key=lambda row: -row.reward)
+        paid.sort(key=lambda each: -each[1].gain)
+        [(first, _), *_] = paid
         yield Finding(
             "nothing_pays",
-            f"a wrong answer in good form earns {wrong:.2f}, and {_listed([_earned(row) for row in paid])}",
-            f"the policy may learn not to answer: it is {_title(_paid_by(seen, paid[0], seen.rows['wrong']))} that "
-            "pays for it",
+            _listed([f"{row.case!r} earns {found.earned:.2f}, a wrong answer {found.base:.2f}" for row, found in paid]),
+            f"the policy may learn not to answer: it is {_title(_paid_by(seen, first, seen.rows['wrong']))} that pays "
+            "for it",
         )
 
 
 def long_pays(seen: Seen) -> Iterator[Finding]:
     """The same answer is worth more the longer it is, right or wrong."""
-    pairs = [(case, f"{case}, nearly too long") for case in ("right", "wrong")]
-    known = [(seen.rows[short], seen.rows[long]) for short, long in pairs if short in seen.rows and long in seen.rows]
-    if known and all(long.reward - short.reward > MUCH * seen.spread for short, long in known):
-        short, long = known[0]
+    pairs = [(case, seen.against(f"{case}, nearly too long", case)) for case in ("right", "wrong")]
+    known = [(case, found) for case, found in pairs if found is not None]
+    if known and all(found.gain > MUCH * seen.spread for _, found in known):
+        [(case, _), *_] = known
+        short, long = seen.rows[case], seen.rows[f"{case}, nearly too long"]
         yield Finding(
             "long_pays",
             f"with words that say nothing, to {long.tokens:.0f} tokens in place of {short.tokens:.0f}: "
-            + _listed([f"{_earned(one)} becomes {other.reward:.2f}" for one, other in known]),
+            + _listed([f"{case!r} {found.base:.2f} becomes {found.earned:.2f}" for case, found in known]),
             f"the policy will learn to write at length: lower {_title(_paid_by(seen, long, short))}, or pay for "
             "brevity (reward.brevity)",
         )
@@ -306,47 +329,49 @@ def long_pays(seen: Seen) -> Iterator[Finding]:
 
 def short_pays(seen: Seen) -> Iterator[Finding]:
     """A right answer that takes its time is worth less than none."""
-    long = seen.rows.get("right, nearly too long")
-    brief = [seen.rows[case] for case in ("wrong", "empty") if case in seen.rows]
-    better = [row for row in brief if long is not None and row.reward > long.reward + NEGLIGIBLE * seen.spread]
-    if long is not None and better:
+    long = "right, nearly too long"
+    found = {case: seen.against(case, long) for case in ("wrong", "empty")}
+    better = {case: one for case, one in found.items() if one is not None and one.gain > NEGLIGIBLE * seen.spread}
+    if better:
         yield Finding(
             "short_pays",
-            f"a right answer of {long.tokens:.0f} tokens earns {long.reward:.2f}, and "
-            f"{_listed([f'{_earned(row)} in {row.tokens:.0f}' for row in better])}",
+            f"with {seen.rows[long].tokens:.0f} tokens a right answer earns less than what is short: "
+            + _listed([f"{case!r} {one.earned:.2f}, it {one.base:.2f}" for case, one in better.items()]),
             "the policy may learn to give up: raise reward.brief and reward.long, or lower what is taken for length",
         )
 
 
 def thinking_costs(seen: Seen) -> Iterator[Finding]:
     """An answer at once is worth more than one that was reasoned."""
-    right, at_once = seen.reward("right"), seen.reward("right, without reasoning")
-    if right is None or at_once is None or at_once - right <= MUCH * seen.spread:
+    found = seen.against("right, without reasoning", "right")
+    if found is None or found.gain <= MUCH * seen.spread:
         return
     yield Finding(
         "thinking_costs",
-        f"a right answer with {seen.rows['right'].tokens:.0f} tokens earns {right:.2f}, and without its reasoning "
-        f"{at_once:.2f}",
+        f"a right answer with {seen.rows['right'].tokens:.0f} tokens earns {found.base:.2f}, and without its reasoning "
+        f"{found.earned:.2f}",
         "raise reward.brief and reward.long to what reasoning needs",
     )
 
 
 def another_form(seen: Seen) -> Iterator[Finding]:
     """A right answer is worth more in another form than in the one that the recipe asks for."""
-    right = seen.reward("right")
     said_elsewhere = ("right, without reasoning", "right, nearly too long")
-    if right is None:
-        return
     better = [
-        row for row in seen.of_kind(TOO) if row.case not in said_elsewhere and row.reward - right > MUCH * seen.spread
+        (row, found)
+        for row in seen.of_kind(TOO)
+        if row.case not in said_elsewhere
+        and (found := seen.against(row.case, "right"))
+        and found.gain > MUCH * seen.spread
     ]
     if better:
-        better.sort(key=lambda row: -row.reward)
+        better.sort(key=lambda each: -each[1].gain)
+        [(first, _), *_] = better
         yield Finding(
             "another_form",
-            f"the right answer earns {right:.2f}, and {_listed([_earned(row) for row in better])}",
-            f"{_title(_paid_by(seen, better[0], seen.rows['right']))} reads another form: ask for it in the prompt, or "
-            "let it read this one",
+            _listed([f"{row.case!r} earns {found.earned:.2f}, 'right' {found.base:.2f}" for row, found in better]),
+            f"{_title(_paid_by(seen, first, seen.rows['right']))} reads another form: ask for it in the prompt, or let "
+            "it read this one",
         )
 
 
@@ -361,7 +386,7 @@ def idle(seen: Seen) -> Iterator[Finding]:
     without = _uncounted(seen)
     for name, values in _columns(seen, seen.attempts):
         asked = known.get(name, True) and name not in without
-        if asked and len(values) > 1 and max(values) - min(values) <= 1e-9:
+        if asked and len(values) > 1 and max(values) - min(values) <= SAME:
             yield Finding(
                 "idle",
                 f"{_title(name)} is {values[0]:.2f} for all {len(values)} responses of {len(seen.rows)} kinds",
@@ -422,7 +447,7 @@ def no_signal(seen: Seen) -> Iterator[Finding]:
     all_cut = all(attempt.response.finish == "length" for attempt in seen.own_attempts)
     if all_cut and not seen.drawn_in_full:
         return
-    if by_problem and all(max(values) - min(values) <= 1e-9 for values in by_problem.values()):
+    if by_problem and all(max(values) - min(values) <= SAME for values in by_problem.values()):
         earned = _listed([f"{values[0]:.2f}" for values in by_problem.values()], most=8)
         yield Finding(
             "no_signal",
@@ -488,7 +513,7 @@ QUESTIONS: tuple[Question, ...] = (
 )
 """What matters most first."""
 
-IN_ANY_CASE = frozenset((raises, own_answer, slow, stalls))
+IN_ANY_CASE = frozenset((raises, own_answer, no_room, slow, stalls))
 """What is asked where all rewards are the same, too."""
 
 OF_RIGHT_ANSWERS = frozenset((right_is_low, wrong_pays, form_pays, short_pays, thinking_costs, another_form))
@@ -498,22 +523,20 @@ OF_RIGHT_ANSWERS = frozenset((right_is_low, wrong_pays, form_pays, short_pays, t
 def look(seen: Seen) -> list[Finding]:
     """What looks wrong, the gravest first."""
     right = seen.of_case("right")
-    spoilt = sum(map(_is_spoilt, right))
-    if found := list(constant(seen)):
-        asked = [ask for ask in QUESTIONS if ask in IN_ANY_CASE]
+    asked: list[Question]
+    if seen.spread <= SAME:
+        asked = [constant, *(ask for ask in QUESTIONS if ask in IN_ANY_CASE)]
+    elif sum(map(_is_spoilt, right)) * 2 > len(right):
+        asked = [ask for ask in QUESTIONS if ask not in OF_RIGHT_ANSWERS]
     else:
-        asked = [ask for ask in QUESTIONS if spoilt * 2 <= len(right) or ask not in OF_RIGHT_ANSWERS]
-    return found + [finding for ask in asked for finding in ask(seen)]
+        asked = list(QUESTIONS)
+    return [finding for ask in asked for finding in ask(seen)]
 
 
 def _is_spoilt(right: Attempt) -> bool:
-    """Whether a right answer is cut, or does not count as right."""
-    parts = right.score.parts
-    return (
-        right.response.finish == "length"
-        or parts.get("accuracy") == 0
-        or (parts.get("code") is not None and (parts["code"] or 0.0) < 1)
-    )
+    """Whether a right answer does not count as right."""
+    accuracy, code = (right.score.parts.get(name) for name in ("accuracy", "code"))
+    return accuracy == 0 or (code is not None and code < 1)
 
 
 def _columns(seen: Seen, attempts: Sequence[Attempt]) -> Iterator[tuple[str, list[float]]]:

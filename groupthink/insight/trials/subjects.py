@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from groupthink.chain import read_chain
@@ -16,7 +16,7 @@ from groupthink.reward.accuracy import verify
 
 WRONG_ANSWERS = 5  # one to be given as the answer, the others to stand beside the right one
 TRIED_ANSWERS = 12  # before there are no more wrong ones
-LEAST_FILLER = 16  # tokens; with less a response is no longer than another
+LEAST_FILLER = 24  # tokens; with less a response is no longer than another
 STAND_INS = {"choice": ("A", "B")}
 STAND_IN = ("7", "11")
 """An answer that most of a group give, and one that few do, where nobody knows the right one."""
@@ -31,24 +31,32 @@ def subjects_of(recipe: Recipe, task: Any, watched: WatchedTask, writer: Writer,
     for problem in every:
         known = _known(recipe, watched, problem, every)
         worked, mistaken = _reasoning(recipe, task, writer, problem, known)
-        room = recipe.rollout.max_tokens - writer.length(form.chain(worked, known.right or "")) - 8
+        longest = max((form.chain(worked, known.right or ""), form.chain(mistaken, _first(known.wrong))), key=len)
+        room = recipe.rollout.max_tokens - writer.length(longest)
+        if room < 1:
+            known = replace(known, right=None, wrong=())
         subjects.append(
             Subject(
                 problem=problem,
                 form=form,
                 right=known.right,
                 accepted=known.accepted,
+                fits=room >= 1,
                 wrong=known.wrong[0] if known.wrong else None,
                 others=known.wrong[1:],
                 worked=worked,
                 mistaken=mistaken,
-                filler=writer.rambling(int(0.95 * room)) if room >= LEAST_FILLER else "",
+                filler=writer.rambling(int(0.95 * (room - 8))) if room >= LEAST_FILLER else "",
                 flood=flood,
                 longest=writer.longest,
                 tested=known.tested,
             )
         )
     return subjects
+
+
+def _first(answers: Sequence[str]) -> str:
+    return answers[0] if answers else ""
 
 
 @dataclass(frozen=True, slots=True)

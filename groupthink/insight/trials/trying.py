@@ -161,9 +161,8 @@ def _notes(recipe: Recipe, subjects: Sequence[Subject], made: Sequence[Tried]) -
     """What was not tried and why, and how to read what was."""
     notes = []
     tested = [subject for subject in subjects if subject.tested]
-    unknown = [subject for subject in subjects if subject.right is None]
-    if tested and any(subject.right is None for subject in tested):
-        without = sum(subject.right is None for subject in tested)
+    unknown = [subject for subject in subjects if subject.right is None and subject.fits]
+    if without := sum(subject.tested.reference is None for subject in subjects if subject.tested):
         notes.append(f"{without} of {len(tested)} problems with tests bring no program that is right: none was tried")
     elif unknown:
         notes.append(
