@@ -267,7 +267,10 @@ def test_answers_that_nobody_knows_and_a_vote(tmp_path):
     assert row(trials, "right").parts["majority"] == 1.0 and row(trials, "wrong").parts["majority"] == 0.0
     assert row(trials, "right").parts["accuracy"] is None and found(trials) == []
     assert any("what most of the group say" in note for note in trials.notes)
-    unknown = try_rewards(replace(recipe, reward=load_recipe().reward), lambda text: None, 2, model_responses=False)
+    (tmp_path / "mine.py").write_text("def f(problem, response):\n    return float('eureka' in response.text)\n")
+    asked = load_recipe(None, (), {"reward": {f"{tmp_path / 'mine.py'}:f": 1.0}}).reward
+    unknown = try_rewards(replace(recipe, reward=asked), lambda text: None, 2, model_responses=False)
+    assert found(unknown) == []  # nothing that was tried could have earned it
     assert any("nobody knows the answer" in note for note in unknown.notes)
     assert not [each for each in unknown.rows if each.kind == RIGHT]
 
@@ -402,6 +405,18 @@ def test_a_judge_that_cannot_be_reached_counts_for_nothing(mock, capfd):
     assert any("replied no" in note or "no number in its reply" in note for note in trials.notes)
     assert len(trials.notes) == 1 and "messages more" in trials.notes[0] and capfd.readouterr().err == ""
     assert len(mock.questions) <= int(told[-1].split()[-2])  # none was asked again and again
+
+
+def test_a_response_is_cut_where_the_policy_s_would_be():
+    writer = Writer(load_tokenizer("nano"), 20)
+    assert writer.longest == 20 * len("</think>") and not writer.opened
+    short, long = writer.respond("<think>so</think>x=2"), writer.respond("<think>" + "so " * 20)
+    assert (short.finish, len(short), short.token_ids_T[-1]) == ("stop", 9, writer.tokenizer.eos_token_id)
+    assert (long.finish, len(long), long.text) == ("length", 20, "<think>so so so so so so s")
+    assert writer.respond("so " * 20, whole=True).text == "so " * 20
+    assert len(writer.respond("so", "length")) == 2 and 15 < writer.length(writer.rambling(18)) <= 18
+    blind = Writer(None, 20)
+    assert blind.length("four" * 5) == 5 and len(blind.respond("x" * 1000).text) == 80
 
 
 def test_other_answers_are_like_the_right_one():

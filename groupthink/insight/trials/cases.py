@@ -14,9 +14,6 @@ from groupthink.insight.trials.programs import Tested, fenced
 from groupthink.insight.trials.seen import NOTHING, RIGHT, TOO, TRICK, WRONG
 from groupthink.records import Problem
 
-LONGEST_TOKEN = 128
-"""Characters: the longest tokens of large vocabularies are as many blanks."""
-
 MOST_CHARACTERS = 1_000_000
 NUMBERS = 100
 SENTENCE = "So we look at it once more. "

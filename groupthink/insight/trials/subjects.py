@@ -26,7 +26,7 @@ def subjects_of(recipe: Recipe, task: Any, watched: WatchedTask, writer: Writer,
     """The first training problems of a task, each once."""
     every = list({problem.id: problem for problem in task.sample(0, problems)}.values())
     form = Form(writer.opened, boxed=bool(recipe.reward.format_boxed), tagged=bool(recipe.reward.format_answer))
-    flood = writer.rambling(2 * recipe.rollout.max_tokens)
+    flood, most = writer.rambling(2 * recipe.rollout.max_tokens), writer.longest
     subjects = []
     for problem in every:
         known = _known(recipe, watched, problem, every)
@@ -48,7 +48,7 @@ def subjects_of(recipe: Recipe, task: Any, watched: WatchedTask, writer: Writer,
                 mistaken=mistaken,
                 filler=writer.rambling(int(0.95 * (room - 8))) if room >= LEAST_FILLER else "",
                 flood=flood,
-                longest=writer.longest,
+                longest=most,
                 tested=known.tested,
             )
         )

@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from groupthink.insight.trials.cases import LONGEST_TOKEN, MOST_CHARACTERS
+from groupthink.insight.trials.cases import MOST_CHARACTERS
 from groupthink.recipe import Recipe
 from groupthink.records import Prompt, Response
 
 BYTES_OF_A_TOKEN = 4
 """Where there is no tokenizer: about as many as English has in large vocabularies."""
+
+LONGEST_TOKEN = 128
+"""Characters, likewise: the longest tokens of large vocabularies are as many blanks."""
 
 TELLING_CHARACTERS = 32
 """Of a text, so many for each token that is wanted are read: more cannot matter, and a million take their time."""
@@ -29,8 +32,12 @@ class Writer:
 
     @property
     def longest(self) -> int:
-        """Characters that the longest response can have."""
-        return min(LONGEST_TOKEN * self.max_tokens, MOST_CHARACTERS)
+        """Characters that the longest response can have: all of it the longest word of the vocabulary."""
+        token = LONGEST_TOKEN
+        if self.tokenizer is not None:
+            control = {added.content for added in self.tokenizer.added_tokens_decoder.values() if added.special}
+            token = max(map(len, self.tokenizer.get_vocab().keys() - control))
+        return min(token * self.max_tokens, MOST_CHARACTERS)
 
     def prompt_ids(self, prompt: Prompt) -> np.ndarray:
         """Token ids of a prompt; none without a tokenizer."""
