@@ -411,7 +411,7 @@ def test_a_response_is_cut_where_the_policy_s_would_be():
     writer = Writer(load_tokenizer("nano"), 20)
     assert writer.longest == 20 * len("</think>") and not writer.opened
     short, long = writer.respond("<think>so</think>x=2"), writer.respond("<think>" + "so " * 20)
-    assert (short.finish, len(short), short.token_ids_T[-1]) == ("stop", 9, writer.tokenizer.eos_token_id)
+    assert (short.finish, len(short), short.token_ids_T[-1]) == ("stop", 8, writer.tokenizer.eos_token_id)
     assert (long.finish, len(long), long.text) == ("length", 20, "<think>so so so so so so s")
     assert writer.respond("so " * 20, whole=True).text == "so " * 20
     assert len(writer.respond("so", "length")) == 2 and 15 < writer.length(writer.rambling(18)) <= 18
