@@ -37,5 +37,5 @@ def read_chain(text: str, *, opened: bool = False) -> Chain:
         return Chain(text.partition(OPEN)[2], None, False)
     lead, _, reasoning = before.rpartition(OPEN) if OPEN in before else ("", "", before)
     answer = after.strip() or None
-    once = text.count(OPEN) == 1 and text.count(CLOSE) == 1
+    once = before.count(OPEN) == 1 and OPEN not in after and text.count(CLOSE) == 1
     return Chain(reasoning, answer, once and not lead.strip() and answer is not None)

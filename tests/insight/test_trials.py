@@ -409,7 +409,7 @@ def test_a_judge_that_cannot_be_reached_counts_for_nothing(mock, capfd):
 
 def test_a_response_is_cut_where_the_policy_s_would_be():
     writer = Writer(load_tokenizer("nano"), 20)
-    assert writer.longest == 20 * len("</think>") and not writer.opened
+    assert writer.longest == 20 * len("</think>") and writer.opening == ""
     short, long = writer.respond("<think>so</think>x=2"), writer.respond("<think>" + "so " * 20)
     assert (short.finish, len(short), short.token_ids_T[-1]) == ("stop", 8, writer.tokenizer.eos_token_id)
     assert (long.finish, len(long), long.text) == ("length", 20, "<think>so so so so so so s")
@@ -417,6 +417,16 @@ def test_a_response_is_cut_where_the_policy_s_would_be():
     assert len(writer.respond("so", "length")) == 2 and 15 < writer.length(writer.rambling(18)) <= 18
     blind = Writer(None, 20)
     assert blind.length("four" * 5) == 5 and len(blind.respond("x" * 1000).text) == 80
+
+
+def test_the_form_of_a_response_goes_by_what_the_prompt_has_begun():
+    texts = {opening: Form(opening, tagged=True).chain("so", "3") for opening in ("", "<think>", "<think></think>")}
+    inside = "<answer>3</answer>"
+    assert list(texts.values()) == [f"<think>so</think>{inside}", f"so</think>{inside}", inside]
+    closed = Subject(Problem("1", "t", "What?", "3"), Form("<think></think>"), right="3", wrong="4", filler="so " * 9)
+    written = {case.name: case.write(closed) for case in CASES}
+    assert written["right"] == "3" and written["wrong, without form"] == "<think></think>4"
+    assert written["right, nearly too long"] is None is written["right, without tags"]
 
 
 def test_other_answers_are_like_the_right_one():

@@ -31,19 +31,24 @@ _FULL_WIDTH = {ord("0") + digit: ord("０") + digit for digit in range(10)}
 class Form:
     """How a response is to look, as far as the chat template and the recipe's rewards ask for it."""
 
-    opened: bool = False  # the prompt ends with <think>, so a response begins inside the reasoning
+    opening: str = ""  # what the prompt has written of the chain: nothing, <think>, or <think></think>
     boxed: bool = False
     tagged: bool = False  # <answer>...</answer>
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is no reasoning left to write: the answer alone is what is asked for."""
+        return CLOSE in self.opening
 
     def chain(self, reasoning: str, answer: str) -> str:
         """A whole response."""
         return self.thought(reasoning) + self.dressed(answer)
 
     def thought(self, reasoning: str) -> str:
-        return f"{self.begun(reasoning)}{CLOSE}"
+        return "" if self.closed else self.begun(reasoning) + CLOSE
 
     def begun(self, reasoning: str) -> str:
-        return reasoning if self.opened else OPEN + reasoning
+        return reasoning if self.opening == OPEN else OPEN + reasoning
 
     def dressed(self, answer: str) -> str:
         lines = "\n" if "\n" in answer else ""  # a fence must stand on a line of its own
@@ -116,18 +121,22 @@ def words(write: Callable[[Subject, str], str | None]) -> Write:
     return knowing(lambda subject, right: None if subject.tested else write(subject, right))
 
 
-def _plain(subject: Subject, **changes: bool) -> Form:
-    """The same beginning, and another dress of the answer."""
-    return replace(subject.form, **({"boxed": False, "tagged": False} | changes))
-
-
-def _in_another_dress(subject: Subject, right: str, **dress: bool) -> str | None:
-    other = _plain(subject, **dress)
+def _in_another_dress(subject: Subject, right: str, *, boxed: bool = False, tagged: bool = False) -> str | None:
+    other = replace(subject.form, boxed=boxed, tagged=tagged)
     return None if other == subject.form else other.chain(subject.worked, right)
 
 
 def _at_length(subject: Subject, reasoning: str, answer: str) -> str | None:
-    return subject.form.chain(f"{reasoning}\n{subject.filler}\n", answer) if subject.filler else None
+    if not subject.filler or subject.form.closed:
+        return None
+    return subject.form.chain(f"{reasoning}\n{subject.filler}\n", answer)
+
+
+def _without_form(subject: Subject, wrong: str) -> str:
+    """No tags; where the prompt has opened them, no end; where it has closed them, tags."""
+    if subject.form.closed:
+        return f"{OPEN}{subject.mistaken}{CLOSE}{wrong}"
+    return subject.mistaken if subject.form.opening else wrong
 
 
 def _small_numbers(subject: Subject, right: str) -> str | None:
@@ -177,7 +186,7 @@ CASES: tuple[Case, ...] = (
         finish="length",
     ),
     Case("right, without reasoning", TOO, knowing(lambda s, right: s.form.chain("", right))),
-    Case("right, without tags", TOO, knowing(lambda s, right: None if s.form.opened else right)),
+    Case("right, without tags", TOO, knowing(lambda s, right: None if s.form.opening else right)),
     Case("right, bare after the reasoning", TOO, words(lambda s, right: _in_another_dress(s, right))),
     Case("right, in a box", TOO, words(lambda s, right: _in_another_dress(s, right, boxed=True))),
     Case("right, in <answer>", TOO, words(lambda s, right: _in_another_dress(s, right, tagged=True))),
@@ -205,10 +214,10 @@ CASES: tuple[Case, ...] = (
     ),
     Case("wrong", WRONG, erring(lambda s, wrong: s.form.chain(s.mistaken, wrong))),
     Case("wrong, nearly too long", WRONG, erring(lambda s, wrong: _at_length(s, s.mistaken, wrong))),
-    Case("wrong, without form", NOTHING, erring(lambda s, wrong: s.mistaken if s.form.opened else wrong)),
+    Case("wrong, without form", NOTHING, erring(_without_form)),
     Case("empty", NOTHING, lambda s: ""),
     Case("blank", NOTHING, lambda s: " \n\t \n"),
-    Case("tags and nothing else", NOTHING, lambda s: s.form.thought("")),
+    Case("tags and nothing else", NOTHING, lambda s: s.form.thought("") or OPEN + CLOSE),
     Case("no answer after the reasoning", NOTHING, lambda s: s.form.thought(s.worked)),
     Case("reasoning never closed", NOTHING, lambda s: s.form.begun(s.worked)),
     Case("the prompt, copied", NOTHING, lambda s: s.text),

@@ -25,7 +25,7 @@ STAND_IN = ("7", "11")
 def subjects_of(recipe: Recipe, task: Any, watched: WatchedTask, writer: Writer, problems: int) -> list[Subject]:
     """The first training problems of a task, each once."""
     every = list({problem.id: problem for problem in task.sample(0, problems)}.values())
-    form = Form(writer.opened, boxed=bool(recipe.reward.format_boxed), tagged=bool(recipe.reward.format_answer))
+    form = Form(writer.opening, boxed=bool(recipe.reward.format_boxed), tagged=bool(recipe.reward.format_answer))
     flood, most = writer.rambling(2 * recipe.rollout.max_tokens), writer.longest
     subjects = []
     for problem in every:

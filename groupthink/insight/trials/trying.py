@@ -61,7 +61,7 @@ def try_rewards(
 def _tried(recipe: Recipe, task: Any, tell: Callable[[str], None], problems: int, model_responses: bool) -> Trials:
     watch, writer = Watch(tell), open_writer(recipe, tell)
     watched = WatchedTask(task, watch)
-    judge = _open_judge(recipe, watched, watch, opened=writer.opened)
+    judge = _open_judge(recipe, watched, watch, opened=bool(writer.opening))
     if recipe.reward.judge:
         problems = min(problems, ASKED_OF_A_JUDGE)
     subjects = subjects_of(recipe, task, watched, writer, problems)

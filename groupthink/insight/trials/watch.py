@@ -74,7 +74,7 @@ class Watch:
     def reward(self, name: str, reward: Reward) -> Reward:
         """The same reward, watched. Only one is asked at a time, so that it is its own time that is measured."""
 
-        async def watched(group: Group) -> list[float | None]:
+        async def watched(group: Group) -> Any:
             async with self._one:
                 with _patience(self.tell, name, group):
                     began = time.perf_counter()
@@ -87,9 +87,9 @@ class Watch:
 
         return watched
 
-    async def _one_by_one(self, name: str, reward: Reward, group: Group, raised: Exception) -> list[float | None]:
+    async def _one_by_one(self, name: str, reward: Reward, group: Group, raised: Exception) -> list[Any]:
         """A group that made a reward raise: which of its responses did?"""
-        values: list[float | None] = []
+        values: list[Any] = []
         before = len(self.failures)
         for response in group.responses:
             try:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from groupthink.chain import OPEN
 from groupthink.insight.trials.cases import MOST_CHARACTERS
 from groupthink.recipe import Recipe
 from groupthink.records import Prompt, Response
@@ -24,11 +25,11 @@ class Writer:
 
     def __init__(self, tokenizer: Any, max_tokens: int):
         self.tokenizer, self.max_tokens = tokenizer, max_tokens
-        self.opened = False  # whether a prompt ends with <think>
+        self.opening = ""  # what a prompt has written of the chain of thought
         if tokenizer is not None:
             from groupthink.model.chat import opens_thinking  # imports torch
 
-            self.opened = opens_thinking(tokenizer)
+            self.opening = OPEN if opens_thinking(tokenizer) else ""
 
     @property
     def longest(self) -> int:
