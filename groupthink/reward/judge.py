@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -32,7 +32,9 @@ class Judge:
 
     `opening`: what the prompt itself has written of the chain of thought, such as `<think>`: see `read_chain`. `code`
     and `judge` say how programs are run and which other model is asked, where the settings weigh that (None: as by
-    default). Raises ValueError where `reward.environment` weighs something, and the task is no environment.
+    default). `watch`: is given each reward beside the rules, by its name, and gives what is asked in its place: who
+    measures them, for instance. Raises ValueError where `reward.environment` weighs something, and the task is no
+    environment.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Judge:
         opening: str = "",
         code: CodeSettings | None = None,
         judge: JudgeSettings | None = None,
+        watch: Callable[[str, Reward], Reward] | None = None,
     ):
         members = task.tasks.values() if isinstance(task, Mixture) else [task]
         if settings.environment and not any(isinstance(one, Scoring) for one in members):
@@ -57,6 +60,8 @@ class Judge:
         self._functions: dict[str, Reward] = named_rewards(
             settings, code or CodeSettings(), judge or JudgeSettings(), opening=opening
         )
+        if watch is not None:
+            self._functions = {name: watch(name, reward) for name, reward in self._functions.items()}
 
     def score(self, groups: Sequence[Group]) -> list[list[Score]]:
         """A score for each response of each group (P x G).

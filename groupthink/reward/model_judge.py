@@ -104,7 +104,8 @@ class ModelJudge:
         """What the server replies, after as many tries as it takes."""
         body = {
             "model": self.server.model,
-            "messages": [{"role": "user", "content": content}],
+            # A lone surrogate cannot be sent, and is no reason for a run to end.
+            "messages": [{"role": "user", "content": content.encode("utf-8", "replace").decode("utf-8")}],
             "temperature": 0,
         }
         pause = FIRST_PAUSE

@@ -32,6 +32,7 @@ def test_a_wrong_answer_earns_nothing_for_being_short():
         ("<think>a</think><think>b</think>x=2", "stop", 0.0),
         ("so <think>a</think>x=2", "stop", 0.0),
         ("2*3=6</think>x=2, x=3", "stop", 0.0),
+        ("</think>2*3=6<think>x=2, x=3", "stop", 0.0),
     ],
 )
 def test_format(text, finish, expected):
