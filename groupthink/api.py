@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from groupthink import stage
+from groupthink.insight.plan import require_room
 from groupthink.model.loading import require_model
 from groupthink.recipe import load_recipe
 from groupthink.run.directory import Run, free_directory
@@ -67,6 +68,7 @@ def train(
         asked = load_recipe(recipe, words, _as_toml(settings))
         require_named(asked, view.note)
         require_model(asked.model, view.note)
+        require_room(asked)
         begun = Run.create(run or free_directory(Path(recipe or "nano").stem), asked)
     with begun:
         try:

@@ -1,0 +1,425 @@
+"""What a measuring process does: the run's own engine and learner, on a few of its problems, for a few seconds.
+
+    python -m groupthink.insight.plan.rehearse RECIPE.toml DEPTH [DEPTH]
+
+prints one JSON object, the figures of `Rehearsal`, as its last line. Depth 0 is the model as it is, with its weights;
+any other a model of so many layers, its weights drawn at random, for a model that is large or whose weights are not
+there: what a step takes grows with the layers by a straight line, of which two depths are two points.
+"""
+
+import json
+import sys
+import time
+
+BEGAN = time.perf_counter()
+
+from collections.abc import Callable, Iterator, Sequence  # noqa: E402
+from contextlib import ExitStack, contextmanager  # noqa: E402
+from dataclasses import asdict, dataclass, replace  # noqa: E402
+from functools import partial  # noqa: E402
+from pathlib import Path  # noqa: E402
+from statistics import median  # noqa: E402
+from tempfile import TemporaryDirectory  # noqa: E402
+from typing import Any  # noqa: E402
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel  # noqa: E402
+
+from groupthink.insight.plan.machine import held_by  # noqa: E402
+from groupthink.insight.plan.measure import Rehearsal  # noqa: E402
+from groupthink.insight.plan.shape import ModelShape, read_shape, shape_of  # noqa: E402
+from groupthink.insight.plan.staff import Staff, staff_of  # noqa: E402
+from groupthink.insight.plan.workload import (  # noqa: E402
+    Workload,
+    even_operations,
+    group_of,
+    operations,
+    problems_of,
+    step_operations,
+)
+from groupthink.model.allocator import keep_freed_memory  # noqa: E402
+from groupthink.model.attention import register_attention  # noqa: E402
+from groupthink.model.chat import encode_prompt, opens_thinking  # noqa: E402
+from groupthink.model.gradient_checkpointing import checkpoint_layers  # noqa: E402
+from groupthink.model.loading import find_device, load_model, load_tokenizer, resolve  # noqa: E402
+from groupthink.model.lora import add_lora  # noqa: E402
+from groupthink.model.threads import find_processes  # noqa: E402
+from groupthink.nano.tokenizer import build_tokenizer  # noqa: E402
+from groupthink.policy.assemble import assemble  # noqa: E402
+from groupthink.policy.learner import Learner  # noqa: E402
+from groupthink.policy.objective.settings import ObjectiveSettings  # noqa: E402
+from groupthink.recipe import Recipe, load_recipe  # noqa: E402
+from groupthink.records import Batch, Group, Problem, Report, Response, Score  # noqa: E402
+from groupthink.reward.judge import Judge  # noqa: E402
+from groupthink.rollout.engine import Engine, Sampling  # noqa: E402
+from groupthink.rollout.fastest import fewest  # noqa: E402
+from groupthink.rollout.generate import generate  # noqa: E402
+from groupthink.rollout.open import open_engine  # noqa: E402
+from groupthink.rollout.worker_engine import WorkerEngine  # noqa: E402
+from groupthink.run.directory import Run  # noqa: E402
+from groupthink.task import Task, close_task, open_task, open_tasks  # noqa: E402
+
+SECONDS = 5.0
+"""For drawing, and again for learning, at each depth, beside what comes before the clock runs."""
+
+FIRST_TOKENS = 8
+"""Of each response at the first look."""
+
+STOPS = 8
+"""Responses that ended by themselves, from which a mean length may be reckoned."""
+
+STEP = ("generate", "score", "learn", "sync", "record")
+"""The phases of a step, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a run would open."""
+
+    task: Task
+    tokenizer: Any
+    engine: Engine
+    learner: Learner
+    shape: ModelShape
+    staff: Staff
+
+
+def main(words: Sequence[str]) -> None:
+    recipe, depths = load_recipe(words[0]), [int(word) for word in words[1:]]
+    code, data = held()
+    found = [rehearse(recipe, depth, code, data) for depth in depths]
+    layers = AutoConfig.from_pretrained(resolve(recipe.model)).get_text_config().num_hidden_layers if depths[0] else 0
+    print(json.dumps(asdict(found[0] if len(found) == 1 else at_depth(layers, depths, found))))
+
+
+def held() -> tuple[int, int]:
+    """Bytes of libraries and of their data in this process, as it is now; zeros where the system does not say."""
+    its = held_by("self")
+    return (its["Rss"] - its["Anonymous"], its["Anonymous"]) if its else (0, 0)
+
+
+def at_depth(layers: int, depths: Sequence[int], found: Sequence[Rehearsal]) -> Rehearsal:
+    """What it would be with so many layers, by a straight line through what was found at two depths."""
+
+    def line(of: Callable[[Rehearsal], float]) -> float:
+        low, high = map(of, found)
+        return low + max(0.0, high - low) * (layers - depths[0]) / (depths[1] - depths[0])
+
+    seconds = {phase: line(lambda one, phase=phase: one.seconds[phase]) for phase in found[0].seconds}  # type: ignore[misc]
+    return replace(
+        found[1],
+        seconds=seconds,
+        response_seconds=line(lambda one: one.response_seconds),
+        start_seconds=line(lambda one: one.start_seconds),
+    )
+
+
+def rehearse(recipe: Recipe, depth: int, code: int, data: int) -> Rehearsal:
+    """Draw, judge and learn on some of a step's problems."""
+    notes: list[str] = []
+    with open_parts(recipe, depth, notes) as parts:
+        start = time.perf_counter() - BEGAN
+        parts.engine.load(parts.learner.weights)
+        problems = parts.task.sample(0, recipe.task.problems_per_step)
+        prompt = float(np.mean([len(encode_prompt(parts.tokenizer, problem.prompt)) for problem in problems]))
+        groups, drawing, load = draw(recipe, parts, problems, prompt, seen=not depth)
+        seconds = {"generate": drawing}
+        per_response = drawing / (recipe.task.problems_per_step * recipe.rollout.group_size)
+        scores, judging = score(recipe, parts, groups, depth, notes)
+        if recipe.stage == "sft":
+            load, groups = shown(recipe, parts)
+            seconds["generate"] = 0.0
+        else:
+            seconds["score"] = judging * problems_of(recipe) * group_of(recipe)
+        seconds["learn"], batch, report = learn(recipe, parts, groups, load)
+        seconds["sync"] = sync(parts)
+        if recipe.stage != "sft":
+            share = problems_of(recipe) * group_of(recipe) * load.response / max(len(batch.token_ids_M), 1)
+            seconds["record"] = record(recipe, groups, scores, batch, report) * share
+        return Rehearsal(
+            seconds={phase: seconds.get(phase, 0.0) for phase in STEP},
+            response_seconds=per_response + 2 * judging,  # which an evaluation does twice: strictly, and leniently
+            start_seconds=start,
+            worth=parts.staff.drawing,
+            prompt=load.prompt,
+            response=load.response,
+            seen=load.measured,
+            notes=tuple(notes),
+            code=code,
+            data=data,
+        )
+
+
+# -- the parts --
+
+
+@contextmanager
+def open_parts(recipe: Recipe, depth: int, notes: list[str]) -> Iterator[Parts]:
+    """The parts of a run, as `stage/workshop.py` opens them, but that nothing is written."""
+    keep_freed_memory()
+    device = find_device()
+    with ExitStack() as closing:
+        task = open_tasks(recipe.task, recipe.seed)
+        closing.callback(close_task, task)
+        model = policy(recipe, depth, device)
+        tokenizer = tokenizer_of(recipe, notes)
+        shape = shape_of(model) if depth else read_shape(recipe.model)
+        drawn = bare(recipe, depth, device) if recipe.lora.rank else model
+        if recipe.lora.rank:
+            add_lora(model, recipe.lora, recipe.seed)
+        if recipe.policy.recompute_layers:
+            checkpoint_layers(model)
+        if recipe.rollout.engine == "vllm":
+            notes.append("vLLM was not started: how long drawing takes was measured with the embedded engine")
+        alone = recipe.rollout.lag or recipe.rollout.engine == "vllm"
+        processes = 1 if alone else recipe.rollout.processes or find_processes(drawn)
+        engine = open_engine(
+            drawn, tokenizer, replace(recipe.rollout, engine="torch", lag=0, processes=processes), device
+        )
+        closing.callback(lambda: engine.close())
+        worth = find_processes(drawn)
+        if isinstance(engine, WorkerEngine) and not recipe.rollout.processes:
+            worth = most_worth(engine, tokenizer, task, recipe)
+            engine = engine.keep(worth)
+        staff = staff_of(recipe, shape, device.type, worth)
+        objective = ObjectiveSettings(surrogate="imitation", kl=0.0) if recipe.stage == "sft" else recipe.objective
+        learner = Learner(
+            model,
+            bare(recipe, depth, device) if objective.kl and not recipe.lora.rank else None,
+            # One update is measured, whatever the recipe makes of a batch.
+            replace(recipe.policy, processes=staff.learning, threads=staff.threads, minibatches=1, epochs=1),
+            objective,
+            total_steps=max(recipe.steps, 1),
+            temperature=recipe.rollout.temperature,
+            device=device,
+        )
+        closing.callback(learner.close)
+        yield Parts(task, tokenizer, engine, learner, shape, staff)
+
+
+def policy(recipe: Recipe, depth: int, device: torch.device) -> PreTrainedModel:
+    if recipe.lora.quantised and not depth:
+        from groupthink.model.quantised import load_quantised
+
+        return load_quantised(recipe.model, device=device, dtype=getattr(torch, recipe.policy.dtype))
+    return bare(recipe, depth, device)
+
+
+def bare(recipe: Recipe, depth: int, device: torch.device) -> PreTrainedModel:
+    """The model without an adapter: with its weights, or with so many layers and any weights."""
+    dtype = getattr(torch, recipe.policy.dtype)
+    if not depth:
+        return load_model(recipe.model, device=device, dtype=dtype)
+    register_attention()
+    place = resolve(recipe.model)
+    config = AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=isinstance(place, Path))
+    text = config.get_text_config()
+    text.num_hidden_layers = depth
+    if getattr(text, "layer_types", None):
+        text.layer_types = text.layer_types[:depth]
+    with torch.device(device):
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="groupthink")
+    return model.eval()
+
+
+def tokenizer_of(recipe: Recipe, notes: list[str]) -> Any:
+    try:
+        return load_tokenizer(recipe.model)
+    except (OSError, ValueError):
+        notes.append("the model's tokenizer is not here: prompts are taken to be as long as in characters")
+        return build_tokenizer()
+
+
+def most_worth(engine: WorkerEngine, tokenizer: Any, task: Task, recipe: Recipe) -> int:
+    """As `stage/fastest.py` finds it, on a quarter of the tokens."""
+    problems = task.sample(0, recipe.task.problems_per_step)
+    sampling = Sampling(min(16, recipe.rollout.max_tokens), recipe.rollout.temperature, n=recipe.rollout.group_size)
+
+    def seconds(processes: int) -> float:
+        engine.use(processes)
+        return timed(lambda: generate(engine, tokenizer, problems, sampling, recipe.seed))[0]
+
+    return fewest(seconds, len(engine.workers) + 1)
+
+
+# -- the phases --
+
+
+def timed(do: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds, and what came of it."""
+    start = time.perf_counter()
+    found = do()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start, found
+
+
+def draw(
+    recipe: Recipe, parts: Parts, problems: Sequence[Problem], prompt: float, *, seen: bool
+) -> tuple[list[Group], float, Workload]:
+    """Groups, the seconds that a step's would take, and how long responses are.
+
+    First few problems, then all of them, then more tokens of each, as long as there is time.
+    """
+    sampling, limit = Sampling.of(recipe.rollout), recipe.rollout.max_tokens
+    few, tokens = min(parts.staff.drawing, len(problems)), min(FIRST_TOKENS, limit)
+    _drawn(parts, problems[:few], replace(sampling, max_tokens=tokens), recipe.seed)  # which wakes who draws
+    spent, took, groups, count = 0.0, 0.0, list[Group](), few
+    while True:
+        spent_now, drawn = timed(partial(_drawn, parts, problems[:count], replace(sampling, max_tokens=tokens)))
+        groups, took, spent = drawn, spent_now, spent + spent_now
+        ended = all(response.finish == "stop" for group in groups for response in group.responses)
+        if count == len(problems) and (ended or tokens == limit):
+            break
+        more = (len(problems), tokens) if count < len(problems) else (count, min(4 * tokens, limit))
+        after = more[0] * operations(parts.shape, [prompt], [[float(more[1])] * sampling.n])
+        if spent + took * after / count_of(parts.shape, groups) > SECONDS:
+            break
+        count, tokens = more
+    times, sizes = [took], [count_of(parts.shape, groups)]
+    while spent + took < SECONDS and len(times) < 3:  # cheap: once more, with other responses
+        seed = recipe.seed + len(times)
+        took, groups = timed(partial(_drawn, parts, problems[:count], replace(sampling, max_tokens=tokens), seed))
+        times.append(took)
+        sizes.append(count_of(parts.shape, groups))
+        spent += took
+    load = Workload(prompt, *mean_length(groups, tokens, limit, seen=seen))
+    whole = even_operations(parts.shape, load, recipe.task.problems_per_step, sampling.n)
+    return groups, whole * median(one / size for one, size in zip(times, sizes, strict=True)), load
+
+
+def _drawn(parts: Parts, problems: Sequence[Problem], sampling: Sampling, seed: int = 0) -> list[Group]:
+    return generate(parts.engine, parts.tokenizer, problems, sampling, seed)
+
+
+def mean_length(groups: Sequence[Group], asked: int, limit: int, *, seen: bool) -> tuple[float, bool]:
+    """Tokens of a response on average, and whether the model's own say so.
+
+    Where responses were cut earlier than a run would, an end is taken to be as likely at every token as it was in those
+    that were seen: with r ends a token and a limit of L, the mean is (1 - (1 - r)^L) / r.
+    """
+    responses = [response for group in groups for response in group.responses]
+    lengths, ends = [len(response) for response in responses], sum(one.finish == "stop" for one in responses)
+    if not seen:
+        return float(limit), False
+    if asked >= limit or ends == len(responses):
+        return float(np.mean(lengths)), True
+    if ends < STOPS:
+        return float(limit), False
+    rate = ends / sum(lengths)
+    return (1 - (1 - rate) ** limit) / rate, True
+
+
+def count_of(shape: ModelShape, groups: Sequence[Group]) -> float:
+    """Operations of a forward pass over these groups."""
+    lengths = [[len(response) for response in group.responses] for group in groups]
+    return operations(shape, [len(group.prompt_ids) for group in groups], lengths)
+
+
+def score(
+    recipe: Recipe, parts: Parts, groups: list[Group], depth: int, notes: list[str]
+) -> tuple[list[list[Score]], float]:
+    """Scores, and the seconds that one takes. Nobody outside is asked, and nonsense is not judged."""
+    nothing = [[Score(0.0, {}) for _ in group.responses] for group in groups]
+    if depth or recipe.stage == "sft":
+        return nothing, 0.0
+    if recipe.reward.judge:
+        notes.append("reward.judge asks another model, which was left out: its time comes on top")
+        return nothing, 0.0
+    try:
+        judge = Judge(recipe.reward, parts.task, opened=opens_thinking(parts.tokenizer))
+        seconds, scores = timed(lambda: judge.score(groups))
+    except Exception as error:
+        notes.append(f"the rewards were left out of the time, for they failed: {type(error).__name__}: {error}")
+        return nothing, 0.0
+    return scores, seconds / sum(len(group.responses) for group in groups)
+
+
+def shown(recipe: Recipe, parts: Parts) -> tuple[Workload, list[Group]]:
+    """Demonstrations, as responses that are imitated."""
+    tasks = [open_task(name, recipe.seed, settings=recipe.task) for name in recipe.sft.tasks]
+    groups = []
+    for index in range(recipe.sft.examples_per_step):
+        task = tasks[index % len(tasks)]
+        (problem,) = task.sample(index, 1)
+        text = task.demonstrate(problem, careful=True)
+        token_ids = np.array([*parts.tokenizer.encode(text, add_special_tokens=False), parts.tokenizer.eos_token_id])
+        groups.append(Group(problem, encode_prompt(parts.tokenizer, problem.prompt), (_response(token_ids),)))
+    for task in tasks:
+        close_task(task)
+    prompt = float(np.mean([len(group.prompt_ids) for group in groups]))
+    return Workload(prompt, float(np.mean([len(group.responses[0]) for group in groups])), True), groups
+
+
+def _response(token_ids: np.ndarray) -> Response:
+    nothing = np.zeros(len(token_ids), np.float32)
+    return Response(
+        token_ids_T=token_ids,
+        sampled_T=np.ones(len(token_ids), bool),
+        logprobs_T=nothing,
+        drawn_logprobs_T=nothing,
+        versions_T=np.zeros(len(token_ids), np.int64),
+        text="",
+        finish="stop",
+        seed=0,
+    )
+
+
+def learn(recipe: Recipe, parts: Parts, groups: list[Group], load: Workload) -> tuple[float, Batch, Report]:
+    """Seconds in which a step is learned from, by a line through an update of little and one of much."""
+    first = replace(groups[0], responses=groups[0].responses[:2])
+    little, few = batch_of(recipe, [first]), count_of(parts.shape, [first])
+    parts.learner.update(little)  # which wakes who learns, and makes what the optimizer remembers
+    short, _ = timed(lambda: parts.learner.update(little))
+    # As many groups as there is time for; then, where they are cheap, once more.
+    each = count_of(parts.shape, groups) / len(groups)
+    affordable = max(1, min(len(groups), int(SECONDS / 2 / max(short, 1e-9) * few / each)))
+    some = groups[:affordable]
+    much, many = batch_of(recipe, some), count_of(parts.shape, some)
+    took, report = timed(lambda: parts.learner.update(much))
+    times, spent = [took], took
+    while spent + took < SECONDS and len(times) < 3:
+        took, report = timed(lambda: parts.learner.update(much))
+        times.append(took)
+        spent += took
+    long = median(times)
+    slope = max(0.0, (long - short) / (many - few)) if many > few else 0.0
+    fixed = max(0.0, long - slope * many)
+    updates = recipe.policy.minibatches
+    whole = step_operations(recipe, parts.shape, load)
+    return recipe.policy.epochs * (updates * fixed + slope * whole), much, report
+
+
+def batch_of(recipe: Recipe, groups: list[Group]) -> Batch:
+    """Groups with advantages of any size, so that every one of them teaches something."""
+    if recipe.stage == "sft":
+        advantages_PG = np.ones((len(groups), 1))
+        return assemble(groups, advantages_PG)
+    size = len(groups[0].responses)
+    signs = np.where(np.arange(size) % 2, -1.0, 1.0)
+    return assemble(groups, np.tile(signs, (len(groups), 1)), recipe.objective, recipe.rollout.max_tokens)
+
+
+def sync(parts: Parts) -> float:
+    """Seconds for the engine to take the learner's weights, and to make sure of it."""
+
+    def both() -> None:
+        parts.engine.load(parts.learner.weights)
+        parts.engine.verify(parts.learner.weights)
+
+    return median(timed(both)[0] for _ in range(2))
+
+
+def record(
+    recipe: Recipe, groups: list[Group], scores: list[list[Score]], batch: Batch, report: Report
+) -> float:
+    """Seconds in which the groups of a batch are written down."""
+    kept, judged = groups[: len(batch.prompts)], scores[: len(batch.prompts)]
+    advantages_PG = np.zeros((len(kept), len(kept[0].responses)))
+    with TemporaryDirectory(prefix="groupthink-") as folder, Run.create(Path(folder) / "run", recipe) as run:
+        return timed(lambda: run.record(0, kept, judged, advantages_PG, batch, report, {}))[0]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
