@@ -40,6 +40,15 @@ def free_memory(device: str) -> int | None:
     return min(rooms, default=None)
 
 
+def total_memory(device: str) -> int | None:
+    """Bytes that a GPU has, used or not; None of another device."""
+    if device != "cuda":
+        return None
+    import torch
+
+    return int(torch.cuda.mem_get_info()[1])
+
+
 def held_by(process: int | str = "self", proc: Path = PROC) -> dict[str, int] | None:
     """The bytes of a process by the names of Linux's smaps_rollup: Rss, Pss, Anonymous, ...; None where there is none.
 

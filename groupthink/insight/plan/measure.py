@@ -1,6 +1,7 @@
 """What a step takes on this machine: measured for a few seconds, in a process that then gives all its memory back."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +17,14 @@ WHOLE = {"cpu": 300_000_000, "mps": 1_000_000_000, "cuda": 4_000_000_000}
 
 DEPTHS = (1, 3)
 """Layers of the models by which a larger one is measured."""
+
+CODE = """\
+import sys, time
+began = time.perf_counter()
+from groupthink.insight.plan.rehearse import main
+main(sys.argv[1:], began)
+"""
+"""What the process runs. Not as a module: its own workers would import that first."""
 
 PATIENCE = 600.0
 """Seconds after which a measurement is given up."""
@@ -50,9 +59,14 @@ def measure(recipe: Recipe, shape: ModelShape, device: str, *, fits: bool) -> Re
     with TemporaryDirectory(prefix="groupthink-") as folder:
         file = Path(folder) / "recipe.toml"
         file.write_text(dump_recipe(recipe), encoding="utf-8")
-        command = [sys.executable, "-m", "groupthink.insight.plan.rehearse", str(file), *map(str, depths)]
+        command = [sys.executable, "-c", CODE, str(file), *map(str, depths)]
+        # What can be imported here can be there, the user's modules among it.
+        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        environment = {**os.environ, "PYTHONPATH": paths}
         try:
-            said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+            said = subprocess.run(
+                command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment
+            )
         except subprocess.TimeoutExpired:
             raise RuntimeError(f"measuring was given up after {PATIENCE:.0f} seconds") from None
     if said.returncode:

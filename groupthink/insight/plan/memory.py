@@ -9,14 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from groupthink.insight.plan.machine import Libraries
+import torch
+
+from groupthink.insight.plan.machine import Libraries, total_memory
 from groupthink.insight.plan.shape import ModelShape
 from groupthink.insight.plan.staff import Staff
-from groupthink.insight.plan.workload import Workload, group_of, problems_of, responses_of
+from groupthink.insight.plan.workload import Workload, group_of, responses_of
 from groupthink.model import native as learning_in_c
 from groupthink.model.fast_body import LONGEST, ROWS
 from groupthink.model.llama import Shape
 from groupthink.model.logprobs import BLOCK_BYTES, CHUNK_BYTES
+from groupthink.model.threads import SMALL
 from groupthink.recipe import Recipe
 from groupthink.rollout import native as drawing_in_c
 from groupthink.rollout.fast import GRAIN, GROWTH
@@ -74,10 +77,10 @@ def needs(
     else:
         found[device]["libraries"] = CUDA_CONTEXT
         # Weights pass through on their way to the device.
-        host: Parts = {"weights": shape.parameters * item_of(recipe), "libraries": _libraries(recipe, staff, libraries)}
-        if recipe.rollout.lag:
-            host["processes"] = (recipe.rollout.lag + 3) * shape.parameters * item_of(recipe)
-        found["cpu"] = host
+        every = shape.parameters * item_of(recipe)
+        found["cpu"] = {"weights": every, "libraries": _libraries(recipe, staff, libraries)}
+        if recipe.rollout.lag:  # files of weights, and what is copied into them
+            found["cpu"]["processes"] = (recipe.rollout.lag + 3) * every
     return {
         where: {name: round(parts[name]) for name in NAMES if parts.get(name)} for where, parts in found.items()
     }
@@ -85,49 +88,54 @@ def needs(
 
 def _one_device(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> Parts:
     """All but the libraries."""
-    every, item, trained = shape.parameters, item_of(recipe), shape.trained(recipe.lora)
-    drawing, copied = _drawing(recipe, shape, staff, load, device)
-    learning = activation_bytes(recipe, shape, staff, load, device)
+    item, trained, adapted = item_of(recipe), shape.trained(recipe.lora), bool(recipe.lora.rank)
+    every = shape.parameters * item
+    cache, copied = drawing_bytes(recipe, shape, staff, load, device)
     steady: Parts = {
         "weights": weight_bytes(recipe, shape),
-        "reference": every * item if has_reference(recipe) else 0.0,
+        "reference": every if has_reference(recipe) else 0.0,
         "optimizer": optimizer_bytes(recipe, shape),
-        "decoder": copied + (every * item + trained * SINGLE if recipe.lora.rank else 0.0),
-        "cache": drawing,
+        # With an adapter the engine draws from a model of its own, into which it is merged.
+        "decoder": copied + (every if adapted else 0.0),
+        "cache": 0.0 if recipe.rollout.lag else cache,  # with a lag another process draws
     }
-    # What is made anew of the weights after an update, before the old goes.
-    generate: Parts = {"decoder": copied if _in_c(recipe, shape, device) else 0.0}
-    if recipe.lora.rank:  # what the adapter is merged into, on its way to the engine
-        generate["decoder"] += sum(inputs * outputs for inputs, outputs in shape.linears.values()) * item
-    learn: Parts = {"gradients": trained * SINGLE, "activations": learning}
+    # After an update what an engine decodes with is made anew, before the old goes; an adapter is merged on its way.
+    merged = sum(inputs * outputs for inputs, outputs in shape.linears.values()) * item if adapted else 0.0
+    generate: Parts = {"decoder": merged + (0.0 if recipe.rollout.lag else copied)}
+    learn: Parts = {
+        "gradients": trained * SINGLE,
+        "activations": activation_bytes(recipe, shape, staff, load, device),
+    }
     peak = max((generate, learn), key=lambda parts: sum(parts.values()))
-    main = {name: steady.get(name, 0.0) + peak.get(name, 0.0) for name in NAMES}
-    main["processes"] = _beside(recipe, shape, staff, load, device)
-    return main
+    found = {name: steady.get(name, 0.0) + peak.get(name, 0.0) for name in NAMES}
+    found["processes"] = _beside_drawing(recipe, shape, staff, load, device) + _beside_learning(
+        recipe, shape, staff, load, device
+    )
+    return found
 
 
-def _beside(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> float:
-    """What other processes hold, and the files through which weights and gradients go."""
-    every, item = shape.parameters * item_of(recipe), item_of(recipe)
-    beside = 0.0
+def _beside_drawing(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> float:
+    """What processes that draw hold beside the first one, and the files through which they are sent weights."""
+    every = shape.parameters * item_of(recipe)
     if recipe.rollout.engine == "vllm":
-        if device == "cpu":
-            beside += 2 * every + recipe.vllm.memory_gb * 2**30 + VLLM
-        return beside  # of a GPU vLLM takes its share, which is not the learner's to have: see `vllm_share`
-    drawing, copied = _drawing(recipe, shape, staff, load, device)
-    # A process that draws has a model of its own, its decoder's layout of it, and that once more as weights come.
-    own = every + 2 * copied + drawing if _in_c(recipe, shape, device) else every + copied + drawing
+        if device == "cuda":
+            return recipe.vllm.memory_share * (total_memory(device) or 0)
+        return 2 * every + recipe.vllm.memory_gb * 2**30 + VLLM
+    cache, copied = drawing_bytes(recipe, shape, staff, load, device)
+    # Each has a model of its own, its decoder's layout of it, and that once more as weights come.
+    own = every + 2 * copied + cache
     if recipe.rollout.lag:
-        files = (recipe.rollout.lag + 2) * every if device == "cpu" else 0.0
-        beside += own + files
-    elif staff.drawing > 1:
-        beside += (staff.drawing - 1) * own + every
-    if staff.learning > 1:
-        # One that learns begins with a model whose room its activations take over; its gradient is a file of its own.
-        own = max(every, activation_bytes(recipe, shape, staff, load, device))
-        files = every * (2 if has_reference(recipe) else 1) + (staff.learning - 1) * shape.parameters * item
-        beside += (staff.learning - 1) * own + files
-    return beside
+        return own + ((recipe.rollout.lag + 2) * every if device == "cpu" else 0.0)
+    return (staff.drawing - 1) * own + every if staff.drawing > 1 else 0.0
+
+
+def _beside_learning(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> float:
+    """The same of processes that learn. Each begins with a model, whose room its activations take over."""
+    if staff.learning == 1:
+        return 0.0
+    every = shape.parameters * item_of(recipe)
+    own = max(every, activation_bytes(recipe, shape, staff, load, device)) + every  # a file of its gradient
+    return (staff.learning - 1) * own + every * (2 if has_reference(recipe) else 1)
 
 
 def has_reference(recipe: Recipe) -> bool:
@@ -165,14 +173,12 @@ def optimizer_bytes(recipe: Recipe, shape: ModelShape) -> float:
 
 def _in_c(recipe: Recipe, shape: ModelShape, device: str) -> bool:
     """Whether the native decoder draws."""
-    from groupthink.model.threads import SMALL
-
     sizes = (shape.hidden, shape.head_dim, shape.intermediate)
     fits = shape.gated and all(size % PANEL == 0 for size in sizes) and recipe.policy.dtype == "float32"
     return fits and device == "cpu" and shape.parameters < SMALL and drawing_in_c.library() is not None
 
 
-def _drawing(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> tuple[float, float]:
+def drawing_bytes(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> tuple[float, float]:
     """Of one process that draws: keys, values and logits; and the decoder's own layout of the weights."""
     if recipe.rollout.engine == "vllm":
         return 0.0, 0.0
@@ -232,41 +238,49 @@ def pool_pages(rows: int, prompts: int, load: Workload) -> tuple[int, int]:
 # -- learning --
 
 
-def micro_batch(recipe: Recipe, staff: Staff, load: Workload) -> tuple[float, float]:
-    """Responses that a process computes at a time, and the prompts that they are of."""
-    group, settings = group_of(recipe), recipe.policy
-    share = responses_of(recipe) / settings.minibatches / staff.learning
-    room = settings.micro_batch_tokens
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """Counts of what one process computes at a time: means, and so no whole numbers."""
+
+    responses: float
+    targets: float  # tokens of responses
+    tokens: float  # and of their prompts, each once
+    repeated: float  # tokens of responses, each with its prompt
+    pairs: float  # of a token and one before it in its sequence, those that are hidden included; prompts once
+
+
+def micro_batch(recipe: Recipe, staff: Staff, load: Workload) -> MicroBatch:
+    """The largest that `policy/cut.py` makes of a process's share, on average."""
+    group, room = group_of(recipe), recipe.policy.micro_batch_tokens
+    share = responses_of(recipe) / recipe.policy.minibatches / staff.learning
     whole = load.prompt + group * load.response
-    fitting = room / whole * group if room >= whole else max(1.0, (room - load.prompt) / load.response)
-    if room < whole:
-        fitting = float(int(fitting))
-    responses = min(share, fitting)
-    return responses, min(max(1.0, responses / group), float(problems_of(recipe)))
+    fitting = room / whole * group if room >= whole else (room - load.prompt) // load.response
+    responses = min(share, max(1.0, fitting))
+    prompts = max(1.0, responses / group)
+    targets = responses * load.response
+    return MicroBatch(
+        responses=responses,
+        targets=targets,
+        tokens=targets + prompts * load.prompt,
+        repeated=targets + responses * load.prompt,
+        pairs=targets * (load.prompt + load.response) + prompts * load.prompt**2,
+    )
 
 
 def activation_bytes(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> float:
     """What one process holds of a micro-batch in the midst of its backward pass, beside the gradients of the weights."""
-    responses, prompts = micro_batch(recipe, staff, load)
-    targets = responses * load.response
-    tokens = targets + prompts * load.prompt
-    pairs = targets * (load.prompt + load.response) + prompts * load.prompt**2
-    item = item_of(recipe)
-    kept = _kept(recipe, shape, staff, load, device, tokens, pairs)
-    one = tokens * _floats_of_a_layer(shape, staff, device) * item
-    if recipe.policy.recompute_layers:
-        kept = tokens * shape.hidden * item * shape.layers + one
+    batch, item = micro_batch(recipe, staff, load), item_of(recipe)
+    kept = kept_bytes(recipe, shape, staff, load, device, batch)
     # Of the layer whose gradient is being made: of its inputs, and of its weights.
-    layer = tokens * (4 * shape.hidden + 2 * shape.qkv + shape.attended) * item + ROWS * 4 * shape.intermediate * item
+    inputs = 4 * shape.hidden + 2 * shape.qkv + shape.attended
+    layer = (batch.tokens * inputs + min(batch.tokens, ROWS) * 4 * shape.intermediate) * item
     if not recipe.lora.rank:
         layer += 2 * shape.body / shape.layers * SINGLE
-    logits = min(CHUNK_BYTES, targets * shape.vocabulary * SINGLE)
+    logits = min(CHUNK_BYTES, batch.targets * shape.vocabulary * SINGLE)
     blocks = min(2 * BLOCK_BYTES, logits)
     head = 0 if recipe.lora.rank else shape.head * SINGLE
-    hidden = 3 * targets * shape.hidden * item
-    forward = logits + blocks + head + hidden
-    backward = layer + hidden + head * (2 if shape.tied else 1)
-    return kept + max(forward, backward)
+    hidden = 3 * batch.targets * shape.hidden * item
+    return kept + hidden + head + max(logits + blocks, layer + (head if shape.tied else 0))
 
 
 def _by_hand(recipe: Recipe, shape: ModelShape, device: str) -> bool:
@@ -276,32 +290,26 @@ def _by_hand(recipe: Recipe, shape: ModelShape, device: str) -> bool:
 
 
 def _between_in_c(shape: ModelShape, staff: Staff) -> bool:
+    """Whether what stands between its matrix products is C, which keeps no probabilities."""
     sizes = Shape(shape.heads, shape.kv_heads, shape.head_dim, 0.0)
-    import torch
-
     return staff.threads == 1 and learning_in_c.can_compute(sizes, shape.hidden, shape.intermediate, torch.float32)
 
 
-def _kept(
-    recipe: Recipe,
-    shape: ModelShape,
-    staff: Staff,
-    load: Workload,
-    device: str,
-    tokens: float,
-    pairs: float,
+def kept_bytes(
+    recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str, batch: MicroBatch
 ) -> float:
-    """Bytes that all layers keep for the backward pass."""
+    """What all layers keep of a micro-batch for the backward pass."""
     if _by_hand(recipe, shape, device):
         native = _between_in_c(shape, staff)
         if native or load.prompt + load.response <= LONGEST:
-            floats = tokens * _floats_by_hand(shape) * shape.layers
+            floats = batch.tokens * _floats_by_hand(shape) * shape.layers
             # The probabilities of each layer, the mask of all, and the gradient of one.
-            probabilities = 0.0 if native else pairs * shape.heads * (shape.layers + 2)
+            probabilities = 0.0 if native else batch.pairs * shape.heads * (shape.layers + 2)
             return (floats + probabilities) * SINGLE
-    repeated = pairs / max(tokens, 1.0) and tokens + (load.prompt * tokens / max(load.response, 1.0))
-    attention = repeated * (shape.qkv + shape.attended)  # each sequence with its prompt
-    return (tokens * _floats_of_a_layer(shape, staff, device) + attention) * shape.layers * item_of(recipe)
+    layer = batch.tokens * _floats_by_transformers(shape) + batch.repeated * (shape.qkv + shape.attended)
+    if recipe.policy.recompute_layers:
+        return (batch.tokens * shape.hidden * shape.layers + layer) * item_of(recipe)
+    return layer * shape.layers * item_of(recipe)
 
 
 def _floats_by_hand(shape: ModelShape) -> int:
@@ -310,13 +318,13 @@ def _floats_by_hand(shape: ModelShape) -> int:
     return 2 * shape.hidden + 2 + shape.qkv + shape.attended + norms + shape.heads + 2 * shape.intermediate
 
 
-def _floats_of_a_layer(shape: ModelShape, staff: Staff, device: str) -> int:
-    """Of a token in a layer: what transformers' own forward pass saves, about.
+def _floats_by_transformers(shape: ModelShape) -> int:
+    """Of a token in a layer: what transformers' own forward pass saves, about, but for attention.
 
     Each norm its input, that over its size, and its output; each matrix product its input; rotations, the gate's two
     inputs, its sigmoid and its product.
     """
-    return 7 * shape.hidden + 3 * shape.rotated + shape.qkv + 2 * shape.attended + 4 * shape.intermediate
+    return 7 * shape.hidden + 3 * shape.rotated + 2 * shape.attended + 4 * shape.intermediate
 
 
 def _libraries(recipe: Recipe, staff: Staff, libraries: Libraries) -> float:

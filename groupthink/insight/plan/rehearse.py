@@ -1,36 +1,30 @@
 """What a measuring process does: the run's own engine and learner, on a few of its problems, for a few seconds.
 
-    python -m groupthink.insight.plan.rehearse RECIPE.toml DEPTH [DEPTH]
-
-prints one JSON object, the figures of `Rehearsal`, as its last line. Depth 0 is the model as it is, with its weights;
-any other a model of so many layers, its weights drawn at random, for a model that is large or whose weights are not
-there: what a step takes grows with the layers by a straight line, of which two depths are two points.
+At depth 0 it takes the model as it is, with its weights; at any other a model of so many layers, its weights drawn at
+random, in place of one that is large or whose weights are not there: what a step takes grows with the layers by a
+straight line, of which two depths are two points.
 """
 
 import json
-import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
 
-BEGAN = time.perf_counter()
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from collections.abc import Callable, Iterator, Sequence  # noqa: E402
-from contextlib import ExitStack, contextmanager  # noqa: E402
-from dataclasses import asdict, dataclass, replace  # noqa: E402
-from functools import partial  # noqa: E402
-from pathlib import Path  # noqa: E402
-from statistics import median  # noqa: E402
-from tempfile import TemporaryDirectory  # noqa: E402
-from typing import Any  # noqa: E402
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel  # noqa: E402
-
-from groupthink.insight.plan.machine import held_by  # noqa: E402
-from groupthink.insight.plan.measure import Rehearsal  # noqa: E402
-from groupthink.insight.plan.shape import ModelShape, read_shape, shape_of  # noqa: E402
-from groupthink.insight.plan.staff import Staff, staff_of  # noqa: E402
-from groupthink.insight.plan.workload import (  # noqa: E402
+from groupthink.insight.plan.machine import held_by
+from groupthink.insight.plan.measure import Rehearsal
+from groupthink.insight.plan.shape import ModelShape, read_shape, shape_of
+from groupthink.insight.plan.staff import Staff, staff_of
+from groupthink.insight.plan.workload import (
     Workload,
     even_operations,
     group_of,
@@ -38,27 +32,27 @@ from groupthink.insight.plan.workload import (  # noqa: E402
     problems_of,
     step_operations,
 )
-from groupthink.model.allocator import keep_freed_memory  # noqa: E402
-from groupthink.model.attention import register_attention  # noqa: E402
-from groupthink.model.chat import encode_prompt, opens_thinking  # noqa: E402
-from groupthink.model.gradient_checkpointing import checkpoint_layers  # noqa: E402
-from groupthink.model.loading import find_device, load_model, load_tokenizer, resolve  # noqa: E402
-from groupthink.model.lora import add_lora  # noqa: E402
-from groupthink.model.threads import find_processes  # noqa: E402
-from groupthink.nano.tokenizer import build_tokenizer  # noqa: E402
-from groupthink.policy.assemble import assemble  # noqa: E402
-from groupthink.policy.learner import Learner  # noqa: E402
-from groupthink.policy.objective.settings import ObjectiveSettings  # noqa: E402
-from groupthink.recipe import Recipe, load_recipe  # noqa: E402
-from groupthink.records import Batch, Group, Problem, Report, Response, Score  # noqa: E402
-from groupthink.reward.judge import Judge  # noqa: E402
-from groupthink.rollout.engine import Engine, Sampling  # noqa: E402
-from groupthink.rollout.fastest import fewest  # noqa: E402
-from groupthink.rollout.generate import generate  # noqa: E402
-from groupthink.rollout.open import open_engine  # noqa: E402
-from groupthink.rollout.worker_engine import WorkerEngine  # noqa: E402
-from groupthink.run.directory import Run  # noqa: E402
-from groupthink.task import Task, close_task, open_task, open_tasks  # noqa: E402
+from groupthink.model.allocator import keep_freed_memory
+from groupthink.model.attention import register_attention
+from groupthink.model.chat import encode_prompt, opens_thinking
+from groupthink.model.gradient_checkpointing import checkpoint_layers
+from groupthink.model.loading import find_device, load_model, load_tokenizer, resolve
+from groupthink.model.lora import add_lora
+from groupthink.model.threads import find_processes
+from groupthink.nano.tokenizer import build_tokenizer
+from groupthink.policy.assemble import assemble
+from groupthink.policy.learner import Learner
+from groupthink.policy.objective.settings import ObjectiveSettings
+from groupthink.recipe import Recipe, load_recipe
+from groupthink.records import Batch, Group, Problem, Report, Response, Score
+from groupthink.reward.judge import Judge
+from groupthink.rollout.engine import Engine, Sampling
+from groupthink.rollout.fastest import fewest
+from groupthink.rollout.generate import generate
+from groupthink.rollout.open import open_engine
+from groupthink.rollout.worker_engine import WorkerEngine
+from groupthink.run.directory import Run
+from groupthink.task import Task, close_task, open_task, open_tasks
 
 SECONDS = 5.0
 """For drawing, and again for learning, at each depth, beside what comes before the clock runs."""
@@ -85,12 +79,19 @@ class Parts:
     staff: Staff
 
 
-def main(words: Sequence[str]) -> None:
+def main(words: Sequence[str], began: float) -> None:
+    """Rehearse the recipe in the file `words[0]` at the depths that follow, and print the figures as JSON.
+
+    `began`: when this process did, by `time.perf_counter`.
+    """
     recipe, depths = load_recipe(words[0]), [int(word) for word in words[1:]]
     code, data = held()
-    found = [rehearse(recipe, depth, code, data) for depth in depths]
-    layers = AutoConfig.from_pretrained(resolve(recipe.model)).get_text_config().num_hidden_layers if depths[0] else 0
-    print(json.dumps(asdict(found[0] if len(found) == 1 else at_depth(layers, depths, found))))
+    found = []
+    for depth in depths:
+        found.append(rehearse(recipe, depth, code, data, began))
+        began = time.perf_counter()
+    whole = found[0] if len(found) == 1 else at_depth(read_shape(recipe.model).layers, depths, found)
+    print(json.dumps(asdict(whole)))
 
 
 def held() -> tuple[int, int]:
@@ -102,24 +103,24 @@ def held() -> tuple[int, int]:
 def at_depth(layers: int, depths: Sequence[int], found: Sequence[Rehearsal]) -> Rehearsal:
     """What it would be with so many layers, by a straight line through what was found at two depths."""
 
-    def line(of: Callable[[Rehearsal], float]) -> float:
-        low, high = map(of, found)
-        return low + max(0.0, high - low) * (layers - depths[0]) / (depths[1] - depths[0])
+    low, high = found
 
-    seconds = {phase: line(lambda one, phase=phase: one.seconds[phase]) for phase in found[0].seconds}  # type: ignore[misc]
+    def line(first: float, second: float) -> float:
+        return first + max(0.0, second - first) * (layers - depths[0]) / (depths[1] - depths[0])
+
     return replace(
-        found[1],
-        seconds=seconds,
-        response_seconds=line(lambda one: one.response_seconds),
-        start_seconds=line(lambda one: one.start_seconds),
+        high,
+        seconds={phase: line(taken, high.seconds[phase]) for phase, taken in low.seconds.items()},
+        response_seconds=line(low.response_seconds, high.response_seconds),
+        start_seconds=low.start_seconds,  # into which the libraries' import falls; reading weights is not seen
     )
 
 
-def rehearse(recipe: Recipe, depth: int, code: int, data: int) -> Rehearsal:
+def rehearse(recipe: Recipe, depth: int, code: int, data: int, began: float) -> Rehearsal:
     """Draw, judge and learn on some of a step's problems."""
     notes: list[str] = []
     with open_parts(recipe, depth, notes) as parts:
-        start = time.perf_counter() - BEGAN
+        start = time.perf_counter() - began
         parts.engine.load(parts.learner.weights)
         problems = parts.task.sample(0, recipe.task.problems_per_step)
         prompt = float(np.mean([len(encode_prompt(parts.tokenizer, problem.prompt)) for problem in problems]))
@@ -420,6 +421,3 @@ def record(
     with TemporaryDirectory(prefix="groupthink-") as folder, Run.create(Path(folder) / "run", recipe) as run:
         return timed(lambda: run.record(0, kept, judged, advantages_PG, batch, report, {}))[0]
 
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
