@@ -53,6 +53,7 @@ from groupthink.rollout.open import open_engine
 from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.run.directory import Run
 from groupthink.task import Task, close_task, open_task, open_tasks
+from groupthink.task.reply import reply_of
 
 SECONDS = 5.0
 """For drawing, and again for learning, at each depth, beside what comes before the clock runs."""
@@ -77,6 +78,7 @@ class Parts:
     learner: Learner
     shape: ModelShape
     staff: Staff
+    worth: int  # processes that draw fastest
 
 
 def main(words: Sequence[str], began: float) -> None:
@@ -102,7 +104,6 @@ def held() -> tuple[int, int]:
 
 def at_depth(layers: int, depths: Sequence[int], found: Sequence[Rehearsal]) -> Rehearsal:
     """What it would be with so many layers, by a straight line through what was found at two depths."""
-
     low, high = found
 
     def line(first: float, second: float) -> float:
@@ -142,7 +143,7 @@ def rehearse(recipe: Recipe, depth: int, code: int, data: int, began: float) -> 
             seconds={phase: seconds.get(phase, 0.0) for phase in STEP},
             response_seconds=per_response + 2 * judging,  # which an evaluation does twice: strictly, and leniently
             start_seconds=start,
-            worth=parts.staff.drawing,
+            worth=parts.worth,
             prompt=load.prompt,
             response=load.response,
             seen=load.measured,
@@ -173,17 +174,18 @@ def open_parts(recipe: Recipe, depth: int, notes: list[str]) -> Iterator[Parts]:
             checkpoint_layers(model)
         if recipe.rollout.engine == "vllm":
             notes.append("vLLM was not started: how long drawing takes was measured with the embedded engine")
-        alone = recipe.rollout.lag or recipe.rollout.engine == "vllm"
-        processes = 1 if alone else recipe.rollout.processes or find_processes(drawn)
-        engine = open_engine(
-            drawn, tokenizer, replace(recipe.rollout, engine="torch", lag=0, processes=processes), device
-        )
+        if recipe.task.rounds > 1:
+            notes.append(f"one round of a step was measured; task.rounds={recipe.task.rounds} may draw so many times that")
+        # What a run would settle goes by the whole model.
+        real = shape if not depth else read_shape(recipe.model)
+        rollout = replace(recipe.rollout, engine="torch", lag=0, processes=staff_of(recipe, real, device.type).drawing)
+        engine = open_engine(drawn, tokenizer, rollout, device)
         closing.callback(lambda: engine.close())
         worth = find_processes(drawn)
         if isinstance(engine, WorkerEngine) and not recipe.rollout.processes:
             worth = most_worth(engine, tokenizer, task, recipe)
             engine = engine.keep(worth)
-        staff = staff_of(recipe, shape, device.type, worth)
+        staff = staff_of(recipe, real, device.type, worth)
         objective = ObjectiveSettings(surrogate="imitation", kl=0.0) if recipe.stage == "sft" else recipe.objective
         learner = Learner(
             model,
@@ -196,7 +198,7 @@ def open_parts(recipe: Recipe, depth: int, notes: list[str]) -> Iterator[Parts]:
             device=device,
         )
         closing.callback(learner.close)
-        yield Parts(task, tokenizer, engine, learner, shape, staff)
+        yield Parts(task, tokenizer, engine, learner, shape, staff, worth)
 
 
 def policy(recipe: Recipe, depth: int, device: torch.device) -> PreTrainedModel:
@@ -291,7 +293,7 @@ def draw(
 
 
 def _drawn(parts: Parts, problems: Sequence[Problem], sampling: Sampling, seed: int = 0) -> list[Group]:
-    return generate(parts.engine, parts.tokenizer, problems, sampling, seed)
+    return generate(parts.engine, parts.tokenizer, problems, sampling, seed, reply=reply_of(parts.task))
 
 
 def mean_length(groups: Sequence[Group], asked: int, limit: int, *, seen: bool) -> tuple[float, bool]:
@@ -368,28 +370,35 @@ def _response(token_ids: np.ndarray) -> Response:
 
 
 def learn(recipe: Recipe, parts: Parts, groups: list[Group], load: Workload) -> tuple[float, Batch, Report]:
-    """Seconds in which a step is learned from, by a line through an update of little and one of much."""
-    first = replace(groups[0], responses=groups[0].responses[:2])
-    little, few = batch_of(recipe, [first]), count_of(parts.shape, [first])
+    """Seconds in which a step is learned from, by a line through an update of little and one of much.
+
+    Much is as many groups as there is time for.
+    """
+    first = [replace(groups[0], responses=groups[0].responses[:2])]
+    little, few = batch_of(recipe, first), count_of(parts.shape, first)
     parts.learner.update(little)  # which wakes who learns, and makes what the optimizer remembers
-    short, _ = timed(lambda: parts.learner.update(little))
-    # As many groups as there is time for; then, where they are cheap, once more.
-    each = count_of(parts.shape, groups) / len(groups)
-    affordable = max(1, min(len(groups), int(SECONDS / 2 / max(short, 1e-9) * few / each)))
-    some = groups[:affordable]
-    much, many = batch_of(recipe, some), count_of(parts.shape, some)
-    took, report = timed(lambda: parts.learner.update(much))
-    times, spent = [took], took
-    while spent + took < SECONDS and len(times) < 3:
-        took, report = timed(lambda: parts.learner.update(much))
-        times.append(took)
+    short, _ = timed(partial(parts.learner.update, little))
+    spent, count = short, 1
+    while True:
+        much, many = batch_of(recipe, groups[:count]), count_of(parts.shape, groups[:count])
+        took, report = timed(partial(parts.learner.update, much))
         spent += took
+        slope = max(0.0, (took - short) / (many - few)) if many > few else 0.0
+        each = max(slope * many / count, 1e-9)  # a further group
+        more = min(len(groups), int((SECONDS - spent) / each))
+        if more <= count:
+            break
+        count = more
+    times = [took]
+    while spent + took < SECONDS and len(times) < 3:
+        again, report = timed(partial(parts.learner.update, much))
+        times.append(again)
+        spent += again
     long = median(times)
     slope = max(0.0, (long - short) / (many - few)) if many > few else 0.0
     fixed = max(0.0, long - slope * many)
-    updates = recipe.policy.minibatches
     whole = step_operations(recipe, parts.shape, load)
-    return recipe.policy.epochs * (updates * fixed + slope * whole), much, report
+    return recipe.policy.epochs * (recipe.policy.minibatches * fixed + slope * whole), much, report
 
 
 def batch_of(recipe: Recipe, groups: list[Group]) -> Batch:
