@@ -117,9 +117,7 @@ def compare(kind: str, folder: Path) -> dict[str, Any]:
     peak = train(folder / "run", words)
     whole = time.perf_counter() - start
     lines = [json.loads(line) for line in (folder / "run/metrics.jsonl").read_text().splitlines()]
-    phases = {
-        name: median(line[f"time/{name}"] for line in lines) for name in ("generate", "score", "learn")
-    }
+    phases = {name: median(line[f"time/{name}"] for line in lines) for name in ("generate", "score", "learn")}
     # From the file of one step's responses to that of the next: all that a step is, and chores are none here.
     written = sorted(file.stat().st_mtime for file in (folder / "run/rollouts").glob("step-*.parquet"))
     step = median(after - before for before, after in pairwise(written))
@@ -130,7 +128,16 @@ def compare(kind: str, folder: Path) -> dict[str, Any]:
         "parameters": plan["parameters"],
         "planned": {
             name: plan[name]
-            for name in ("memory_bytes", "memory", "seconds", "step_seconds", "total_seconds", "response_tokens", "staff", "notes")
+            for name in (
+                "memory_bytes",
+                "memory",
+                "seconds",
+                "step_seconds",
+                "total_seconds",
+                "response_tokens",
+                "staff",
+                "notes",
+            )
         },
         "measured": {
             **asdict(peak),

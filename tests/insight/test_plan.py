@@ -158,7 +158,7 @@ def test_what_the_hand_written_pass_keeps_is_what_autograd_holds(kind, native, m
     counted = memory.kept_bytes(load_recipe(), shape, ALONE, Workload(12, 25), "cpu", batch)
     if not native or not memory._between_in_c(shape, ALONE):  # the mask, and a gradient, which are not saved
         counted -= 2 * 4 * pairs * shape.heads
-    assert counted == pytest.approx(sum(kept.values()), rel=0.05)
+    assert counted == pytest.approx(sum(kept.values()), rel=0.01)
 
 
 def test_a_pool_grows_as_the_engine_s_does():
@@ -261,9 +261,12 @@ def test_the_words_are_settings_that_a_recipe_takes():
 
 def test_train_refuses_what_cannot_fit_and_makes_nothing(monkeypatch, capsys, tmp_path, place):  # noqa: F811
     monkeypatch.chdir(tmp_path)
-    needed = sum(sum(its.values()) for its in memory.needs(
-        load_recipe(place / "grpo.toml"), SHAPE, ALONE, Workload.at_most(load_recipe()), "cpu", machine.TYPICAL
-    ).values())
+    needed = sum(
+        sum(its.values())
+        for its in memory.needs(
+            load_recipe(place / "grpo.toml"), SHAPE, ALONE, Workload.at_most(load_recipe()), "cpu", machine.TYPICAL
+        ).values()
+    )
     monkeypatch.setattr(planning, "free_memory", lambda device: needed // 3)
     assert cli.main(["train", str(place / "grpo.toml")]) == 2
     said = capsys.readouterr().err
@@ -332,8 +335,14 @@ def test_how_long_responses_are_where_they_were_cut_early():
 
 def test_the_time_of_a_run_adds_up():
     recipe = load_recipe(
-        overrides=["steps=10", "evaluate.every=4", "evaluate.problems=5", "evaluate.samples=2",
-                   "evaluate.base_samples=6", "checkpoint_every=100"]
+        overrides=[
+            "steps=10",
+            "evaluate.every=4",
+            "evaluate.problems=5",
+            "evaluate.samples=2",
+            "evaluate.base_samples=6",
+            "checkpoint_every=100",
+        ]
     )
     seconds = {"generate": 3.0, "learn": 2.0}
     # Before: 6 + 1 + 2 for each problem; after 4 and 8 steps and at the end: 2 + 1.
@@ -346,7 +355,7 @@ def test_the_time_of_a_run_adds_up():
 def test_a_step_is_rehearsed_in_another_process(place):  # noqa: F811
     recipe = load_recipe(place / "grpo.toml")
     found = measure(recipe, read_shape(recipe.model), "cpu", fits=True)
-    assert found.seen and found.worth == 1 and 0 < found.response <= 24
+    assert found.seen and 0 < found.response <= 24
     assert all(found.seconds[phase] > 0 for phase in ("generate", "score", "learn", "sync", "record"))
     assert sum(found.seconds.values()) < 5 and found.start_seconds < 60
 

@@ -1,4 +1,4 @@
-"""What a run will take of this machine, before anything is loaded: parameters, memory, tokens, time, and whether it fits.
+"""What a run will take of this machine, before anything is loaded: parameters, memory, tokens, time; whether it fits.
 
 Memory is reckoned from the shapes of what is held (`memory.py`), time from a few seconds of the run's own engine and
 learner in another process (`rehearse.py`).
@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from groupthink.insight.plan.changes import smallest
-from groupthink.insight.plan.machine import TYPICAL, Libraries, free_memory
+from groupthink.insight.plan.machine import TYPICAL, Libraries, free_memory, grown
 from groupthink.insight.plan.measure import measure
 from groupthink.insight.plan.memory import Memory, needs, optimizer_bytes, weight_bytes
 from groupthink.insight.plan.shape import ModelShape, read_shape
 from groupthink.insight.plan.staff import Staff, staff_of
-from groupthink.insight.plan.workload import Workload, problems_of, responses_of, tokens_of
+from groupthink.insight.plan.workload import Workload, tokens_of
 from groupthink.model.loading import find_device
 from groupthink.recipe import Recipe
 
@@ -51,7 +51,7 @@ class Plan:
 def plan(recipe: Recipe, tell: Callable[[str], None] | None = None) -> Plan:
     """The plan of `recipe` on this machine. `tell` hears what takes its time.
 
-    Raises ValueError where the model's config cannot be had.
+    Raises ValueError where the model's config cannot be had, or is of an unknown kind.
     """
     shape, device = read_shape(recipe.model), find_device().type
     staff, load, libraries = staff_of(recipe, shape, device), Workload.at_most(recipe), TYPICAL
@@ -69,7 +69,7 @@ def plan(recipe: Recipe, tell: Callable[[str], None] | None = None) -> Plan:
         staff = staff_of(recipe, shape, device, found.worth)
         load = Workload(found.prompt, found.response, found.seen)
         if found.code:
-            libraries = Libraries(found.code, found.data, round(found.data * TYPICAL.worker / TYPICAL.main))
+            libraries = grown(found.code, found.data)
         seconds = dict(found.seconds)
         total = _total(recipe, shape, seconds, found.response_seconds, found.start_seconds)
     memory = memories(recipe, shape, staff, load, device, libraries)
@@ -101,9 +101,12 @@ def require_room(recipe: Recipe) -> None:
     """Raise ValueError where a run cannot fit into the memory of this machine, with what would make it fit.
 
     Nothing is measured: responses are taken to be as long as they may be, and micro-batches to be halved as far as they
-    would be. Where the system does not say what is free, nothing is refused.
+    would be. Where the system does not say what is free, or the model is of an unknown kind, nothing is refused.
     """
-    shape, device = read_shape(recipe.model), find_device().type
+    try:
+        shape, device = read_shape(recipe.model), find_device().type
+    except ValueError:  # what is wrong with the model is said where it is loaded
+        return
     load = Workload.at_most(recipe)
 
     def fits(asked: Recipe) -> bool:
@@ -140,9 +143,7 @@ def gigabytes(count: float) -> str:
     return f"{count / 1e9:.{2 if count < 1e9 else 1}f} GB"
 
 
-def _fitting(
-    shape: ModelShape, device: str, load: Workload, libraries: Libraries
-) -> Callable[[Recipe], bool]:
+def _fitting(shape: ModelShape, device: str, load: Workload, libraries: Libraries) -> Callable[[Recipe], bool]:
     """Whether another recipe for the same model fits."""
 
     def fits(recipe: Recipe) -> bool:
@@ -160,9 +161,7 @@ def _step(recipe: Recipe, seconds: Mapping[str, float]) -> float:
     return max(seconds["generate"], sum(seconds.values()) - seconds["generate"])
 
 
-def _total(
-    recipe: Recipe, shape: ModelShape, seconds: Mapping[str, float], response: float, start: float
-) -> float:
+def _total(recipe: Recipe, shape: ModelShape, seconds: Mapping[str, float], response: float, start: float) -> float:
     """Seconds of a run from its start to its end."""
     steps, evaluate = recipe.steps, recipe.evaluate
     asked = [evaluate.samples + 1] * (1 + ((steps - 1) // evaluate.every if evaluate.every and steps else 0))

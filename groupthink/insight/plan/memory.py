@@ -37,6 +37,9 @@ ROWS_AT_ONCE = 256
 CUDA_CONTEXT = 600 * 2**20
 """Bytes of a GPU that CUDA and its libraries take, before anything is there."""
 
+HEAP = 1.15
+"""What the C library takes for what comes and goes in a backward pass, over what is asked of it."""
+
 VLLM = 900 * 2**20
 """Bytes of vLLM's own process, beside weights, keys and values, on a CPU."""
 
@@ -81,9 +84,7 @@ def needs(
         found["cpu"] = {"weights": every, "libraries": _libraries(recipe, staff, libraries)}
         if recipe.rollout.lag:  # files of weights, and what is copied into them
             found["cpu"]["processes"] = (recipe.rollout.lag + 3) * every
-    return {
-        where: {name: round(parts[name]) for name in NAMES if parts.get(name)} for where, parts in found.items()
-    }
+    return {where: {name: round(parts[name]) for name in NAMES if parts.get(name)} for where, parts in found.items()}
 
 
 def _one_device(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> Parts:
@@ -268,7 +269,7 @@ def micro_batch(recipe: Recipe, staff: Staff, load: Workload) -> MicroBatch:
 
 
 def activation_bytes(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> float:
-    """What one process holds of a micro-batch in the midst of its backward pass, beside the gradients of the weights."""
+    """What one process holds of a micro-batch in the midst of its backward pass, beside the weights' gradients."""
     batch, item = micro_batch(recipe, staff, load), item_of(recipe)
     kept = kept_bytes(recipe, shape, staff, load, device, batch)
     # Of the layer whose gradient is being made: of its inputs, and of its weights.
@@ -280,7 +281,8 @@ def activation_bytes(recipe: Recipe, shape: ModelShape, staff: Staff, load: Work
     blocks = min(2 * BLOCK_BYTES, logits)
     head = 0 if recipe.lora.rank else shape.head * SINGLE
     hidden = 3 * batch.targets * shape.hidden * item
-    return kept + hidden + head + max(logits + blocks, layer + (head if shape.tied else 0))
+    held = kept + hidden + head + max(logits + blocks, layer + (head if shape.tied else 0))
+    return held * HEAP if device == "cpu" else held
 
 
 def _by_hand(recipe: Recipe, shape: ModelShape, device: str) -> bool:
@@ -302,7 +304,8 @@ def kept_bytes(
     if _by_hand(recipe, shape, device):
         native = _between_in_c(shape, staff)
         if native or load.prompt + load.response <= LONGEST:
-            floats = batch.tokens * _floats_by_hand(shape) * shape.layers
+            last = 2 * shape.hidden + 3  # of the last norm, and the token itself
+            floats = batch.tokens * (_floats_by_hand(shape) * shape.layers + last)
             # The probabilities of each layer, the mask of all, and the gradient of one.
             probabilities = 0.0 if native else batch.pairs * shape.heads * (shape.layers + 2)
             return (floats + probabilities) * SINGLE

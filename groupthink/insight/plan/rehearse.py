@@ -175,7 +175,9 @@ def open_parts(recipe: Recipe, depth: int, notes: list[str]) -> Iterator[Parts]:
         if recipe.rollout.engine == "vllm":
             notes.append("vLLM was not started: how long drawing takes was measured with the embedded engine")
         if recipe.task.rounds > 1:
-            notes.append(f"one round of a step was measured; task.rounds={recipe.task.rounds} may draw so many times that")
+            notes.append(
+                f"one round of a step was measured; task.rounds={recipe.task.rounds} may draw so many times that"
+            )
         # What a run would settle goes by the whole model.
         real = shape if not depth else read_shape(recipe.model)
         rollout = replace(recipe.rollout, engine="torch", lag=0, processes=staff_of(recipe, real, device.type).drawing)
@@ -421,12 +423,9 @@ def sync(parts: Parts) -> float:
     return median(timed(both)[0] for _ in range(2))
 
 
-def record(
-    recipe: Recipe, groups: list[Group], scores: list[list[Score]], batch: Batch, report: Report
-) -> float:
+def record(recipe: Recipe, groups: list[Group], scores: list[list[Score]], batch: Batch, report: Report) -> float:
     """Seconds in which the groups of a batch are written down."""
     kept, judged = groups[: len(batch.prompts)], scores[: len(batch.prompts)]
     advantages_PG = np.zeros((len(kept), len(kept[0].responses)))
     with TemporaryDirectory(prefix="groupthink-") as folder, Run.create(Path(folder) / "run", recipe) as run:
         return timed(lambda: run.record(0, kept, judged, advantages_PG, batch, report, {}))[0]
-

@@ -69,7 +69,7 @@ class ModelShape:
 def read_shape(name: str | Path) -> ModelShape:
     """The shape of a model by its name (see `resolve`). Its weights are not read, and take no memory.
 
-    Raises ValueError where its config cannot be had.
+    Raises ValueError where its config cannot be had, or tells of no layers with attention.
     """
     place = resolve(name)
     try:
@@ -82,7 +82,10 @@ def read_shape(name: str | Path) -> ModelShape:
     register_attention()
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, attn_implementation="groupthink", dtype=torch.float32)
-    return shape_of(model)
+    try:
+        return shape_of(model)
+    except AttributeError as error:
+        raise ValueError(f"{type(model).__name__} is of a kind that cannot be planned for: {error}") from error
 
 
 def shape_of(model: PreTrainedModel) -> ModelShape:

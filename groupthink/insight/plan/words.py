@@ -26,7 +26,8 @@ def in_words(plan: Plan) -> list[str]:
     rows.append(("processes", _staff(plan)))
     for memory in plan.memory:
         rows += _memory(memory)
-    rows.append(("tokens a step", f"{_rounded(plan.tokens_per_step)} (prompts of {plan.prompt_tokens:.0f}, responses of {plan.response_tokens:.0f})"))
+    lengths = f"prompts of {plan.prompt_tokens:.0f}, responses of {plan.response_tokens:.0f}"
+    rows.append(("tokens a step", f"{_rounded(plan.tokens_per_step)} ({lengths})"))
     if plan.step_seconds is not None and plan.seconds is not None and plan.total_seconds is not None:
         phases = ", ".join(f"{name} {duration(taken)}" for name, taken in plan.seconds.items() if taken >= 0.01)
         rows.append(("a step", f"{duration(plan.step_seconds)} ({phases})"))
@@ -37,7 +38,11 @@ def in_words(plan: Plan) -> list[str]:
     for note in plan.notes:
         lines += textwrap.wrap(f"Note: {note}.", 100)
     if plan.fits:
-        lines.append("It fits." if all(memory.free is not None for memory in plan.memory) else "How much memory is free here is not known.")
+        lines.append(
+            "It fits."
+            if all(memory.free is not None for memory in plan.memory)
+            else "How much memory is free here is not known."
+        )
     elif plan.changes:
         lines.append(f"It does not fit. It would with: {' '.join(plan.changes)}")
     else:
