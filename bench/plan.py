@@ -22,7 +22,7 @@ from statistics import median
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-INTERVAL = 0.2  # seconds between two looks at the memory
+INTERVAL = 0.5  # seconds between two looks at the memory
 FILES_EVERY = 10  # looks, of which one looks at mapped files, too: that takes longer, and they change little
 
 PLAN = """\

@@ -324,10 +324,11 @@ def _floats_by_hand(shape: ModelShape) -> int:
 def _floats_by_transformers(shape: ModelShape) -> int:
     """Of a token in a layer: what transformers' own forward pass saves, about, but for attention.
 
-    Each norm its input, that over its size, and its output; each matrix product its input; rotations, the gate's two
-    inputs, its sigmoid and its product.
+    Each norm its input, that over its size, and its output; each matrix product its input; the gate's two inputs, its
+    sigmoid and its product.
     """
-    return 7 * shape.hidden + 3 * shape.rotated + 2 * shape.attended + 4 * shape.intermediate
+    norms = 3 * shape.rotated if shape.qk_norm else 0
+    return 7 * shape.hidden + norms + shape.attended + 4 * shape.intermediate
 
 
 def _libraries(recipe: Recipe, staff: Staff, libraries: Libraries) -> float:
