@@ -217,25 +217,22 @@ def rollup(process: int) -> dict[str, int] | None:
 
 
 def files_once(processes: list[int]) -> int:
-    """Bytes of mapped files that are in memory: of each file as much as the process that has most of it."""
-    most: dict[str, int] = {}
+    """Bytes of mapped files that are in memory: of each part of a file as much as the mapping that has most of it."""
+    most: dict[tuple[str, ...], int] = {}
     for process in processes:
         try:
             lines = Path(f"/proc/{process}/smaps").read_text().splitlines()
         except OSError:
             continue
-        its: dict[str, int] = {}
-        file, resident = "", 0
+        part, resident = ("",), 0
         for line in lines:
             words = line.split()
-            if "-" in words[0] and not words[0].endswith(":"):
-                file = f"{words[3]} {words[4]}"
+            if not words[0].endswith(":"):  # range, rights, offset, device, inode
+                part = tuple(words[2:5])
             elif words[0] == "Rss:":
                 resident = int(words[1]) * 1024
             elif words[0] == "Anonymous:":
-                its[file] = its.get(file, 0) + resident - int(words[1]) * 1024
-        for name, count in its.items():
-            most[name] = max(most.get(name, 0), count)
+                most[part] = max(most.get(part, 0), resident - int(words[1]) * 1024)
     return sum(most.values())
 
 

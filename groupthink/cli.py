@@ -191,7 +191,7 @@ def doctor(args: argparse.Namespace) -> None:
 
 def check(args: argparse.Namespace) -> int:
     """groupthink check [RECIPE] [key=value ...] [--json]"""
-    from groupthink.insight import plan, trials
+    from groupthink.insight import plan, trials  # type: ignore[attr-defined]
     from groupthink.insight.plan.words import in_words
     from groupthink.model.loading import require_model
     from groupthink.recipe import BY_REWARDS

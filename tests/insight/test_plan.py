@@ -116,10 +116,10 @@ def test_what_processes_share_counts_once():
 
     assert beside(1, 1) == 0
     # Drawing: one file, and a model and a cache for each. Learning: files of policy and reference, and for each one of
-    # its gradient, and its activations, which take over the room of a model.
+    # its gradient, a model's room, and its activations.
     assert beside(2, 1) == pytest.approx(every + every + cache(2))
     assert beside(4, 1) == pytest.approx(every + 3 * (every + cache(4)))
-    assert beside(1, 3) == pytest.approx(2 * every + 2 * (every + max(every, activations(3))))
+    assert beside(1, 3) == pytest.approx(2 * every + 2 * (2 * every + activations(3)))
 
 
 def test_libraries_are_mapped_once_and_their_data_is_each_process_s_own():

@@ -134,6 +134,8 @@ def rehearse(recipe: Recipe, depth: int, code: int, data: int, began: float) -> 
             seconds["generate"] = 0.0
         else:
             seconds["score"] = judging * problems_of(recipe) * group_of(recipe)
+        # The first update waits for the processes that learn, as it does in a run.
+        start += timed(partial(parts.learner.update, batch_of(recipe, two_of(groups))))[0]
         seconds["learn"], batch, report = learn(recipe, parts, groups, load)
         seconds["sync"] = sync(parts)
         if recipe.stage != "sft":
@@ -376,9 +378,7 @@ def learn(recipe: Recipe, parts: Parts, groups: list[Group], load: Workload) -> 
 
     Much is as many groups as there is time for.
     """
-    first = [replace(groups[0], responses=groups[0].responses[:2])]
-    little, few = batch_of(recipe, first), count_of(parts.shape, first)
-    parts.learner.update(little)  # which wakes who learns, and makes what the optimizer remembers
+    little, few = batch_of(recipe, two_of(groups)), count_of(parts.shape, two_of(groups))
     short, _ = timed(partial(parts.learner.update, little))
     spent, count = short, 1
     while True:
@@ -401,6 +401,11 @@ def learn(recipe: Recipe, parts: Parts, groups: list[Group], load: Workload) -> 
     fixed = max(0.0, long - slope * many)
     whole = step_operations(recipe, parts.shape, load)
     return recipe.policy.epochs * (recipe.policy.minibatches * fixed + slope * whole), much, report
+
+
+def two_of(groups: list[Group]) -> list[Group]:
+    """One group, of its first two responses alone."""
+    return [replace(groups[0], responses=groups[0].responses[:2])]
 
 
 def batch_of(recipe: Recipe, groups: list[Group]) -> Batch:
