@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from groupthink import stage
+from groupthink.insight.plan import require_room
 from groupthink.model.loading import require_model
 from groupthink.recipe import load_recipe, recipe_name
 from groupthink.run.directory import Run, free_directory
@@ -69,6 +70,7 @@ def train(
         require_named(asked, view.note)
         require_model(asked.model, view.note, trust_remote_code=asked.trust_remote_code)
         require_chat(asked)
+        require_room(asked)
         begun = Run.create(run or free_directory(recipe_name(recipe)), asked)
     with begun:
         try:

@@ -25,9 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _stopped_by_signals():
             args = _parse(argv)
-            args.verb(args)
+            code = args.verb(args)
             sys.stdout.flush()
-        return 0
+        return code or 0
     except BaseException as error:
         cause = _cause(error)
         match cause:
@@ -127,6 +127,7 @@ def train(args: argparse.Namespace) -> None:
 
 
 def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> "Run":
+    from groupthink.insight.plan import require_room
     from groupthink.model.loading import require_model
     from groupthink.recipe import recipe_name
     from groupthink.run.directory import Run, free_directory
@@ -139,6 +140,7 @@ def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequ
     require_named(recipe, _tell)
     require_model(recipe.model, _tell, trust_remote_code=recipe.trust_remote_code)
     require_chat(recipe)
+    require_room(recipe)
     return Run.create(args.run or free_directory(recipe_name(recipe_path)), recipe)
 
 
@@ -191,6 +193,29 @@ def doctor(args: argparse.Namespace) -> None:
         _print_json(asdict(found))
     else:
         print("\n".join(in_words(found)))
+
+
+def check(args: argparse.Namespace) -> int:
+    """groupthink check [RECIPE] [key=value ...] [--json]"""
+    from groupthink.insight import plan, trials
+    from groupthink.insight.plan.words import in_words
+    from groupthink.model.loading import require_model
+    from groupthink.recipe import BY_REWARDS
+    from groupthink.stage.named import require_named
+    from groupthink.stage.prompt import require_chat
+
+    _quieten()
+    recipe = _load(*_recipe_and_settings(args.words))
+    require_named(recipe, _tell)
+    require_model(recipe.model, _tell, trust_remote_code=recipe.trust_remote_code)
+    require_chat(recipe)
+    planned = plan.plan(recipe, _tell)
+    tried = trials.try_rewards(recipe, _tell) if recipe.stage in BY_REWARDS else None
+    if args.json:
+        _print_json({"plan": asdict(planned), "rewards": None if tried is None else asdict(tried)})
+    else:
+        print("\n".join([*in_words(planned), *([] if tried is None else ["", *trials.in_words(tried)])]))
+    return 0 if planned.fits else 1
 
 
 def _what_next(run: Path, steps: int) -> str:
@@ -278,7 +303,7 @@ def _recipe_and_settings(words: Sequence[str]) -> tuple[str | None, list[str]]:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args, more = _parser().parse_known_args(argv)
     # argparse leaves over the words that follow an option.
-    if args.verb is train and not any(word.startswith("-") for word in more):
+    if args.verb in (train, check) and not any(word.startswith("-") for word in more):
         args.words += more
     elif more:
         args.parser.error(f"unrecognized arguments: {' '.join(more)}")
@@ -287,17 +312,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="groupthink", description="Makes reasoning models, with GRPO.")
-    verbs = parser.add_subparsers(required=True, metavar="{train,eval,explain}")
+    verbs = parser.add_subparsers(required=True, metavar="{train,eval,check,doctor,explain}")
 
     verb = verbs.add_parser("train", help="train a model by a recipe", description="Train a model by a recipe.")
     verb.set_defaults(verb=train, parser=verb)
-    verb.add_argument(
-        "words",
-        nargs="*",
-        metavar="RECIPE | key=value",
-        help="a TOML file or the name of a bundled recipe (default: nano), and settings that go before it, such as "
-        "steps=400",
-    )
+    _add_recipe(verb)
     verb.add_argument(
         "--run", metavar="DIR", type=Path, help="where the run is kept (default: runs/NAME of the recipe)"
     )
@@ -333,6 +352,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_json(verb)
 
+    verb = verbs.add_parser(
+        "check",
+        help="what a recipe would take of this machine, and whether its rewards can be earned wrongly",
+        description="Try a recipe before it is trained by: what it takes of this machine, and its rewards on trial.",
+    )
+    verb.set_defaults(verb=check, parser=verb)
+    _add_recipe(verb)
+    _add_json(verb)
+
     verb = verbs.add_parser("explain", help="the five steps on one problem, worked through")
     verb.set_defaults(verb=explain, parser=verb)
     _add_json(verb)
@@ -342,6 +370,16 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, at work or finished")
     _add_json(verb)
     return parser
+
+
+def _add_recipe(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "words",
+        nargs="*",
+        metavar="RECIPE | key=value",
+        help="a TOML file or the name of a bundled recipe (default: nano), and settings that go before it, such as "
+        "steps=400",
+    )
 
 
 def _add_json(verb: argparse.ArgumentParser) -> None:

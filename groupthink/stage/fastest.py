@@ -5,15 +5,13 @@ import time
 from groupthink.model.chat import Chat
 from groupthink.recipe import Recipe
 from groupthink.rollout.engine import Sampling
+from groupthink.rollout.fastest import fewest
 from groupthink.rollout.generate import generate
 from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.task import Task
 
 TOKENS = 64
 """Of a response: as many as tell one number of processes from another, with nano within a second or two."""
-
-WORTH = 0.95
-"""Of the time of fewer processes, at which more are worth what they take of memory."""
 
 
 def fastest(engine: WorkerEngine, chat: Chat, task: Task, recipe: Recipe) -> int:
@@ -27,12 +25,4 @@ def fastest(engine: WorkerEngine, chat: Chat, task: Task, recipe: Recipe) -> int
         generate(engine, chat, problems, sampling, recipe.seed)
         return time.perf_counter() - start
 
-    most = len(engine.workers) + 1
-    seconds(most)  # all are awake then
-    numbers = sorted({min(2**power, most) for power in range(most.bit_length() + 1)})
-    best, least = 1, float("inf")
-    for processes in numbers:
-        took = min(seconds(processes) for _ in range(2))
-        if took < WORTH * least:
-            best, least = processes, took
-    return best
+    return fewest(seconds, len(engine.workers) + 1)

@@ -35,7 +35,7 @@ def tried(tmp_path, source="", weight=1.0, words=(), **reward):
     if source:
         (tmp_path / "mine.py").write_text(source)
         reward[f"{tmp_path / 'mine.py'}:f"] = weight
-    recipe = load_recipe(None, words, {"reward": reward})
+    recipe = load_recipe(None, words, settings)
     return try_rewards(recipe, lambda text: None, problems=3, model_responses=False)
 
 
@@ -345,7 +345,7 @@ def code_recipe(tmp_path, rows, *words):
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     settings = {"reward": {"code": 1.0}, "task": {"data": str(tmp_path / "train.jsonl")}}
     # The programs are tame, so that no sandbox is needed to try whether trials see what becomes of them.
-    return load_recipe(None, ["reward.code_seconds=1", "reward.code_sandbox=none", *words], settings)
+    return load_recipe(None, ["code.seconds=1", "code.sandbox=none", *words], settings)
 
 
 def test_programs_that_are_tested_well(tmp_path):
@@ -379,9 +379,9 @@ def mock():
 
 
 def judged(mock, *words):
-    reward = {"judge": 1.0, "judge_url": mock.url, "judge_model": "wise"}
+    settings = {"reward": {"judge": 1.0}, "judge": {"url": mock.url, "model": "wise"}}
     told = []
-    trials = try_rewards(load_recipe(None, words, {"reward": reward}), told.append, model_responses=False)
+    trials = try_rewards(load_recipe(None, words, settings), told.append, model_responses=False)
     return trials, told
 
 

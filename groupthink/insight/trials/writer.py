@@ -30,7 +30,8 @@ class Writer:
 
     def __init__(self, chat: "Chat | None", max_tokens: int):
         self.chat, self.max_tokens = chat, max_tokens
-        self.tokenizer, self.opening = (None, "") if chat is None else (chat.tokenizer, chat.opening)
+        self.tokenizer = None if chat is None else chat.tokenizer
+        self.opening = "" if chat is None else chat.opening
 
     @property
     def longest(self) -> int:
