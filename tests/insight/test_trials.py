@@ -35,7 +35,7 @@ def tried(tmp_path, source="", weight=1.0, words=(), **reward):
     if source:
         (tmp_path / "mine.py").write_text(source)
         reward[f"{tmp_path / 'mine.py'}:f"] = weight
-    recipe = load_recipe(None, words, settings)
+    recipe = load_recipe(None, words, {"reward": reward})
     return try_rewards(recipe, lambda text: None, problems=3, model_responses=False)
 
 
