@@ -297,7 +297,7 @@ def test_train_refuses_what_cannot_fit_and_makes_nothing(monkeypatch, capsys, tm
 def test_the_refusal_names_the_changes_with_which_it_fits(monkeypatch):
     recipe = load_recipe(overrides=["rollout.processes=1", "policy.processes=1", "rollout.max_tokens=400"])
     shape = replace(read_shape("nano"), layers=400, intermediate=38400)  # activations alone are large
-    monkeypatch.setattr(planning, "read_shape", lambda name: shape)
+    monkeypatch.setattr(planning, "read_shape", lambda *named: shape)
     load = Workload.at_most(recipe)
 
     def needed(one):

@@ -298,7 +298,7 @@ def test_the_model_s_own_responses_that_all_earn_the_same(place, tmp_path):  # n
 
 
 def test_a_model_that_is_elsewhere(monkeypatch):
-    def unreachable(name):
+    def unreachable(name, **how):
         raise OSError(f"no connection\nwhile asking for {name}")
 
     monkeypatch.setattr("groupthink.model.loading.load_tokenizer", unreachable)
