@@ -15,6 +15,7 @@ from groupthink.reward.functions import Reward
 from groupthink.reward.places import Places
 from groupthink.run.printable import printable
 from groupthink.task.answer import Rule
+from groupthink.task.scoring import Assessment, assess
 from groupthink.task.verdict import Verdict
 
 VERDICT = "accuracy"
@@ -152,6 +153,10 @@ class WatchedTask:
             return Verdict(False, None, "the task's verify raised")
         self.watch.took(VERDICT, 1, time.perf_counter() - began)
         return found
+
+    def assess(self, groups: Sequence[Group]) -> list[list[Assessment] | None]:
+        """What the task says of whole responses, where it scores them (`task/scoring.py`)."""
+        return assess(self.task, groups)
 
     def rule_of(self, problem: Problem) -> "WatchedRule | None":
         rule = rule_of(self.task, problem)
