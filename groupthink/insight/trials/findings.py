@@ -425,7 +425,9 @@ def slow(seen: Seen) -> Iterator[Finding]:
             "slow",
             f"{_title(name)} takes {timing.seconds:.3f} s for a response, {timing.step_seconds:.0f} s for the "
             f"{seen.responses_of_a_step} of a step{share}",
-            "make it quicker, or let it wait for several at a time (an async function)",
+            "give the problems fewer tests, or this machine more cores"
+            if name == "code"
+            else "make it quicker, or let it wait for several at a time (an async function)",
         )
 
 
