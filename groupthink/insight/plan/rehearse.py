@@ -447,4 +447,8 @@ def record(recipe: Recipe, groups: list[Group], scores: list[list[Score]], batch
     kept, judged = groups[: len(batch.prompts)], scores[: len(batch.prompts)]
     advantages_PG = np.zeros((len(kept), len(kept[0].responses)))
     with TemporaryDirectory(prefix="groupthink-") as folder, Run.create(Path(folder) / "run", recipe) as run:
-        return timed(lambda: run.record(0, kept, judged, advantages_PG, batch, report, {}))[0]
+
+        def write(step: int) -> None:
+            run.record(step, kept, judged, advantages_PG, batch, report, {})
+
+        return min(timed(partial(write, step))[0] for step in range(3))  # the first imports much
