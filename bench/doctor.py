@@ -79,7 +79,7 @@ def illnesses(runs: Path) -> dict[str, tuple[str, ...]]:
         "truncated": (paid("thinking", 1.0), *NOTHING_ELSE, "rollout.max_tokens=100"),
         "format": (paid("bare", 1.0),),
         "too_hard": (f"model={runs / 'ignorant'}",),
-        "too_easy": (f"model={runs / 'expert'}",),
+        "too_easy": (f"model={runs / 'expert'}", "rollout.temperature=0.5"),
         "no_variety": ("rollout.top_k=1",),
         # A root of 7 is worth ten times as much as the right ones.
         "hacking": (paid("seven", 1.0), "reward.accuracy=0.1", "reward.brevity=0"),
@@ -88,7 +88,7 @@ def illnesses(runs: Path) -> dict[str, tuple[str, ...]]:
         # Paid, in small coin, for saying one thing whatever was asked: divided by the spread, that is all that counts.
         "entropy": (paid("parrot", 0.04), *NOTHING_ELSE, "reward.accuracy=0.001", "objective.kl=0", STANDARDIZED),
         # Length costs from the first token on, and right answers earn next to nothing.
-        "length": ("objective.overlong_share=1", "reward.accuracy=0.1", "reward.brevity=0"),
+        "length": ("objective.overlong_share=1", "reward.accuracy=0.1", "reward.brevity=0", "objective.kl=0"),
     }
 
 
