@@ -37,6 +37,11 @@ class Problem:
     answer: str | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What rewards are given of `info`: names that begin with an underscore are the task's own."""
+        return {name: value for name, value in self.info.items() if not name.startswith("_")}
+
 
 @dataclass(frozen=True, eq=False)
 class Response:

@@ -4,11 +4,11 @@
     verl            compute_score(data_source, solution_str, ground_truth, extra_info) -> number or dict
     reasoning-gym   score_answer(answer, entry) -> number
 
-What stands in a column of a data set is read from `Problem.info`, and the reference answer from `Problem.answer`.
+What stands in a column of a data set is read from `Problem.columns`, and the reference answer from `Problem.answer`.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,7 @@ def verl_arguments(group: Group, place: int) -> dict[str, Any]:
         "data_source": problem.info.get("data_source", problem.task),
         "solution_str": group.responses[place].text,
         "ground_truth": _ground_truth(problem),
-        "extra_info": dict(extra if isinstance(extra, Mapping) else problem.info),
+        "extra_info": dict(extra) if isinstance(extra, Mapping) else problem.columns,
     }
 
 
@@ -110,8 +110,8 @@ def verl_value(given: Any) -> Any:
 def reasoning_gym_arguments(group: Group, place: int) -> dict[str, Any]:
     """What reasoning-gym gives to `score_answer`: the answer after the chain of thought, and the problem's entry."""
     problem = group.problem
-    entry = {"question": _as_text(problem.prompt), "answer": problem.answer, "metadata": dict(problem.info)}
-    return {"answer": group.responses[place].answer, "entry": entry | dict(problem.info)}
+    entry = {"question": _as_text(problem.prompt), "answer": problem.answer, "metadata": problem.columns}
+    return {"answer": group.responses[place].answer, "entry": entry | problem.columns}
 
 
 FORMS = (
@@ -122,8 +122,9 @@ FORMS = (
 
 
 def _columns(problem: Problem) -> dict[str, Any]:
-    kept: Iterable[str] = (name for name in problem.info if name not in ("prompt", "completion", "completion_ids"))
-    return dict.fromkeys(ANSWER_COLUMNS, problem.answer) | {name: problem.info[name] for name in kept}
+    own = ("prompt", "completion", "completion_ids")
+    kept = {name: value for name, value in problem.columns.items() if name not in own}
+    return dict.fromkeys(ANSWER_COLUMNS, problem.answer) | kept
 
 
 def _ground_truth(problem: Problem) -> Any:

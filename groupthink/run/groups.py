@@ -24,6 +24,7 @@ _SCHEMA = pa.schema(
         "drawn_logprobs": pa.list_(pa.float32()),
         "versions": pa.list_(pa.int64()),
         "text": pa.string(),
+        "turns": pa.string(),  # JSON
         "finish": pa.string(),
         "seed": pa.int64(),
     }
@@ -67,6 +68,7 @@ def _row(step: int, place: int, group: Group, response: Response) -> dict[str, A
         "drawn_logprobs": response.drawn_logprobs_T,
         "versions": response.versions_T,
         "text": json.dumps(response.text),
+        "turns": json.dumps(response.turns),
         "finish": response.finish,
         "seed": response.seed,
     }
@@ -86,6 +88,7 @@ def _response(row: Mapping[str, Any]) -> Response:
         drawn_logprobs_T=np.array(row["drawn_logprobs"], np.float32),
         versions_T=np.array(row["versions"], np.int64),
         text=json.loads(row["text"]),
+        turns=tuple(json.loads(row["turns"] or "[]")),
         finish=row["finish"],
         seed=row["seed"],
     )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from groupthink.model.loading import find_device, load_model, load_tokenizer, re
 from groupthink.model.settings import MODEL, PLAIN, ChatSettings
 from groupthink.recipe import Recipe, load_recipe
 from groupthink.records import Group
-from groupthink.reward.sandbox import Confinement
+from groupthink.reward.sandbox import BUBBLEWRAP, Confinement
 from groupthink.rollout.engine import Engine, Sampling
 from groupthink.rollout.generate import generate
 from groupthink.rollout.noise import mix
@@ -183,7 +184,8 @@ def evaluate_model(
     `name`: "nano", a run, a checkpoint, a local folder or a hub id. A model that came from a run is asked as it
     was trained, in the words of its run's [chat], with its `max_tokens` and on its task and split (unless the caller
     names another; `template`: "auto", "model" or "plain"); any other is asked quadratics with the default recipe's.
-    What a run's recipe says of trust in the model's code does not count: a run may have come from anywhere.
+    What a run's recipe says of trust in the model's code, and of running programs without a sandbox, does not count: a
+    run may have come from anywhere.
     """
     if problems < 1 or samples < 1:
         raise ValueError(f"{problems} problems with {samples} samples each: take at least 1 of both")
@@ -191,20 +193,22 @@ def evaluate_model(
     tokenizer = load_tokenizer(name, trust_remote_code=trust_remote_code)
     chat = Chat(tokenizer, _asked_by(recipe.chat, template))
     asked = recipe.task if task is None else TaskSettings(task)
-    family = open_tasks(asked, recipe.seed, split)
     splits = split or ", ".join(dict.fromkeys(asked.own_splits))
-    if note:
-        drawn = f"{samples} sampled at temperature {temperature:g} and 1 greedy for each"
-        for line in notes_of(family):
-            note(line)
-        note(f"evaluating {name} on {problems} problems of {family.name} ({splits}): {drawn}")
-    model = load_model(name, device=device, trust_remote_code=trust_remote_code)
-    max_tokens = max_tokens or recipe.rollout.max_tokens
-    if (too_long := leave_out_long(family, chat, model, max_tokens)) and note:
-        note(f"{len(too_long)} problems are too long for the model and are left out, such as {too_long[0]}")
-    engine = open_engine(model, tokenizer, replace(recipe.rollout, lag=0, engine="torch"), device)
-    try:
-        found = evaluate(
+    with ExitStack() as closing:
+        family = open_tasks(asked, recipe.seed, split)
+        closing.callback(close_task, family)
+        if note:
+            drawn = f"{samples} sampled at temperature {temperature:g} and 1 greedy for each"
+            for line in notes_of(family):
+                note(line)
+            note(f"evaluating {name} on {problems} problems of {family.name} ({splits}): {drawn}")
+        model = load_model(name, device=device, trust_remote_code=trust_remote_code)
+        max_tokens = max_tokens or recipe.rollout.max_tokens
+        if (too_long := leave_out_long(family, chat, model, max_tokens)) and note:
+            note(f"{len(too_long)} problems are too long for the model and are left out, such as {too_long[0]}")
+        engine = open_engine(model, tokenizer, replace(recipe.rollout, lag=0, engine="torch"), device)
+        closing.callback(engine.close)
+        return evaluate(
             engine,
             chat,
             family,
@@ -213,12 +217,8 @@ def evaluate_model(
             max_tokens=max_tokens,
             temperature=temperature,
             seed=recipe.seed,
-            where=recipe.code.confinement,
-        )
-    finally:
-        engine.close()
-        close_task(family)
-    return found.figures
+            where=replace(recipe.code.confinement, sandbox=BUBBLEWRAP),
+        ).figures
 
 
 def _asked_by(settings: ChatSettings, template: str | None) -> ChatSettings:

@@ -1,7 +1,8 @@
 """Supervised fine-tuning on demonstrations: the learner's path, with imitation in place of the surrogate."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from groupthink.chain import CLOSE, OPEN
 from groupthink.model.chat import Chat
+from groupthink.recipe import Recipe
 from groupthink.records import Batch, Prompt
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
@@ -19,7 +21,7 @@ from groupthink.stage.progress import best_figures, until_enough
 from groupthink.stage.publish import publish
 from groupthink.stage.settings import SftSettings
 from groupthink.stage.workshop import Workshop, open_workshop
-from groupthink.task import Task, open_task
+from groupthink.task import Task, close_task, open_task
 
 METRICS = ("loss", "entropy", "grad_norm", "learning_rate", "num_tokens", "skipped_updates")
 """The learner's figures that mean something where nothing was sampled."""
@@ -99,18 +101,29 @@ def train_by_sft(run: Run, view: View) -> dict[str, Any]:
 def sft(run: Run, shop: Workshop, view: View) -> None:
     """Every remaining step of `run`."""
     recipe = run.recipe
-    tasks = [open_task(name, recipe.seed, settings=recipe.task) for name in recipe.sft.tasks]
     chores = chores_of(run, shop, view)
-    for step in run.remaining_steps():
-        clock = Clock()
-        with clock("demonstrate"):
-            shown = demonstrations(tasks, recipe.sft, recipe.seed, step, recipe.steps)
-            batch = imitation_batch(*encode(shop.chat, shown))
-        with clock("learn"):
-            report = shop.learner.update(batch)
-        if recipe.evaluate.every and (step + 1) % recipe.evaluate.every == 0:
-            shop.engine.load(shop.learner.weights)
-        metrics = {name: report.metrics[name] for name in METRICS}
-        view.stepped(run.record_metrics(step, metrics, clock.seconds))
-        for chore in chores:
-            chore(step + 1)
+    with _open_tasks(recipe) as tasks:
+        for step in run.remaining_steps():
+            clock = Clock()
+            with clock("demonstrate"):
+                shown = demonstrations(tasks, recipe.sft, recipe.seed, step, recipe.steps)
+                batch = imitation_batch(*encode(shop.chat, shown))
+            with clock("learn"):
+                report = shop.learner.update(batch)
+            if recipe.evaluate.every and (step + 1) % recipe.evaluate.every == 0:
+                shop.engine.load(shop.learner.weights)
+            metrics = {name: report.metrics[name] for name in METRICS}
+            view.stepped(run.record_metrics(step, metrics, clock.seconds))
+            for chore in chores:
+                chore(step + 1)
+
+
+@contextmanager
+def _open_tasks(recipe: Recipe) -> Iterator[list[Task]]:
+    """Those whose demonstrations are imitated."""
+    with ExitStack() as closing:
+        tasks = []
+        for name in recipe.sft.tasks:
+            tasks.append(open_task(name, recipe.seed, settings=recipe.task))
+            closing.callback(close_task, tasks[-1])
+        yield tasks

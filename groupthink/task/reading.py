@@ -160,9 +160,12 @@ def _info(row: Row, columns: Columns, value: object, tests: Tests, *, withheld: 
     solution. Where answers are withheld, nothing that tells them.
     """
     left = {columns.prompt.partition(".")[0]} - {"reward_model", "extra_info"} | set(TESTS)
-    if withheld:
-        left |= {name.partition(".")[0] for name in (*ANSWERS, columns.answer or "")}
-    info: dict[str, object] = {key: held for key, held in row.items() if key not in left and _is_plain(held)}
+    telling = {name.partition(".")[0].lower() for name in (*ANSWERS, "extra_info", columns.answer or "")}
+    info: dict[str, object] = {
+        key: held
+        for key, held in row.items()
+        if key not in left and not (withheld and key.lower() in telling) and _is_plain(held)
+    }
     if tests:
         info["tests"] = tests
     if withheld:

@@ -8,7 +8,7 @@ from groupthink.task.adaptive import METHODS
 from groupthink.task.around import Around
 from groupthink.task.verdict import Verdict
 
-KEPT = "withheld"
+KEPT = "_withheld"  # no column that rewards are given
 
 
 class Unlabelled(Around):

@@ -30,10 +30,20 @@ def test_only_training_problems_lose_their_answers():
     assert problem.answer is None and task.verify(problem, answer).right is None
     assert task.verify(problem, answer).extracted == answer
     assert task.verify(held, held.answer).right is True
+    assert "_withheld" not in problem.columns and answer not in problem.columns.values()  # which rewards are given
 
 
 def test_of_a_data_set_nothing_that_tells_the_answer_goes_along(tmp_path):
-    rows = [{"question": f"{i}+{i}?", "answer": f"{i}+{i}=\n#### {2 * i}", "level": 1} for i in range(40)]
+    rows = [
+        {
+            "question": f"{i}+{i}?",
+            "answer": f"{i}+{i}=\n#### {2 * i}",
+            "level": 1,
+            "Solution": f"{2 * i}",
+            "extra_info": {"answer": f"{2 * i}"},  # as verl has it
+        }
+        for i in range(40)
+    ]
     task = open_tasks(TaskSettings(data=write(tmp_path / "sums.jsonl", rows), unlabelled=True, held_out=0.2))
     problems = task.sample(0, task.size)
     assert {(problem.answer, tuple(problem.info.items())) for problem in problems} == {(None, (("level", 1),))}
