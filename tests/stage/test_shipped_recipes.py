@@ -92,7 +92,7 @@ def test_countdown_with_a_base_model(monkeypatch, place, models, tmp_path):
     pytest.importorskip("reasoning_gym", reason="pip install 'groupthink[gym]'")
     work_here(monkeypatch)
     monkeypatch.setattr("groupthink.task.lookahead.SLOW", float("inf"))  # in this process nothing is ready earlier
-    run, rows = trained(place, tmp_path, "countdown-3b", f"model={models['qwen2']}")
+    _, rows = trained(place, tmp_path, "countdown-3b", f"model={models['qwen2']}")
     row = rows[0]
     assert asked(row).startswith(f"{R1_ZERO}\nUser: {row['prompt']}\nShow your work in <think> </think> tags")
     assert asked(row).endswith("expression alone.\nAssistant: <think>\n")  # though the tokenizer has a chat template
