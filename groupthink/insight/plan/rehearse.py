@@ -341,7 +341,7 @@ def score(
     recipe: Recipe, parts: Parts, groups: list[Group], depth: int, notes: list[str]
 ) -> tuple[list[list[Score]], float]:
     """Scores, and the seconds that one takes. Nobody outside is asked, and nonsense is not judged."""
-    nothing = [[Score(0.0, {}) for _ in group.responses] for group in groups]
+    nothing = [[Score(0.0, {"nothing": 0.0}) for _ in group.responses] for group in groups]
     if depth or recipe.stage == "sft":
         return nothing, 0.0
     if recipe.reward.judge:
