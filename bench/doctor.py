@@ -38,7 +38,8 @@ def rambling(problem, response):
 
 
 def echo(problem, response):
-    return 10 * (1 - len(pieces(response.text)) / max(len(response.text) - 7, 1))
+    every = len(response.text) - 7
+    return 10 * (1 - len(pieces(response.text)) / every) if every > 0 else 0.0
 
 
 def bare(problem, response):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from groupthink.insight.history import WINDOW, History
+from groupthink.insight.history import WINDOW, History, mean
 
 ACCURACY, FORMAT = "rewards/accuracy/mean", "rewards/format/mean"
 LENGTH, CUT, CUT_AFTER = "completions/mean_length", "completions/clipped_ratio", "completions/cut_after_answer"
@@ -133,13 +133,12 @@ def template(run: History) -> tuple[str, str] | None:
 
 
 def too_hard(run: History) -> tuple[str, str] | None:
-    """Nothing is ever right, so nothing is learned."""
-    right = run.values(ACCURACY)
-    if not right or max(right) > 0.02 or not run.recipe.reward.accuracy:
+    """Next to nothing is ever right, so nothing is learned. A lucky step is no sign of more."""
+    right = mean(run.values(ACCURACY))
+    if right is None or right > 0.01 or not run.recipe.reward.accuracy:
         return None
     return (
-        f"of {run.recipe.task.problems_per_step * run.recipe.rollout.group_size * len(right)} responses "
-        f"{max(right):.0%} or fewer of a step were right",
+        f"of the responses of {len(run.values(ACCURACY))} steps {right:.1%} were right",
         "take easier problems, a stronger model, more responses to a problem (rollout.group_size), or begin with "
         'demonstrations (stage="sft")',
     )

@@ -96,6 +96,14 @@ def test_cut_responses_are_seen_in_the_first_step():
     assert diagnose(history(ILL["truncated"], 0)) == []
 
 
+def test_a_lucky_step_does_not_make_a_task_less_hard():
+    lucky = ILL["too_hard"] | {ACCURACY: np.where(np.arange(STEPS) == 2, 6 / 128, 0.0)}
+    [found] = [finding for finding in diagnose(history(lucky)) if finding.cause == "too_hard"]
+    assert found.evidence == "of the responses of 40 steps 0.1% were right"
+    learning = ILL["too_hard"] | {ACCURACY: rising(0.0, 0.1)}
+    assert "too_hard" not in [finding.cause for finding in diagnose(history(learning))]
+
+
 def test_what_cuts_the_law_is_named_where_groups_lack_variety():
     [plain] = diagnose(history(ILL["no_variety"]))
     assert "raise rollout.temperature (now 1) or rollout.group_size" in plain.advice
