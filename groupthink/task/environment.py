@@ -69,7 +69,9 @@ def open_environment(
 class EnvironmentTask(Finite):
     """The problems of an environment, whose own scores say what a response is worth.
 
-    Held out is what it has for evaluation, else a share of its problems by a hash of the prompt.
+    Held out is what it has for evaluation, else a share of its problems by a hash of all that they are. A prompt may
+    be the same in all of them, as where a hidden word is guessed: of problems only those that are equal in everything
+    are one.
     """
 
     def __init__(self, source: Source, described: Described, aside: Aside, share: float, seed: int):
@@ -90,7 +92,7 @@ class EnvironmentTask(Finite):
                 f"{self.name} leaves no problem to {lacking} ({len(described.train)} to train on, "
                 f"{len(held)} held out): see task.held_out, and the environment's own arguments"
             )
-        which = "its own for evaluation" if own else "by a hash of the prompt"
+        which = "its own for evaluation" if own else "by a hash of the problem"
         self.notes = (
             f"{self.name} ({described.what}): {len(self._train)} problems, and {len(self._held)} held out ({which})",
             *described.notes,
@@ -125,12 +127,12 @@ class EnvironmentTask(Finite):
         self._aside.close()
 
     def _problems(self, split: str, asked: Sequence[Asked], first: int) -> dict[str, Problem]:
-        """By the keys of their prompts; of several with the same prompt the first."""
+        """By the keys of all that is known of them; of several that are equal the first."""
         found: dict[str, Problem] = {}
         for number, one in enumerate(asked):
             info: dict[str, Any] = {**one.info, "place": first + number}
             problem = Problem(f"{self.name}/{split}/{number}", self.name, one.prompt, one.answer, info)
-            found.setdefault(key_of(one.prompt), problem)
+            found.setdefault(_key(one), problem)
         return found
 
     def _scored(self, asked: list[tuple[int, list[list[str]]]]) -> list[list[Scored]]:
@@ -157,6 +159,11 @@ class ReplyingEnvironmentTask(EnvironmentTask):
         except Failed as failed:
             _log.warning("%s could not reply to %s, whose response ends there: %s", self.name, problem.id, failed)
             return None
+
+
+def _key(asked: Asked) -> str:
+    """What two problems share that are the same, but for spaces in the prompt."""
+    return json.dumps([key_of(asked.prompt), asked.answer, dict(asked.info), asked.rest], sort_keys=True)
 
 
 def spoken(response: Response) -> list[str]:

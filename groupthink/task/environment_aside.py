@@ -36,6 +36,7 @@ class Asked:
     prompt: Prompt
     answer: str | None
     info: Mapping[str, Any] = field(default_factory=dict)
+    rest: str = ""  # of its row, as JSON: what tells it from another with the same prompt and answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Its own `rollout` is run, with the policy's words in the place of a model's; whe
 asks with is its reply. So whatever it does between two turns is done here, too, and each conversation is held anew.
 """
 
+import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from groupthink.task.environment_aside import Asked, Described, Scored
 from groupthink.task.messages import as_messages, as_prompt, plain_info
 
 NOTHING = Scored(0.0, False, "")
+
+NUMBER = "example_id"
+"""The column in which the library numbers the rows of any data set: it tells nothing of them."""
 
 POLICY = "policy"
 """The name of the model that an environment is told."""
@@ -134,7 +138,13 @@ def scripted(spoken: Sequence[str]) -> Any:
 
 def _asked(row: Mapping[str, Any]) -> Asked:
     answer = row.get("answer")
-    return Asked(as_prompt(row["prompt"]), None if answer in (None, "") else str(answer), plain_info(row.get("info")))
+    rest = {name: value for name, value in row.items() if name not in ("prompt", "answer", NUMBER)}
+    return Asked(
+        as_prompt(row["prompt"]),
+        None if answer in (None, "") else str(answer),
+        plain_info(row.get("info")),
+        json.dumps(rest, sort_keys=True, default=str),
+    )
 
 
 def _may_reply(environment: Any) -> bool:

@@ -5,6 +5,7 @@ the library's own clients put it. What needs a runtime, tools or several agents 
 """
 
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, get_args
@@ -104,7 +105,13 @@ def apart(text: str) -> tuple[str, str | None]:
 def _asked(task: Any) -> Asked:
     answer = getattr(task.data, "answer", None)
     info = plain_info({name: getattr(task.data, name) for name in ("idx", "name") if hasattr(task.data, name)})
-    return Asked(tuple(_messages(task.data)), None if answer is None else str(answer), info)
+    rest = {name: value for name, value in vars(task.data).items() if name not in ("prompt", "answer", "idx")}
+    return Asked(
+        tuple(_messages(task.data)),
+        None if answer is None else str(answer),
+        info,
+        json.dumps(rest, sort_keys=True, default=str),
+    )
 
 
 def _messages(data: Any) -> list[Message]:

@@ -93,13 +93,13 @@ def test_without_the_library_it_says_what_to_install(monkeypatch):
 def test_a_share_of_its_problems_is_held_out_by_a_hash(guessing):
     task = open_task(NAME, settings=TaskSettings(held_out=0.3))
     held = [problem.prompt for problem in task.held_out(20)]
-    assert held == [f"guess {n}" for n in range(20) if share_of(f"guess {n}") < 0.3] and held
+    assert held == [f"guess {n}" for n in range(20) if share_of(f'["guess {n}", "{n}", {{}}, ""]') < 0.3] and held
     assert task.size == 20 - len(held)
     drawn = task.sample(0, task.size)
     assert {problem.prompt for problem in drawn} | set(held) == {f"guess {n}" for n in range(20)}
     assert all(problem.prompt == f"guess {problem.info['place']}" == f"guess {problem.answer}" for problem in drawn)
     assert notes_of(task) == (
-        f"verifiers:guess (Guessing): {task.size} problems, and {len(held)} held out (by a hash of the prompt)",
+        f"verifiers:guess (Guessing): {task.size} problems, and {len(held)} held out (by a hash of the problem)",
         "a note",
     )
 
@@ -112,6 +112,15 @@ def test_its_own_problems_for_evaluation_are_held_out_and_never_trained_on(guess
         ("another", 21),
     ]
     assert task.size == 19 and "guess 3" not in {problem.prompt for problem in task.sample(0, 19)}
+
+
+def test_problems_of_one_prompt_differ_by_what_it_hides(guessing):
+    asked = [Asked("guess", str(n), {"level": n}) for n in range(20)]
+    told = [Asked("guess", None, rest=f'{{"board": [{n}]}}') for n in range(20)]
+    guessing.described = Described("Guessing", asked + told + asked + [Asked("guess ", "3", {"level": 3})], None, True)
+    task = open_task(NAME, settings=TaskSettings(held_out=0.3))
+    problems = task.sample(0, task.size) + task.held_out(99)
+    assert len(task.held_out(99)) > 1 and sorted(problem.info["place"] for problem in problems) == list(range(40))
 
 
 def test_without_a_problem_to_measure_by_it_is_refused(guessing):
