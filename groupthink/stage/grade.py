@@ -21,7 +21,9 @@ UNKNOWN = "no answer is known"
 class Graded:
     """One response of an evaluation. `right` is strict: the rewards for accuracy and for format are both earned.
 
-    A program is accurate where it passes all tests of its problem. None: nobody knows, and `why` says for what reason.
+    A program is accurate where it passes all tests of its problem. Of a problem whose task scores whole responses its
+    verdict alone counts: several turns, each with its own chain of thought, have no format of ours. None: nobody knows,
+    and `why` says for what reason.
     """
 
     problem: Problem
@@ -74,8 +76,8 @@ def grade(
             right = stated and form
             lenient = right or anywhere
         elif problem.id not in unknown:
-            right = accuracy(verdict) == 1 and form
             whole_text = verdict if problem.id in scored else task.verify(problem, response.text, lenient=True)
+            right = accuracy(verdict) == 1 and (form or problem.id in scored)
             lenient = right or whole_text.right is True
         return Graded(
             problem=problem,
