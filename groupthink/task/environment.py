@@ -6,7 +6,7 @@
 
     [reward]
     environment = 1.0             # the weight of what it gives a response
-    accuracy = 0.0                # right is what earns the most that it can give
+    accuracy = 0.0                # right is where its main function gives 1: see `environment_right`
 
 Both of the library's interfaces are taken: an `Environment` with its rubric (`environment_v0.py`), and a `Taskset`
 (`environment_v1.py`). It works in a process beside this one: what it imports, the signals that it handles and what
@@ -172,4 +172,4 @@ def spoken(response: Response) -> list[str]:
 
 
 def _verdict(scored: Scored, last: str) -> Verdict:
-    return Verdict(scored.full, last.rpartition(CLOSE)[2].strip() or None, scored.note)
+    return Verdict(scored.right, last.rpartition(CLOSE)[2].strip() or None, scored.note)

@@ -52,10 +52,10 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Scored(reward=0.2, full=False, note="right 0, form 1")"""
+    """Scored(reward=0.2, right=False, note="right 0, form 1")"""
 
     reward: float
-    full: bool  # the most that the environment can give
+    right: bool  # see `environment_right`
     note: str
 
 

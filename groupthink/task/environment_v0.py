@@ -14,6 +14,7 @@ from typing import Any
 from groupthink.extras import need
 from groupthink.records import Message
 from groupthink.task.environment_aside import Asked, Described, Scored
+from groupthink.task.environment_right import is_right, main_of
 from groupthink.task.messages import as_messages, as_prompt, plain_info
 
 NOTHING = Scored(0.0, False, "")
@@ -34,7 +35,9 @@ class Conversations:
         if len(getattr(environment, "envs", ())) > 1:
             raise ValueError(f"{name} is a group of environments: name each of them in task.mixture")
         self.environment = environment
-        self.most = most_of(environment.rubric)
+        weights = weights_of(environment.rubric)
+        self.main = main_of(weights)
+        self.most = sum(weight for _, weight in weights if weight > 0)
         if not self.most > 0:
             raise ValueError(f"the rubric of {name} has no function with a weight above 0: there is nothing to earn")
         held = any(getattr(environment, part, None) is not None for part in ("eval_dataset", "eval_dataset_source"))
@@ -47,6 +50,7 @@ class Conversations:
             list(map(_asked, self._train)),
             None if self._held is None else list(map(_asked, self._held)),
             replies=_may_reply(self.environment),
+            notes=() if self.main is None else (f"right is where its {self.main} gives 1",),
         )
 
     async def reply(self, place: int, turns: Sequence[str]) -> tuple[Message, ...] | None:
@@ -90,17 +94,20 @@ class Conversations:
         return state, policy.asked
 
     def _scored(self, state: Mapping[str, Any]) -> Scored:
-        reward = float(state["reward"])
-        parts = ", ".join(f"{name} {value:g}" for name, value in (state["metrics"] or {}).items())
-        return Scored(reward, reward >= self.most - 1e-6, parts)
+        reward, given = float(state["reward"]), state["metrics"] or {}
+        note = ", ".join(f"{name} {value:g}" for name, value in given.items())
+        return Scored(reward, is_right(given, self.main, reward, self.most), note)
 
 
-def most_of(rubric: Any) -> float:
-    """What a rubric gives where each of its functions gives 1."""
+def weights_of(rubric: Any) -> list[tuple[str, float]]:
+    """The functions of a rubric, or of several in one, with their weights."""
     inner = getattr(rubric, "rubrics", None)
     if inner:
-        return sum(map(most_of, inner))
-    return sum(weight for weight in getattr(rubric, "weights", ()) if weight > 0)
+        return [pair for one in inner for pair in weights_of(one)]
+    functions, weights = getattr(rubric, "funcs", ()), getattr(rubric, "weights", ())
+    return [
+        (getattr(function, "__name__", ""), float(weight)) for function, weight in zip(functions, weights, strict=True)
+    ]
 
 
 def library(part: str) -> Any:

@@ -14,6 +14,7 @@ from groupthink.chain import CLOSE, OPEN, read_chain
 from groupthink.extras import need
 from groupthink.records import Message
 from groupthink.task.environment_aside import Asked, Described, Scored
+from groupthink.task.environment_right import is_right, main_of
 from groupthink.task.messages import as_messages, plain_info
 
 ENDLESS = 4_096
@@ -55,9 +56,11 @@ class Tasks:
         given = {name: reward for name, reward in trace.rewards.items() if reward is not None}
         if not given:
             raise ValueError(f"{self.name} gives no reward to a trace that no runtime has made")
+        main = main_of([(name, reward.weight) for name, reward in given.items()])
         most = sum(reward.weight for reward in given.values() if reward.weight > 0)
+        right = is_right({name: reward.score for name, reward in given.items()}, main, trace.reward, most)
         note = ", ".join(f"{name} {reward.score:g}" for name, reward in given.items())
-        return Scored(float(trace.reward), trace.reward >= most - 1e-6, note)
+        return Scored(float(trace.reward), right, note)
 
 
 def library() -> Any:
