@@ -70,7 +70,7 @@ class Judge:
         they are. Raises ValueError where a function gives NaN, infinity, no number, or too few values.
         """
         chains = [[self._read(response) for response in group.responses] for group in groups]
-        whole = assess(self.task, groups)  # None where answers are judged alone
+        whole = assess(self.task, groups, self.opening)  # None where answers are judged alone
         asked = [
             (group.problem, chain.answer)
             for group, row, told in zip(groups, chains, whole, strict=True)

@@ -46,7 +46,7 @@ def grade(
     known of a problem is known in all of its groups: a response without an answer is not wrong where none is right.
     """
     chains = [[read_chain(response.text, opening=opening) for response in group.responses] for group in groups]
-    whole = assess(task, groups)  # None where answers are judged alone
+    whole = assess(task, groups, opening)  # None where answers are judged alone
     alone = [(group, row) for group, row, told in zip(groups, chains, whole, strict=True) if told is None]
     asked = [(group.problem, chain.answer) for group, row in alone for chain in row]
     found = iter(verify_all(task, asked))  # of all groups together: a rule may compare several at a time

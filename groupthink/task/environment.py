@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from groupthink.chain import CLOSE
+from groupthink.chain import OPEN, read_chain
 from groupthink.extras import need
 from groupthink.records import Group, Message, Problem, Response
 from groupthink.task.aside import Aside, Failed
@@ -107,9 +107,12 @@ class EnvironmentTask(Finite):
         ((scored,),) = self._scored([(problem.info["place"], [[text]])])
         return _verdict(scored, text)
 
-    def assess(self, groups: Sequence[Group]) -> list[list[Assessment] | None]:
+    def assess(self, groups: Sequence[Group], opening: str = "") -> list[list[Assessment] | None]:
         """What the environment gives each response, by its own scores of all of its turns."""
-        asked = [(group.problem.info["place"], [spoken(response) for response in group.responses]) for group in groups]
+        asked = [
+            (group.problem.info["place"], [spoken(response, opening) for response in group.responses])
+            for group in groups
+        ]
         return [
             [Assessment(_verdict(one, talk[-1]), one.reward) for one, talk in zip(scored, talks, strict=True)]
             for scored, (_, talks) in zip(self._scored(asked), asked, strict=True)
@@ -166,10 +169,14 @@ def _key(asked: Asked) -> str:
     return json.dumps([key_of(asked.prompt), asked.answer, dict(asked.info), asked.rest], sort_keys=True)
 
 
-def spoken(response: Response) -> list[str]:
-    """The policy's turns."""
-    return list(response.turns[::2]) or [response.text]
+def spoken(response: Response, opening: str = "") -> list[str]:
+    """The policy's turns, each with the tag that the prompt, or what followed a reply, has opened for it.
+
+    Without the tag, reasoning that was cut short would be taken for an answer.
+    """
+    begun = OPEN if opening == OPEN else ""
+    return [begun + turn for turn in response.turns[::2] or (response.text,)]
 
 
 def _verdict(scored: Scored, last: str) -> Verdict:
-    return Verdict(scored.right, last.rpartition(CLOSE)[2].strip() or None, scored.note)
+    return Verdict(scored.right, read_chain(last).answer, scored.note)

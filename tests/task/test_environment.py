@@ -10,6 +10,7 @@ import pytest
 from groupthink.records import Group, Response
 from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
+from groupthink.stage.grade import grade
 from groupthink.task import close_task, notes_of, open_task, open_tasks
 from groupthink.task.aside import Failed
 from groupthink.task.environment_aside import Asked, Described, Scored
@@ -146,6 +147,27 @@ def test_a_response_is_scored_by_all_of_its_turns(guessing):
     assert [score.value for score in scores] == pytest.approx([2.6, 0.5, 0.1])
     assert [score.extracted for score in scores] == [str(place), str(place), "-1"]
     assert [score.note for score in scores] == ["turns 1", "turns 2", "turns 1"]
+
+
+def test_it_is_told_what_the_prompt_has_opened(guessing):
+    heard = []
+
+    async def score(place, talks):
+        heard.extend(talks)
+        return [Guessing._scored(guessing, place, talk) for talk in talks]
+
+    guessing.score = score
+    task = open_tasks(TaskSettings(mixture=(NAME, "arithmetic")))
+    (problem,) = task.sample(0, 1)
+    asked = group(problem, response("cut short"), response("hm</think>7", "<reply>", "so</think>8"))
+    settings = RewardSettings(format=0.0, brevity=0.0, environment=1.0)
+    [scores] = Judge(settings, task, opening="<think>").score([asked])
+    assert heard == [["<think>cut short"], ["<think>hm</think>7", "<think>so</think>8"]]
+    assert [score.extracted for score in scores] == [None, "8"]
+    assert [one.extracted for one in grade(task, [asked], opening="<think>")[0]] == [None, "8"]
+    heard.clear()
+    grade(task, [asked], opening="<think></think>")
+    assert heard[0] == ["cut short"]
 
 
 def test_what_cannot_be_scored_takes_nothing_from_other_groups(guessing):
