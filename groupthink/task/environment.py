@@ -34,10 +34,13 @@ from groupthink.task.verdict import Verdict
 _log = logging.getLogger(__name__)
 
 OPENING = 1_800.0
-"""Seconds for an environment to be opened: it may load a data set."""
+"""Seconds for an environment to be opened, in each new process: it may load a data set."""
 
 SECONDS = 300.0
-"""For a reply, and for the scores of a step: it may ask another model."""
+"""For a reply, and for scores: it may ask another model."""
+
+EACH = 30.0
+"""More for each conversation that is scored: they are held one after the other."""
 
 
 def open_environment(
@@ -52,10 +55,9 @@ def open_environment(
         raise ValueError(f"{name} has no split {split!r}: choose held_out, or give its own arguments a split")
     need("verifiers", f"task {name}", "verifiers")
     arguments = settings.arguments_of(name.rpartition(":")[2])
-    source, aside = Source(name, place, json.dumps(arguments, sort_keys=True)), Aside(OPENING)
+    source, aside = Source(name, place, json.dumps(arguments, sort_keys=True)), Aside(SECONDS, OPENING)
     try:
         described = aside.call(describe, source)
-        aside.seconds = SECONDS
         kind = ReplyingEnvironmentTask if described.replies else EnvironmentTask
         return kind(source, described, aside, settings.held_out, seed)
     except Failed as failed:
@@ -77,6 +79,7 @@ class EnvironmentTask(Finite):
     def __init__(self, source: Source, described: Described, aside: Aside, share: float, seed: int):
         self.name, self.seed = source.name, seed
         self._source, self._aside = source, aside
+        self._failures: set[str] = set()  # what has been logged
         every = self._problems("train", described.train, 0)
         own = described.held_out is not None
         held = (
@@ -139,14 +142,23 @@ class EnvironmentTask(Finite):
         return found
 
     def _scored(self, asked: list[tuple[int, list[list[str]]]]) -> list[list[Scored]]:
-        """The scores of several groups at once; where that fails, of one after the other, and of whose fails none."""
+        """The scores of several groups at once; where that fails, of one after the other, and of whose fails none.
+
+        Why they failed is logged, once for each reason. They do not count: nobody knows what they are worth.
+        """
+        self._aside.seconds = SECONDS + EACH * sum(len(talks) for _, talks in asked)
         try:
             return self._aside.call(score, self._source, asked)
         except Failed as failed:
             if len(asked) > 1:
                 return [self._scored([one])[0] for one in asked]
-            nothing = Scored(0.0, False, f"the environment failed: {failed}")
+            if str(failed) not in self._failures:
+                self._failures.add(str(failed))
+                _log.warning("%s could not score responses, which do not count: %s", self.name, failed)
+            nothing = Scored(None, None, f"the environment failed: {failed}")
             return [[nothing for _ in talks] for _, talks in asked]
+        finally:
+            self._aside.seconds = SECONDS
 
 
 class ReplyingEnvironmentTask(EnvironmentTask):

@@ -54,8 +54,8 @@ class Described:
 class Scored:
     """Scored(reward=0.2, right=False, note="right 0, form 1")"""
 
-    reward: float
-    right: bool  # see `environment_right`
+    reward: float | None  # None: it could not be scored
+    right: bool | None  # see `environment_right`
     note: str
 
 

@@ -13,7 +13,7 @@ class Assessment:
     """Assessment(verdict=Verdict(right=False, extracted="7", note="right 0, form 1"), reward=0.2)"""
 
     verdict: Verdict
-    reward: float  # the part `environment` of a score
+    reward: float | None  # the part `environment` of a score; None: it does not count
 
 
 @runtime_checkable

@@ -13,6 +13,7 @@ from groupthink.reward.settings import RewardSettings
 from groupthink.stage.grade import grade
 from groupthink.task import close_task, notes_of, open_task, open_tasks
 from groupthink.task.aside import Failed
+from groupthink.task.environment import EACH, OPENING, SECONDS
 from groupthink.task.environment_aside import Asked, Described, Scored
 from groupthink.task.hashed import share_of
 from groupthink.task.reply import reply_of
@@ -170,12 +171,29 @@ def test_it_is_told_what_the_prompt_has_opened(guessing):
     assert heard[0] == ["cut short"]
 
 
-def test_what_cannot_be_scored_takes_nothing_from_other_groups(guessing):
+def test_what_cannot_be_scored_takes_nothing_from_other_groups_and_does_not_count(guessing, caplog):
     task = open_task(NAME)
     one, other = task.sample(0, 2)
     whole = task.assess([group(one, response("poison"), response("1")), group(other, response(str(other.answer)))])
-    assert [[each.reward for each in row] for row in whole] == [[0.0, 0.0], [1.2]]
-    assert whole[0][0].verdict.right is False and "took more than 300 s" in whole[0][0].verdict.note
+    assert [[each.reward for each in row] for row in whole] == [[None, None], [1.2]]
+    assert whole[0][0].verdict.right is None and "took more than 300 s" in whole[0][0].verdict.note
+    poisoned = group(one, response("poison"), response("1"))
+    [scores] = Judge(RewardSettings(environment=1.0), task).score([poisoned])
+    assert [(score.parts["environment"], score.parts["accuracy"]) for score in scores] == [(None, None)] * 2
+    [[graded, _]] = grade(task, [poisoned])
+    assert graded.right is None and "took more than 300 s" in graded.why
+    assert caplog.text.count("could not score responses") == 1
+
+
+def test_its_time_is_by_the_conversations_and_each_process_may_take_long_to_open(guessing, monkeypatch):
+    task = open_task(NAME)
+    one, other = task.sample(0, 2)
+    allowed, aside = [], task._aside
+    assert aside.opening == OPENING and aside.seconds == SECONDS
+    scored = aside.call
+    monkeypatch.setattr(aside, "call", lambda *given: allowed.append(aside.seconds) or scored(*given))
+    task.assess([group(one, response("poison"), response("1")), group(other, response("1"))])
+    assert allowed == [SECONDS + 3 * EACH, SECONDS + 2 * EACH, SECONDS + EACH] and aside.seconds == SECONDS
 
 
 def test_an_answer_alone_is_scored_as_one_turn(guessing):
