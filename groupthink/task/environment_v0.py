@@ -4,12 +4,15 @@ Its own `rollout` is run, with the policy's words in the place of a model's; whe
 asks with is its reply. So whatever it does between two turns is done here, too, and each conversation is held anew.
 """
 
+import asyncio
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from groupthink.extras import need
 from groupthink.records import Message
@@ -35,6 +38,7 @@ class Conversations:
         if len(getattr(environment, "envs", ())) > 1:
             raise ValueError(f"{name} is a group of environments: name each of them in task.mixture")
         self.environment = environment
+        self._drawing = asyncio.Lock()  # groups are scored side by side, and random numbers are the whole process's
         weights = weights_of(environment.rubric)
         self.main = main_of(weights)
         self.most = sum(weight for _, weight in weights if weight > 0)
@@ -87,8 +91,9 @@ class Conversations:
         """The state after these turns of the policy's, and the messages with which another is asked for, if it is."""
         row = (self._train + (self._held or []))[place]
         policy = scripted(spoken)
-        with _drawing_from(place):
-            state = await self.environment.rollout(dict(row), policy, POLICY, {})
+        async with self._drawing:
+            with _drawing_from(place):
+                state = await self.environment.rollout(dict(row), policy, POLICY, {})
         if (error := state.get("error")) is not None and policy.asked is None:
             raise error
         return state, policy.asked
@@ -161,10 +166,15 @@ def _may_reply(environment: Any) -> bool:
 
 @contextmanager
 def _drawing_from(place: int) -> Iterator[None]:
-    """An environment that draws by Python's own random numbers draws the same whenever it holds a conversation."""
-    before = random.getstate()
+    """An environment that draws by Python's own random numbers, or by numpy's, draws the same in every conversation.
+
+    They belong to the whole process: nothing else may draw, or be here, meanwhile.
+    """
+    before, numpy_before = random.getstate(), np.random.get_state()
     random.seed(place)
+    np.random.seed(place)
     try:
         yield
     finally:
         random.setstate(before)
+        np.random.set_state(numpy_before)
