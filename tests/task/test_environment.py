@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from groupthink.recipe import load_recipe
 from groupthink.records import Group, Response
 from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
 from groupthink.stage.grade import grade
+from groupthink.stage.named import require_named
 from groupthink.task import close_task, notes_of, open_task, open_tasks
 from groupthink.task.aside import Failed
 from groupthink.task.environment import EACH, OPENING, SECONDS
@@ -238,6 +240,14 @@ def test_a_weight_without_an_environment_is_refused(guessing):
     for settings in (TaskSettings(), TaskSettings(mixture=("quadratics", "arithmetic"))):
         with pytest.raises(ValueError, match=r"reward\.environment is 1, and no environment gives a reward"):
             Judge(RewardSettings(environment=1.0), open_tasks(settings))
+
+
+def test_such_a_weight_is_refused_before_anything_is_begun(guessing):
+    with pytest.raises(ValueError, match=r"reward\.environment is 1, and no environment gives a reward"):
+        require_named(load_recipe(overrides=["reward.environment=1"]))
+    require_named(load_recipe(overrides=["reward.environment=1", "stage=sft"]))  # which has no rewards
+    require_named(load_recipe(overrides=["reward.environment=1", f"task.name={NAME}"]))
+    assert guessing.closed
 
 
 def test_a_loader_is_known_by_its_name(guessing):
