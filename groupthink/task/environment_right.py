@@ -32,4 +32,6 @@ def main_of(weights: Sequence[tuple[str, float]]) -> str | None:
 
 def is_right(given: Mapping[str, float], main: str | None, reward: float, most: float) -> bool:
     """Whether the main function gave 1; without one, whether the reward is `most`: what 1 of each function comes to."""
-    return given[main] >= 1 - 1e-6 if main in given else reward >= most - 1e-6
+    if main is not None and main in given:
+        return given[main] >= 1 - 1e-6
+    return reward >= most - 1e-6
