@@ -177,7 +177,7 @@ class Recipe:
 
     def _require_what_tells_answers_apart(self) -> None:
         reward = self.reward
-        telling = (reward.majority, reward.code, reward.judge, *reward.functions.values())
+        telling = (reward.majority, reward.code, reward.judge, reward.environment, *reward.functions.values())
         if self.task.unlabelled and self.stage in BY_REWARDS and not any(telling):
             raise ValueError(
                 "task.unlabelled withholds the answers, so that reward.accuracy and reward.brevity do not count, and "

@@ -6,8 +6,8 @@ class Here:
 
     alive = True
 
-    def __init__(self, seconds):
-        self.asked = []
+    def __init__(self, seconds, opening=0.0):
+        self.seconds, self.opening, self.asked = seconds, opening, []
 
     def send(self, function, *arguments):
         self.asked.append((function, arguments))

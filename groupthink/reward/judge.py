@@ -47,12 +47,7 @@ class Judge:
         judge: JudgeSettings | None = None,
         watch: Callable[[str, Reward], Reward] | None = None,
     ):
-        members = task.tasks.values() if isinstance(task, Mixture) else [task]
-        if settings.environment and not any(isinstance(one, Scoring) for one in members):
-            raise ValueError(
-                f"reward.environment is {settings.environment:g}, and no environment gives a reward: name one in "
-                "task.name, such as verifiers:ENVIRONMENT, or set it to 0"
-            )
+        require_environment(settings, task)
         self.settings = settings
         self.task = task
         self.opening = opening
@@ -70,7 +65,7 @@ class Judge:
         they are. Raises ValueError where a function gives NaN, infinity, no number, or too few values.
         """
         chains = [[self._read(response) for response in group.responses] for group in groups]
-        whole = assess(self.task, groups)  # None where answers are judged alone
+        whole = assess(self.task, groups, self.opening)  # None where answers are judged alone
         asked = [
             (group.problem, chain.answer)
             for group, row, told in zip(groups, chains, whole, strict=True)
@@ -150,6 +145,16 @@ class Judge:
             for chain, verdict in zip(chains, verdicts, strict=True)
         ]
         return majority(answers, lambda one, other: one == other)
+
+
+def require_environment(settings: RewardSettings, task: object) -> None:
+    """Raise ValueError where `reward.environment` weighs something, and the task is no environment."""
+    members = task.tasks.values() if isinstance(task, Mixture) else [task]
+    if settings.environment and not any(isinstance(one, Scoring) for one in members):
+        raise ValueError(
+            f"reward.environment is {settings.environment:g}, and no environment gives a reward: name one in "
+            "task.name, such as verifiers:ENVIRONMENT, or set it to 0"
+        )
 
 
 def _agreed(verdicts: list[Verdict]) -> list[Verdict]:

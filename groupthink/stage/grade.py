@@ -21,7 +21,9 @@ UNKNOWN = "no answer is known"
 class Graded:
     """One response of an evaluation. `right` is strict: the rewards for accuracy and for format are both earned.
 
-    A program is accurate where it passes all tests of its problem. None: nobody knows, and `why` says for what reason.
+    A program is accurate where it passes all tests of its problem. Of a problem whose task scores whole responses its
+    verdict alone counts: several turns, each with its own chain of thought, have no format of ours. None: nobody knows,
+    and `why` says for what reason.
     """
 
     problem: Problem
@@ -44,7 +46,7 @@ def grade(
     known of a problem is known in all of its groups: a response without an answer is not wrong where none is right.
     """
     chains = [[read_chain(response.text, opening=opening) for response in group.responses] for group in groups]
-    whole = assess(task, groups)  # None where answers are judged alone
+    whole = assess(task, groups, opening)  # None where answers are judged alone
     alone = [(group, row) for group, row, told in zip(groups, chains, whole, strict=True) if told is None]
     asked = [(group.problem, chain.answer) for group, row in alone for chain in row]
     found = iter(verify_all(task, asked))  # of all groups together: a rule may compare several at a time
@@ -74,8 +76,8 @@ def grade(
             right = stated and form
             lenient = right or anywhere
         elif problem.id not in unknown:
-            right = accuracy(verdict) == 1 and form
             whole_text = verdict if problem.id in scored else task.verify(problem, response.text, lenient=True)
+            right = accuracy(verdict) == 1 and (form or problem.id in scored)
             lenient = right or whole_text.right is True
         return Graded(
             problem=problem,

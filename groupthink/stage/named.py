@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from groupthink.recipe import Recipe
+from groupthink.recipe import BY_REWARDS, Recipe
+from groupthink.reward.judge import require_environment
 from groupthink.reward.named import named_rewards
 from groupthink.run.trackers import require_trackers
 from groupthink.task import close_task, notes_of, open_task, open_tasks
@@ -11,18 +12,24 @@ from groupthink.task import close_task, notes_of, open_task, open_tasks
 def require_named(recipe: Recipe, tell: Callable[[str], None] | None = None) -> None:
     """Raise ValueError for a task, split, reward or surrogate that is not there, or where code cannot be confined.
 
-    (A model: `loading.require_model`.) `tell` is told how a task read what it was given, such as the columns of a
-    data set.
+    So it is for `reward.environment` where the task is none. (A model: `loading.require_model`.) `tell` is told how a
+    task read what it was given, such as the columns of a data set.
     """
     require_trackers(recipe)
-    for task in (
-        open_tasks(recipe.task, recipe.seed),
-        *(open_task(name, recipe.seed, settings=recipe.task) for name in recipe.sft.tasks),
+    for place, task in enumerate(
+        (
+            open_tasks(recipe.task, recipe.seed),
+            *(open_task(name, recipe.seed, settings=recipe.task) for name in recipe.sft.tasks),
+        )
     ):
-        if tell is not None:
-            for note in notes_of(task):
-                tell(note)
-        close_task(task)
+        try:
+            if tell is not None:
+                for note in notes_of(task):
+                    tell(note)
+            if place == 0 and recipe.stage in BY_REWARDS:
+                require_environment(recipe.reward, task)
+        finally:
+            close_task(task)
     named_rewards(recipe.reward, recipe.code, recipe.judge)
     if ":" in recipe.objective.surrogate:
         from groupthink.policy.objective.functions import find_surrogate  # imports torch

@@ -28,8 +28,9 @@ class Failed(RuntimeError):
 class Aside:
     """One process, begun at the first call. Functions are named by their module, and arguments are pickled."""
 
-    def __init__(self, seconds: float):
-        self.seconds = seconds  # that a call may take; the first one imports what it needs, and has a minute more
+    def __init__(self, seconds: float, opening: float = 60.0):
+        self.seconds = seconds  # that a call may take
+        self.opening = opening  # that the first call of a process may take beside: it imports what it needs
         self._process: Any = None
         self._connection: Connection | None = None
         self._fresh = True
@@ -59,7 +60,7 @@ class Aside:
         """The answer to the first call that has none yet. Raises Failed; where the process ended, so did all calls."""
         if self._connection is None:
             raise Failed("the process has ended")
-        seconds = self.seconds + 60 * self._fresh
+        seconds = self.seconds + self.opening * self._fresh
         try:
             if not self._connection.poll(seconds):
                 self.close()

@@ -36,6 +36,7 @@ class Asked:
     prompt: Prompt
     answer: str | None
     info: Mapping[str, Any] = field(default_factory=dict)
+    rest: str = ""  # of its row, as JSON: what tells it from another with the same prompt and answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,10 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Scored(reward=0.2, full=False, note="right 0, form 1")"""
+    """Scored(reward=0.2, right=False, note="right 0, form 1")"""
 
-    reward: float
-    full: bool  # the most that the environment can give
+    reward: float | None  # None: it could not be scored
+    right: bool | None  # see `environment_right`
     note: str
 
 

@@ -4,18 +4,26 @@ Its own `rollout` is run, with the policy's words in the place of a model's; whe
 asks with is its reply. So whatever it does between two turns is done here, too, and each conversation is held anew.
 """
 
+import asyncio
+import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from groupthink.extras import need
 from groupthink.records import Message
 from groupthink.task.environment_aside import Asked, Described, Scored
+from groupthink.task.environment_right import is_right, main_of
 from groupthink.task.messages import as_messages, as_prompt, plain_info
 
 NOTHING = Scored(0.0, False, "")
+
+NUMBER = "example_id"
+"""The column in which the library numbers the rows of any data set: it tells nothing of them."""
 
 POLICY = "policy"
 """The name of the model that an environment is told."""
@@ -30,7 +38,10 @@ class Conversations:
         if len(getattr(environment, "envs", ())) > 1:
             raise ValueError(f"{name} is a group of environments: name each of them in task.mixture")
         self.environment = environment
-        self.most = most_of(environment.rubric)
+        self._drawing = asyncio.Lock()  # groups are scored side by side, and random numbers are the whole process's
+        weights = weights_of(environment.rubric)
+        self.main = main_of(weights)
+        self.most = sum(weight for _, weight in weights if weight > 0)
         if not self.most > 0:
             raise ValueError(f"the rubric of {name} has no function with a weight above 0: there is nothing to earn")
         held = any(getattr(environment, part, None) is not None for part in ("eval_dataset", "eval_dataset_source"))
@@ -43,6 +54,7 @@ class Conversations:
             list(map(_asked, self._train)),
             None if self._held is None else list(map(_asked, self._held)),
             replies=_may_reply(self.environment),
+            notes=() if self.main is None else (f"right is where its {self.main} gives 1",),
         )
 
     async def reply(self, place: int, turns: Sequence[str]) -> tuple[Message, ...] | None:
@@ -79,24 +91,28 @@ class Conversations:
         """The state after these turns of the policy's, and the messages with which another is asked for, if it is."""
         row = (self._train + (self._held or []))[place]
         policy = scripted(spoken)
-        with _drawing_from(place):
-            state = await self.environment.rollout(dict(row), policy, POLICY, {})
+        async with self._drawing:
+            with _drawing_from(place):
+                state = await self.environment.rollout(dict(row), policy, POLICY, {})
         if (error := state.get("error")) is not None and policy.asked is None:
             raise error
         return state, policy.asked
 
     def _scored(self, state: Mapping[str, Any]) -> Scored:
-        reward = float(state["reward"])
-        parts = ", ".join(f"{name} {value:g}" for name, value in (state["metrics"] or {}).items())
-        return Scored(reward, reward >= self.most - 1e-6, parts)
+        reward, given = float(state["reward"]), state["metrics"] or {}
+        note = ", ".join(f"{name} {value:g}" for name, value in given.items())
+        return Scored(reward, is_right(given, self.main, reward, self.most), note)
 
 
-def most_of(rubric: Any) -> float:
-    """What a rubric gives where each of its functions gives 1."""
+def weights_of(rubric: Any) -> list[tuple[str, float]]:
+    """The functions of a rubric, or of several in one, with their weights."""
     inner = getattr(rubric, "rubrics", None)
     if inner:
-        return sum(map(most_of, inner))
-    return sum(weight for weight in getattr(rubric, "weights", ()) if weight > 0)
+        return [pair for one in inner for pair in weights_of(one)]
+    functions, weights = getattr(rubric, "funcs", ()), getattr(rubric, "weights", ())
+    return [
+        (getattr(function, "__name__", ""), float(weight)) for function, weight in zip(functions, weights, strict=True)
+    ]
 
 
 def library(part: str) -> Any:
@@ -134,7 +150,13 @@ def scripted(spoken: Sequence[str]) -> Any:
 
 def _asked(row: Mapping[str, Any]) -> Asked:
     answer = row.get("answer")
-    return Asked(as_prompt(row["prompt"]), None if answer in (None, "") else str(answer), plain_info(row.get("info")))
+    rest = {name: value for name, value in row.items() if name not in ("prompt", "answer", NUMBER)}
+    return Asked(
+        as_prompt(row["prompt"]),
+        None if answer in (None, "") else str(answer),
+        plain_info(row.get("info")),
+        json.dumps(rest, sort_keys=True, default=str),
+    )
 
 
 def _may_reply(environment: Any) -> bool:
@@ -144,10 +166,15 @@ def _may_reply(environment: Any) -> bool:
 
 @contextmanager
 def _drawing_from(place: int) -> Iterator[None]:
-    """An environment that draws by Python's own random numbers draws the same whenever it holds a conversation."""
-    before = random.getstate()
+    """An environment that draws by Python's own random numbers, or by numpy's, draws the same in every conversation.
+
+    They belong to the whole process: nothing else may draw, or be here, meanwhile.
+    """
+    before, numpy_before = random.getstate(), np.random.get_state()
     random.seed(place)
+    np.random.seed(place)
     try:
         yield
     finally:
         random.setstate(before)
+        np.random.set_state(numpy_before)

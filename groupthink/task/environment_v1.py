@@ -5,6 +5,7 @@ the library's own clients put it. What needs a runtime, tools or several agents 
 """
 
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, get_args
@@ -13,6 +14,7 @@ from groupthink.chain import CLOSE, OPEN, read_chain
 from groupthink.extras import need
 from groupthink.records import Message
 from groupthink.task.environment_aside import Asked, Described, Scored
+from groupthink.task.environment_right import is_right, main_of
 from groupthink.task.messages import as_messages, plain_info
 
 ENDLESS = 4_096
@@ -54,9 +56,11 @@ class Tasks:
         given = {name: reward for name, reward in trace.rewards.items() if reward is not None}
         if not given:
             raise ValueError(f"{self.name} gives no reward to a trace that no runtime has made")
+        main = main_of([(name, reward.weight) for name, reward in given.items()])
         most = sum(reward.weight for reward in given.values() if reward.weight > 0)
+        right = is_right({name: reward.score for name, reward in given.items()}, main, trace.reward, most)
         note = ", ".join(f"{name} {reward.score:g}" for name, reward in given.items())
-        return Scored(float(trace.reward), trace.reward >= most - 1e-6, note)
+        return Scored(float(trace.reward), right, note)
 
 
 def library() -> Any:
@@ -104,7 +108,13 @@ def apart(text: str) -> tuple[str, str | None]:
 def _asked(task: Any) -> Asked:
     answer = getattr(task.data, "answer", None)
     info = plain_info({name: getattr(task.data, name) for name in ("idx", "name") if hasattr(task.data, name)})
-    return Asked(tuple(_messages(task.data)), None if answer is None else str(answer), info)
+    rest = {name: value for name, value in vars(task.data).items() if name not in ("prompt", "answer", "idx")}
+    return Asked(
+        tuple(_messages(task.data)),
+        None if answer is None else str(answer),
+        info,
+        json.dumps(rest, sort_keys=True, default=str),
+    )
 
 
 def _messages(data: Any) -> list[Message]:

@@ -60,12 +60,12 @@ class Mixture:
         tell = getattr(self._of(problem), "rule_of", None)
         return tell(problem) if tell is not None else None
 
-    def assess(self, groups: Sequence[Group]) -> list[list[Assessment] | None]:
+    def assess(self, groups: Sequence[Group], opening: str = "") -> list[list[Assessment] | None]:
         """What each problem's task says of whole responses, where it scores them."""
         told: list[list[Assessment] | None] = [None for _ in groups]
         for name, task in self.tasks.items():
             places = [place for place, group in enumerate(groups) if group.problem.task == name]
-            for place, found in zip(places, assess(task, [groups[place] for place in places]), strict=True):
+            for place, found in zip(places, assess(task, [groups[place] for place in places], opening), strict=True):
                 told[place] = found
         return told
 

@@ -33,6 +33,7 @@ from groupthink.task.around import Around
 from groupthink.task.columns import clean_prompt
 from groupthink.task.fitting import Fits, FittingProblems
 from groupthink.task.hashed import walk
+from groupthink.task.reply import Said
 from groupthink.task.settings import TaskSettings
 from groupthink.task.verdict import Verdict
 from groupthink.user_code import find_thing
@@ -141,11 +142,16 @@ class OwnTask(Around):
 class OwnReplyingTask(OwnTask):
     """One whose responses have several turns."""
 
-    def reply(self, problem: Problem, turns: Sequence[str]) -> str | None:
+    def reply(self, problem: Problem, turns: Sequence[str]) -> Said | None:
         said = self.task.reply(problem, turns)
-        if said is not None and not isinstance(said, str):
-            raise ValueError(f"task {self.name}: reply gave {said!r} for {problem.id}: return text, or None")
-        return said
+        if said is None or isinstance(said, str):
+            return said
+        if isinstance(said, list | tuple) and said and all(map(_is_message, said)):
+            return clean_prompt(tuple(said))
+        raise ValueError(
+            f"task {self.name}: reply gave {said!r} for {problem.id}: return text, a tuple of messages with role and "
+            "content, or None"
+        )
 
 
 class FunctionTask:
@@ -198,6 +204,10 @@ class FunctionTask:
             f"task {self.name} gave {str(made)[:60]!r} for problem {place}: return a prompt and an answer, "
             "or a Problem with both"
         )
+
+
+def _is_message(thing: Any) -> bool:
+    return isinstance(thing, Mapping) and all(isinstance(thing.get(part), str) for part in ("role", "content"))
 
 
 def _always(problem: Problem) -> bool:

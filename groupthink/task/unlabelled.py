@@ -1,11 +1,13 @@
 """Any task with the answers to its training problems withheld: what can be learned by a group's own vote alone?"""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from groupthink.records import Problem
+from groupthink.records import Group, Problem
 from groupthink.task.adaptive import METHODS
 from groupthink.task.around import Around
+from groupthink.task.scoring import Assessment, Scoring
 from groupthink.task.verdict import Verdict
 
 KEPT = "_withheld"  # no column that rewards are given
@@ -21,6 +23,8 @@ class Unlabelled(Around):
         super().__init__(task.name, task)
         for methods in (METHODS, ("reply",), ("keep",), ("limit",), ("expect",)):
             self._pass_on(*methods)
+        if isinstance(task, Scoring):
+            vars(self)["assess"] = self._assess  # as `_pass_on` sets what a task may have
 
     def sample(self, step: int, n: int) -> list[Problem]:
         return [self._withheld(problem) for problem in self.task.sample(step, n)]
@@ -32,10 +36,26 @@ class Unlabelled(Around):
         if KEPT not in problem.info:
             return self.task.verify(problem, text, lenient)
         read = self.task.verify(replace(problem, answer=problem.info[KEPT]), text, lenient)
-        return Verdict(None, read.extracted, "no answer is known")
+        return _untold(read)
+
+    def _assess(self, groups: Sequence[Group], opening: str = "") -> list[list[Assessment] | None]:
+        """Of training problems what a response earns is told, and not whether it is right."""
+        return [
+            [replace(each, verdict=_untold(each.verdict)) for each in told]
+            if told is not None and self._is_withheld(group.problem)
+            else told
+            for group, told in zip(groups, self.task.assess(groups, opening), strict=True)
+        ]
+
+    def _is_withheld(self, problem: Problem) -> bool:
+        return KEPT in problem.info or (problem.answer is None and self.rule_of(problem) is not None)
 
     def _withheld(self, problem: Problem) -> Problem:
         """Where a task tells no rule, the answer stays where its verdict finds it, to read what was answered."""
         if self.rule_of(problem) is not None:  # by which votes are compared
             return replace(problem, answer=None)
         return replace(problem, answer=None, info={**problem.info, KEPT: problem.answer})
+
+
+def _untold(read: Verdict) -> Verdict:
+    return Verdict(None, read.extracted, "no answer is known")

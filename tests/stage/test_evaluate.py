@@ -65,7 +65,7 @@ def test_right_is_what_earns_the_judge_s_accuracy_and_format(opening):
 
 def test_where_a_task_scores_whole_responses_its_verdict_counts_and_not_its_answers():
     class Whole(Quadratics):
-        def assess(self, groups):
+        def assess(self, groups, opening):
             verdicts = [[Verdict("ok" in each.text, "whole") for each in group.responses] for group in groups]
             return [[Assessment(verdict, 0.0) for verdict in row] for row in verdicts]
 
@@ -74,7 +74,7 @@ def test_where_a_task_scores_whole_responses_its_verdict_counts_and_not_its_answ
     assert [(one.right, one.lenient, one.extracted) for one in found] == [
         (True, True, "whole"),
         (False, False, "whole"),
-        (False, True, "whole"),
+        (True, True, "whole"),  # our own format is not asked for
     ]
 
 

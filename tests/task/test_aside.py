@@ -30,6 +30,7 @@ def test_it_answers_in_order_and_says_what_was_raised():
         assert not aside.alive
         with pytest.raises(Failed, match="died"):
             aside.call(os._exit, 3)
+        aside.opening = 20.0  # of every process that is begun anew, not of the first one alone
         assert aside.call(os.getpid) != first
     finally:
         aside.close()

@@ -7,11 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from groupthink.recipe import load_recipe
 from groupthink.records import Group, Response
 from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
+from groupthink.stage.grade import grade
+from groupthink.stage.named import require_named
 from groupthink.task import close_task, notes_of, open_task, open_tasks
 from groupthink.task.aside import Failed
+from groupthink.task.environment import EACH, OPENING, SECONDS
 from groupthink.task.environment_aside import Asked, Described, Scored
 from groupthink.task.hashed import share_of
 from groupthink.task.reply import reply_of
@@ -93,13 +97,13 @@ def test_without_the_library_it_says_what_to_install(monkeypatch):
 def test_a_share_of_its_problems_is_held_out_by_a_hash(guessing):
     task = open_task(NAME, settings=TaskSettings(held_out=0.3))
     held = [problem.prompt for problem in task.held_out(20)]
-    assert held == [f"guess {n}" for n in range(20) if share_of(f"guess {n}") < 0.3] and held
+    assert held == [f"guess {n}" for n in range(20) if share_of(f'["guess {n}", "{n}", {{}}, ""]') < 0.3] and held
     assert task.size == 20 - len(held)
     drawn = task.sample(0, task.size)
     assert {problem.prompt for problem in drawn} | set(held) == {f"guess {n}" for n in range(20)}
     assert all(problem.prompt == f"guess {problem.info['place']}" == f"guess {problem.answer}" for problem in drawn)
     assert notes_of(task) == (
-        f"verifiers:guess (Guessing): {task.size} problems, and {len(held)} held out (by a hash of the prompt)",
+        f"verifiers:guess (Guessing): {task.size} problems, and {len(held)} held out (by a hash of the problem)",
         "a note",
     )
 
@@ -112,6 +116,15 @@ def test_its_own_problems_for_evaluation_are_held_out_and_never_trained_on(guess
         ("another", 21),
     ]
     assert task.size == 19 and "guess 3" not in {problem.prompt for problem in task.sample(0, 19)}
+
+
+def test_problems_of_one_prompt_differ_by_what_it_hides(guessing):
+    asked = [Asked("guess", str(n), {"level": n}) for n in range(20)]
+    told = [Asked("guess", None, rest=f'{{"board": [{n}]}}') for n in range(20)]
+    guessing.described = Described("Guessing", asked + told + asked + [Asked("guess ", "3", {"level": 3})], None, True)
+    task = open_task(NAME, settings=TaskSettings(held_out=0.3))
+    problems = task.sample(0, task.size) + task.held_out(99)
+    assert len(task.held_out(99)) > 1 and sorted(problem.info["place"] for problem in problems) == list(range(40))
 
 
 def test_without_a_problem_to_measure_by_it_is_refused(guessing):
@@ -139,12 +152,50 @@ def test_a_response_is_scored_by_all_of_its_turns(guessing):
     assert [score.note for score in scores] == ["turns 1", "turns 2", "turns 1"]
 
 
-def test_what_cannot_be_scored_takes_nothing_from_other_groups(guessing):
+def test_it_is_told_what_the_prompt_has_opened(guessing):
+    heard = []
+
+    async def score(place, talks):
+        heard.extend(talks)
+        return [Guessing._scored(guessing, place, talk) for talk in talks]
+
+    guessing.score = score
+    task = open_tasks(TaskSettings(mixture=(NAME, "arithmetic")))
+    (problem,) = task.sample(0, 1)
+    asked = group(problem, response("cut short"), response("hm</think>7", "<reply>", "so</think>8"))
+    settings = RewardSettings(format=0.0, brevity=0.0, environment=1.0)
+    [scores] = Judge(settings, task, opening="<think>").score([asked])
+    assert heard == [["<think>cut short"], ["<think>hm</think>7", "<think>so</think>8"]]
+    assert [score.extracted for score in scores] == [None, "8"]
+    assert [one.extracted for one in grade(task, [asked], opening="<think>")[0]] == [None, "8"]
+    heard.clear()
+    grade(task, [asked], opening="<think></think>")
+    assert heard[0] == ["cut short"]
+
+
+def test_what_cannot_be_scored_takes_nothing_from_other_groups_and_does_not_count(guessing, caplog):
     task = open_task(NAME)
     one, other = task.sample(0, 2)
     whole = task.assess([group(one, response("poison"), response("1")), group(other, response(str(other.answer)))])
-    assert [[each.reward for each in row] for row in whole] == [[0.0, 0.0], [1.2]]
-    assert whole[0][0].verdict.right is False and "took more than 300 s" in whole[0][0].verdict.note
+    assert [[each.reward for each in row] for row in whole] == [[None, None], [1.2]]
+    assert whole[0][0].verdict.right is None and "took more than 300 s" in whole[0][0].verdict.note
+    poisoned = group(one, response("poison"), response("1"))
+    [scores] = Judge(RewardSettings(environment=1.0), task).score([poisoned])
+    assert [(score.parts["environment"], score.parts["accuracy"]) for score in scores] == [(None, None)] * 2
+    [[graded, _]] = grade(task, [poisoned])
+    assert graded.right is None and "took more than 300 s" in graded.why
+    assert caplog.text.count("could not score responses") == 1
+
+
+def test_its_time_is_by_the_conversations_and_each_process_may_take_long_to_open(guessing, monkeypatch):
+    task = open_task(NAME)
+    one, other = task.sample(0, 2)
+    allowed, aside = [], task._aside
+    assert aside.opening == OPENING and aside.seconds == SECONDS
+    scored = aside.call
+    monkeypatch.setattr(aside, "call", lambda *given: allowed.append(aside.seconds) or scored(*given))
+    task.assess([group(one, response("poison"), response("1")), group(other, response("1"))])
+    assert allowed == [SECONDS + 3 * EACH, SECONDS + 2 * EACH, SECONDS + EACH] and aside.seconds == SECONDS
 
 
 def test_an_answer_alone_is_scored_as_one_turn(guessing):
@@ -189,6 +240,14 @@ def test_a_weight_without_an_environment_is_refused(guessing):
     for settings in (TaskSettings(), TaskSettings(mixture=("quadratics", "arithmetic"))):
         with pytest.raises(ValueError, match=r"reward\.environment is 1, and no environment gives a reward"):
             Judge(RewardSettings(environment=1.0), open_tasks(settings))
+
+
+def test_such_a_weight_is_refused_before_anything_is_begun(guessing):
+    with pytest.raises(ValueError, match=r"reward\.environment is 1, and no environment gives a reward"):
+        require_named(load_recipe(overrides=["reward.environment=1"]))
+    require_named(load_recipe(overrides=["reward.environment=1", "stage=sft"]))  # which has no rewards
+    require_named(load_recipe(overrides=["reward.environment=1", f"task.name={NAME}"]))
+    assert guessing.closed
 
 
 def test_a_loader_is_known_by_its_name(guessing):

@@ -139,6 +139,19 @@ def test_what_a_class_has_beside_that_is_used(own):
     assert task.traits("so") == {"loud"} and task.demonstrate(problem, True) == "<think>hm</think>key"
 
 
+def test_a_reply_is_text_or_messages(own, monkeypatch):
+    task = open_task(f"{own}:Talking")
+    (problem,) = task.sample(0, 1)
+    said = {"role": "user", "content": "go on"}
+    for given, taken in (((said,), (said,)), ([said, said], (said, said)), ("go on", "go on"), (None, None)):
+        monkeypatch.setattr(task.task, "reply", lambda problem, turns, given=given: given)
+        assert reply_of(task)(problem, ["?"]) == taken
+    for given in (7, (), ("go on",), ({"role": "user"},), said):
+        monkeypatch.setattr(task.task, "reply", lambda problem, turns, given=given: given)
+        with pytest.raises(ValueError, match="return text, a tuple of messages with role and content, or None"):
+            reply_of(task)(problem, ["?"])
+
+
 def test_a_class_that_adapts_is_one_that_adapts(own):
     task, twin = (open_task(f"{own}:Growing") for _ in range(2))
     assert isinstance(task, Adaptive) and not isinstance(open_task(f"{own}:Riddles"), Adaptive)

@@ -11,9 +11,12 @@ from groupthink.reward.accuracy import verify
 from groupthink.stage.supply import Supply
 from groupthink.task import open_task, open_tasks
 from groupthink.task.adaptive import Adaptive
+from groupthink.task.mixture import mix_tasks
 from groupthink.task.reply import reply_of
+from groupthink.task.scoring import Assessment, Scoring
 from groupthink.task.settings import TaskSettings
 from groupthink.task.unlabelled import Unlabelled
+from groupthink.task.verdict import Verdict
 from tests.calculator import Calculator
 
 
@@ -93,11 +96,33 @@ def test_what_the_task_may_have_beside_goes_through(tmp_path):
     assert task.size < before and all("7" not in problem.prompt for problem in task.sample(0, task.size))
 
 
+class Talks(Calculator):
+    """Scores whole responses."""
+
+    def assess(self, groups, opening=""):
+        return [[Assessment(Verdict(True, opening), 0.5) for _ in group.responses] for group in groups]
+
+
+def test_whole_responses_are_scored_and_only_of_held_out_ones_it_is_told_whether_they_are_right():
+    task = mix_tasks([Unlabelled(Talks())])
+    groups = [Group(problem, None, (None,)) for problem in (task.sample(0, 1)[0], task.held_out(1)[0])]
+    [[trained], [held]] = task.assess(groups, "<think>")
+    assert (trained.reward, trained.verdict.right, trained.verdict.extracted) == (0.5, None, "<think>")
+    assert (held.reward, held.verdict.right) == (0.5, True)
+    assert not isinstance(Unlabelled(Calculator()), Scoring)
+
+
 def test_a_recipe_with_nothing_to_learn_from_is_refused():
     for words in ((), ("reward.accuracy=1", "reward.repetition=0.1")):
         with pytest.raises(ValueError, match=r"task.unlabelled withholds the answers.* set reward.majority"):
             load_recipe(overrides=["task.unlabelled=true", *words])
-    for words in (("reward.majority=0.8",), ("reward.code=1",), ("reward.rewards.py:mine=1",), ("stage=sft",)):
+    for words in (
+        ("reward.majority=0.8",),
+        ("reward.code=1",),
+        ("reward.environment=1",),
+        ("reward.rewards.py:mine=1",),
+        ("stage=sft",),
+    ):
         assert load_recipe(overrides=["task.unlabelled=true", *words]).task.unlabelled
     with pytest.raises(ValueError, match=r"task.raise_at is 0.5, and with task.unlabelled nobody knows"):
         load_recipe(overrides=["task.unlabelled=true", "reward.majority=1", "task.raise_at=0.5"])

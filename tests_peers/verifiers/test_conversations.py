@@ -29,7 +29,7 @@ def test_what_the_rubric_gives_each_response_of_a_group(opened):
     task = opened("conversations.py")
     problem = task.sample(0, 1)[0]
     talks = [(f"<think>1</think>{problem.answer}",), (problem.answer + " " * 50,), ("7777",)]
-    assert rewards(task, a_group(problem, *talks)) == [(1.5, True), (1.0, False), (0.5, False)]
+    assert rewards(task, a_group(problem, *talks)) == [(1.5, True), (1.0, True), (0.5, False)]
     [[first, *_]] = task.assess([a_group(problem, *talks)])
     assert first.verdict.note.startswith(f"right 1, brief 1, seen {problem.info['level']:g}")
     assert task.verify(problem, str(problem.answer)).right
@@ -52,7 +52,7 @@ def test_a_conversation_goes_on_until_the_environment_ends_it(opened):
             ("0",),  # cut short: the environment would have gone on
         ),
     )
-    assert given == [(1.5, True), (1.25, False), (0.5, False)]
+    assert given == [(1.5, True), (1.25, True), (0.5, False)]
 
 
 def test_what_the_environment_cannot_bear_earns_nothing_and_takes_nothing_from_others(opened):

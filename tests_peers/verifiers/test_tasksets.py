@@ -25,7 +25,7 @@ def test_what_a_task_gives_each_response_of_a_group(opened):
     task = opened("tasksets.py")
     problem = task.sample(0, 1)[0]
     talks = [(f"<think>1</think>{problem.answer}",), (str(problem.answer),), ("<think>1</think>7777",), ("<think>1",)]
-    assert rewards(task, a_group(problem, *talks)) == [(1.5, True), (1.0, False), (0.5, False), (0.5, False)]
+    assert rewards(task, a_group(problem, *talks)) == [(1.5, True), (1.0, True), (0.5, False), (0.5, False)]
     [[first, *_]] = task.assess([a_group(problem, *talks)])
     assert first.verdict.note == "right 1, thoughtful 1" and first.verdict.extracted == problem.answer
 

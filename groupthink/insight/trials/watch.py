@@ -154,9 +154,9 @@ class WatchedTask:
         self.watch.took(VERDICT, 1, time.perf_counter() - began)
         return found
 
-    def assess(self, groups: Sequence[Group]) -> list[list[Assessment] | None]:
+    def assess(self, groups: Sequence[Group], opening: str = "") -> list[list[Assessment] | None]:
         """What the task says of whole responses, where it scores them (`task/scoring.py`)."""
-        return assess(self.task, groups)
+        return assess(self.task, groups, opening)
 
     def rule_of(self, problem: Problem) -> "WatchedRule | None":
         rule = rule_of(self.task, problem)
