@@ -400,9 +400,9 @@ def rehearsed(monkeypatch):
     monkeypatch.setattr(planning, "measure", lambda *_, **__: REHEARSED)
 
 
-def check(capsys, monkeypatch, *words):
+def check(capsys, monkeypatch, *words, try_rewards=lambda recipe, tell: SHAPE):
     """The exit code of `groupthink check`, and what it prints."""
-    stub = SimpleNamespace(try_rewards=lambda recipe, tell: SHAPE, in_words=lambda tried: ["the rewards"])
+    stub = SimpleNamespace(try_rewards=try_rewards, in_words=lambda tried: ["the rewards"])
     monkeypatch.setattr(groupthink.insight, "trials", stub, raising=False)
     code = cli.main(["check", *words])
     return code, capsys.readouterr().out
@@ -424,6 +424,30 @@ def test_check_in_words(rehearsed, capsys, monkeypatch):
     code, out = check(capsys, monkeypatch)
     assert code == 0 and "It fits." in out and "optimizer" in out and "the rewards" in out
     assert "a step" in out and "3 s (generate 1 s, learn 2 s)" in out
+
+
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, OSError, torch.OutOfMemoryError])
+def test_rewards_that_cannot_be_tried_leave_the_plan(error, rehearsed, capsys, monkeypatch):
+    def fail(recipe, tell):
+        raise error("no such\x1bmemory")
+
+    code, out = check(capsys, monkeypatch, try_rewards=fail)
+    assert code == 2 and "It fits." in out and "\nNote: the rewards could not be tried: no such\\x1bmemory\n" in out
+    code, out = check(capsys, monkeypatch, "--json", try_rewards=fail)
+    found = json.loads(out)
+    assert code == 2 and found["plan"]["fits"] is True and found["rewards"] is None
+    assert found["rewards_error"] == "no such\\x1bmemory"
+
+
+def test_a_stop_while_the_rewards_are_tried_is_no_failure_of_theirs(rehearsed, capsys, monkeypatch):
+    def stopped(recipe, tell):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("closed in the middle of its work")
+
+    code, out = check(capsys, monkeypatch, try_rewards=stopped)
+    assert code == 130 and "It fits." in out and "could not be tried" not in out
 
 
 def test_check_of_what_does_not_fit_says_what_would(rehearsed, capsys, monkeypatch):
