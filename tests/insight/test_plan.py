@@ -82,6 +82,26 @@ def test_a_model_that_cannot_be_had_is_named(monkeypatch):
         read_shape("some/model")
 
 
+@pytest.mark.parametrize("error", [RuntimeError, TypeError, KeyError, ZeroDivisionError])
+def test_a_model_that_fails_without_its_weights_is_trained_and_not_planned_for(error, monkeypatch):
+    def fail(*_, **__):
+        raise error("no weights, no numbers")
+
+    monkeypatch.setattr("groupthink.insight.plan.shape.AutoModelForCausalLM.from_config", fail)
+    with pytest.raises(ValueError, match=r"'nano' is of a kind that cannot be planned for .*no weights, no numbers"):
+        read_shape("nano")
+    planning.require_room(load_recipe())
+
+
+def test_figures_of_each_layer_are_no_reason_to_refuse_a_model(monkeypatch):
+    odd = replace(SHAPE, intermediate=[48, 96])
+    monkeypatch.setattr("groupthink.insight.plan.shape.shape_of", lambda model: odd)
+    with pytest.raises(ValueError, match="Qwen3ForCausalLM is of a kind .* intermediate is no single number"):
+        read_shape("nano")
+    monkeypatch.setattr(planning, "read_shape", lambda *named: odd)  # whatever else is odd
+    planning.require_room(load_recipe())
+
+
 # -- memory --
 
 
@@ -312,6 +332,20 @@ def test_the_refusal_names_the_changes_with_which_it_fits(monkeypatch):
     monkeypatch.setattr(planning, "free_memory", lambda device: 10**8)
     with pytest.raises(ValueError, match="this run needs about"):
         planning.require_room(recipe)
+
+
+def test_changes_are_looked_for_with_as_many_processes_as_were_found_to_be_worth_it(rehearsed, monkeypatch):
+    monkeypatch.setattr("groupthink.insight.plan.staff.physical_cores", lambda: 4)
+    staffs = []
+
+    def needs(recipe, shape, staff, *_):
+        staffs.append(staff.drawing)
+        return {"cpu": {"weights": 10}}
+
+    monkeypatch.setattr(planning, "needs", needs)
+    monkeypatch.setattr(planning, "free_memory", lambda device: 1)
+    planning.plan(load_recipe())
+    assert staffs[:1] == [4] and set(staffs[1:]) == {REHEARSED.worth}  # before anything is measured, and after
 
 
 # -- time --
