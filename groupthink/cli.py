@@ -216,7 +216,7 @@ def check(args: argparse.Namespace) -> int:
     tried, failed = None, ""
     if recipe.stage in BY_REWARDS:
         try:
-            tried = trials.try_rewards(recipe, _tell)
+            tried = trials.try_rewards(recipe, _tell, fits=planned.fits)
         except (ValueError, RuntimeError, OSError) as error:
             if isinstance(_cause(error), KeyboardInterrupt) or os.environ.get("GROUPTHINK_DEBUG") == "1":
                 raise

@@ -40,6 +40,23 @@ def resolve(name: str | Path) -> Path | str:
     raise ValueError(f"{str(name)!r} holds no model: neither config.json, model/, nor a complete checkpoint")
 
 
+def weights_here(name: str | Path) -> list[Path]:
+    """The files of a model's weights that can be read without the network, in the hub's cache, too; none: they cannot.
+
+    Raises ValueError for a folder that holds no model.
+    """
+    place = resolve(name)
+    if not isinstance(place, Path):
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            place = Path(snapshot_download(place, local_files_only=True, allow_patterns=["*.safetensors"]))
+        except (LocalEntryNotFoundError, OSError):
+            return []
+    return sorted(place.glob("*.safetensors"))
+
+
 def require_model(name: str, tell: Callable[[str], None], *, trust_remote_code: bool = False) -> None:
     """Raise ValueError for a model that cannot be had, is damaged or brings code, before anything is begun.
 

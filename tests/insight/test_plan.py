@@ -14,12 +14,12 @@ from groupthink import cli
 from groupthink.insight import plan as planning
 from groupthink.insight.plan import changes, machine, memory, rehearse
 from groupthink.insight.plan.machine import Libraries
-from groupthink.insight.plan.measure import Rehearsal, measure, weights_are_here
+from groupthink.insight.plan.measure import Rehearsal, measure
 from groupthink.insight.plan.shape import read_shape, shape_of
 from groupthink.insight.plan.staff import Staff, staff_of
 from groupthink.insight.plan.words import in_words
 from groupthink.insight.plan.workload import Workload, operations, tokens_of
-from groupthink.model.loading import load_model
+from groupthink.model.loading import load_model, weights_here
 from groupthink.model.lora import add_lora
 from groupthink.model.packing import pack
 from groupthink.model.scoring import TokenScorer, run_body
@@ -417,7 +417,7 @@ def test_models_of_fewer_layers_stand_for_one_whose_weights_are_not_here(place, 
     tiny("qwen3", num_hidden_layers=4).save_pretrained(tmp_path)
     build_tokenizer().save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    assert not weights_are_here(str(tmp_path))
+    assert weights_here(str(tmp_path)) == []
     recipe = replace(load_recipe(place / "grpo.toml"), model=str(tmp_path))
     found = measure(recipe, read_shape(tmp_path), "cpu", fits=True)
     assert not found.seen and found.response == 24 and found.seconds["learn"] > 0
@@ -434,7 +434,7 @@ def rehearsed(monkeypatch):
     monkeypatch.setattr(planning, "measure", lambda *_, **__: REHEARSED)
 
 
-def check(capsys, monkeypatch, *words, try_rewards=lambda recipe, tell: SHAPE):
+def check(capsys, monkeypatch, *words, try_rewards=lambda *_, **__: SHAPE):
     """The exit code of `groupthink check`, and what it prints."""
     stub = SimpleNamespace(try_rewards=try_rewards, in_words=lambda tried: ["the rewards"])
     monkeypatch.setattr(groupthink.insight, "trials", stub, raising=False)
@@ -462,7 +462,7 @@ def test_check_in_words(rehearsed, capsys, monkeypatch):
 
 @pytest.mark.parametrize("error", [ValueError, RuntimeError, OSError, torch.OutOfMemoryError])
 def test_rewards_that_cannot_be_tried_leave_the_plan(error, rehearsed, capsys, monkeypatch):
-    def fail(recipe, tell):
+    def fail(*_, **__):
         raise error("no such\x1bmemory")
 
     code, out = check(capsys, monkeypatch, try_rewards=fail)
@@ -474,7 +474,7 @@ def test_rewards_that_cannot_be_tried_leave_the_plan(error, rehearsed, capsys, m
 
 
 def test_a_stop_while_the_rewards_are_tried_is_no_failure_of_theirs(rehearsed, capsys, monkeypatch):
-    def stopped(recipe, tell):
+    def stopped(*_, **__):
         try:
             raise KeyboardInterrupt
         finally:
@@ -489,7 +489,9 @@ def test_check_of_what_does_not_fit_says_what_would(rehearsed, capsys, monkeypat
     code, out = check(capsys, monkeypatch, "--json")
     assert code == 1 and json.loads(out)["plan"]["fits"] is False
     monkeypatch.setattr(planning, "smallest", lambda recipe, fits: ("policy.dtype=bfloat16",))
-    code, out = check(capsys, monkeypatch)
+    asked = []
+    code, out = check(capsys, monkeypatch, try_rewards=lambda *_, fits: asked.append(fits))
+    assert asked == [False]  # the model itself would find no room
     assert code == 1 and "It does not fit. It would with: policy.dtype=bfloat16" in out
 
 

@@ -5,6 +5,7 @@ import time
 from dataclasses import asdict, replace
 
 import pytest
+import torch
 
 from groupthink.insight.trials import in_words, programs, try_rewards
 from groupthink.insight.trials.cases import CASES, Form, Subject
@@ -13,11 +14,12 @@ from groupthink.insight.trials.subjects import changed
 from groupthink.insight.trials.watch import WHOLE
 from groupthink.insight.trials.writer import Writer
 from groupthink.model.chat import Chat
-from groupthink.model.loading import load_tokenizer
+from groupthink.model.loading import load_model, load_tokenizer, weights_here
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.recipe import load_recipe
 from groupthink.records import Group, Problem
 from groupthink.reward.judge import Judge
+from groupthink.rollout.torch_engine import TorchEngine
 from groupthink.task.quadratics import Quadratics
 from groupthink.task.unlabelled import Unlabelled
 from groupthink.user_code import give
@@ -297,6 +299,39 @@ def test_the_model_s_own_responses_that_all_earn_the_same(place, tmp_path):  # n
     assert "on 2 of 2 problems (0.00, 0.00)" in finding(trials, "no_signal").evidence
 
 
+def test_a_model_for_which_there_is_no_room_is_not_asked(place, monkeypatch):  # noqa: F811
+    recipe = load_recipe(place / "grpo.toml")
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("groupthink.rollout.open.TorchEngine", full)
+    trials = try_rewards(recipe, lambda text: None, problems=1)
+    assert trials.own is None and any("not tried itself: CUDA out of memory" in note for note in trials.notes)
+    assert trials.rows
+    monkeypatch.setattr("groupthink.model.loading.load_model", full)  # and nothing of it is read where a run has none
+    trials = try_rewards(recipe, lambda text: None, problems=1, fits=False)
+    assert trials.own is None and any("does not fit into the memory" in note for note in trials.notes)
+
+
+def test_a_model_in_the_hub_s_cache_is_on_this_machine(place, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **how: str(place / "model"))
+    assert [file.name for file in weights_here("somebody/small")] == ["model.safetensors"]
+
+
+def test_a_model_that_learns_on_4_bits_is_asked_as_what_they_stand_for(place, monkeypatch):  # noqa: F811
+    pytest.importorskip("bitsandbytes")
+    pytest.importorskip("peft")
+    loaded, load = [], TorchEngine.load
+    monkeypatch.setattr(TorchEngine, "load", lambda engine, weights: (loaded.append(weights), load(engine, weights)))
+    words = ["lora.rank=2", "lora.quantised=true", "policy.dtype=bfloat16"]
+    trials = try_rewards(load_recipe(place / "grpo.toml", words), lambda text: None, problems=1)
+    assert trials.own is not None, trials.notes
+    [weights], name = loaded, "model.layers.0.mlp.up_proj.weight"
+    exact = load_model(place / "model").state_dict()[name]
+    assert 0 < (weights.tensors[name] - exact).abs().mean() < 0.2 * exact.abs().mean()
+
+
 def test_a_model_that_is_elsewhere(monkeypatch):
     def unreachable(name, **how):
         raise OSError(f"no connection\nwhile asking for {name}")
@@ -305,7 +340,9 @@ def test_a_model_that_is_elsewhere(monkeypatch):
     told = []
     trials = try_rewards(load_recipe(None, ["model=nobody/has-this"]), told.append, problems=2)
     assert any("the tokenizer of nobody/has-this cannot be had (no connection)" in text for text in told)
-    assert trials.own is None and any("is no folder on this machine" in note for note in trials.notes)
+    assert trials.own is None and any(
+        "weights of nobody/has-this are not on this machine" in note for note in trials.notes
+    )
     assert row(trials, "right").reward > row(trials, "wrong").reward
 
 

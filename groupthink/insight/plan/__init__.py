@@ -106,7 +106,9 @@ def require_room(recipe: Recipe) -> None:
     """
     try:
         short = _lack_of_room(recipe)
-    except Exception:  # what is wrong with the model is said where it is loaded; odd figures of it are no reason to stop
+    except (
+        Exception
+    ):  # what is wrong with the model is said where it is loaded; odd figures of it are no reason to stop
         return
     if short:
         raise ValueError(short)

@@ -38,11 +38,15 @@ class Tried:
 
 
 def try_rewards(
-    recipe: Recipe, tell: Callable[[str], None], problems: int = PROBLEMS, model_responses: bool = True
+    recipe: Recipe,
+    tell: Callable[[str], None],
+    problems: int = PROBLEMS,
+    model_responses: bool = True,
+    fits: bool = True,
 ) -> Trials:
     """Try a recipe's rewards on responses to its first `problems` training problems. `tell` hears what is being done.
 
-    `model_responses`: the model is asked for a few, too, where it lies on this machine. Raises ValueError for a task,
+    `model_responses`: the model is asked for a few, too, where it lies on this machine and a run `fits` there. Raises ValueError for a task,
     a reward or a sandbox that is not there.
     """
     if recipe.stage not in BY_REWARDS:
@@ -51,14 +55,16 @@ def try_rewards(
     task = open_tasks(recipe.task, recipe.seed)
     try:
         with logged() as said:
-            trials = _tried(recipe, task, tell, problems, model_responses)
+            trials = _tried(recipe, task, tell, problems, model_responses, fits)
         more = f" (and {len(said) - 1} messages more)" if said[1:] else ""
         return replace(trials, notes=(*trials.notes, *(text + more for text in said[:1])))
     finally:
         close_task(task)
 
 
-def _tried(recipe: Recipe, task: Any, tell: Callable[[str], None], problems: int, model_responses: bool) -> Trials:
+def _tried(
+    recipe: Recipe, task: Any, tell: Callable[[str], None], problems: int, model_responses: bool, fits: bool
+) -> Trials:
     watch, writer = Watch(tell), open_writer(recipe, tell)
     watched = WatchedTask(task, watch)
     judge = _open_judge(recipe, watched, watch, opening=writer.opening)
@@ -80,7 +86,7 @@ def _tried(recipe: Recipe, task: Any, tell: Callable[[str], None], problems: int
     watch.by_itself(None)
     notes, own = _notes(recipe, subjects, made), None
     if model_responses:
-        drawn, own, why = _own(recipe, task, writer, subjects, tell)
+        drawn, own, why = _own(recipe, task, writer, subjects, tell, fits)
         attempts += _scored(judge, watch, drawn)
         notes += why
     order = {case.name: place for place, case in enumerate(CASES)}
@@ -143,10 +149,15 @@ def _has_a_point(case: Case, recipe: Recipe) -> bool:
 
 
 def _own(
-    recipe: Recipe, task: Any, writer: Writer, subjects: Sequence[Subject], tell: Callable[[str], None]
+    recipe: Recipe,
+    task: Any,
+    writer: Writer,
+    subjects: Sequence[Subject],
+    tell: Callable[[str], None],
+    fits: bool,
 ) -> tuple[list[Tried], Own | None, list[str]]:
     """What the model itself writes; where it writes nothing, why not."""
-    found = models.drawn(recipe, task, writer.chat, [subject.problem for subject in subjects], tell)
+    found = models.drawn(recipe, task, writer.chat, [subject.problem for subject in subjects], tell, fits=fits)
     if isinstance(found, str):
         return [], None, [found]
     groups, own = found
