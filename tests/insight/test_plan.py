@@ -96,7 +96,7 @@ def test_a_model_that_fails_without_its_weights_is_trained_and_not_planned_for(e
 def test_figures_of_each_layer_are_no_reason_to_refuse_a_model(monkeypatch):
     odd = replace(SHAPE, intermediate=[48, 96])
     monkeypatch.setattr("groupthink.insight.plan.shape.shape_of", lambda model: odd)
-    with pytest.raises(ValueError, match="Qwen3ForCausalLM is of a kind .* intermediate is no single number"):
+    with pytest.raises(ValueError, match=r"Qwen3ForCausalLM is of a kind .* intermediate is no single number"):
         read_shape("nano")
     monkeypatch.setattr(planning, "read_shape", lambda *named: odd)  # whatever else is odd
     planning.require_room(load_recipe())
@@ -410,6 +410,17 @@ def test_a_step_is_rehearsed_in_another_process(place):  # noqa: F811
     assert found.seen and 0 < found.response <= 24
     assert all(found.seconds[phase] > 0 for phase in ("generate", "score", "learn", "sync", "record"))
     assert sum(found.seconds.values()) < 60 and found.start_seconds > 0
+
+
+def test_a_prompt_that_is_too_long_does_not_take_the_measurement_with_it(place, tmp_path):  # noqa: F811
+    rows = [{"question": f"What is {i}?" + " Really?" * 60 * (i == 3), "answer": f"{i}"} for i in range(12)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = [f"task.data={tmp_path.as_posix()}/rows.jsonl", "task.problems_per_step=8", "task.held_out=0.2"]
+    notes = []
+    with rehearse.open_parts(load_recipe(place / "grpo.toml", words), 0, notes) as opened:
+        problems = opened.task.sample(0, 24)
+        assert not any("Really" in problem.prompt for problem in problems)
+    assert len(notes) == 1 and notes[0].startswith("1 problems are too long for the model and are left out, such as ")
 
 
 @pytest.mark.slow

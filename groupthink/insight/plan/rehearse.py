@@ -53,6 +53,7 @@ from groupthink.rollout.open import open_engine
 from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.run.directory import Run
 from groupthink.task import Task, close_task, open_task, open_tasks
+from groupthink.task.context import leave_out_long
 from groupthink.task.reply import reply_of
 
 SECONDS = 5.0
@@ -173,6 +174,8 @@ def open_parts(recipe: Recipe, depth: int, notes: list[str]) -> Iterator[Parts]:
         model = policy(recipe, depth, device)
         chat = chat_of(recipe, notes)
         shape = shape_of(model) if depth else read_shape(recipe.model, recipe.trust_remote_code)
+        if too_long := leave_out_long(task, chat.encode, shape.context, recipe.rollout.max_tokens):
+            notes.append(f"{len(too_long)} problems are too long for the model and are left out, such as {too_long[0]}")
         drawn = bare(recipe, depth, device) if recipe.lora.rank else model
         if recipe.lora.rank:
             add_lora(model, recipe.lora, recipe.seed)

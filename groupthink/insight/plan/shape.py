@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from groupthink.model.attention import register_attention
 from groupthink.model.llama import knows
-from groupthink.model.loading import resolve
+from groupthink.model.loading import context_of, resolve
 from groupthink.model.settings import ALL_LINEAR, LoraSettings
 
 
@@ -132,7 +132,7 @@ def shape_of(model: PreTrainedModel) -> ModelShape:
         kv_heads=getattr(config, "num_key_value_heads", None) or config.num_attention_heads,
         head_dim=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
         vocabulary=config.vocab_size,
-        context=getattr(config, "max_position_embeddings", None),
+        context=context_of(config),
         by_hand=by_hand,
         gated=by_hand and config.hidden_act == "silu",
         qk_norm=by_hand and hasattr(model.base_model.layers[0].self_attn, "q_norm"),

@@ -46,8 +46,8 @@ def try_rewards(
 ) -> Trials:
     """Try a recipe's rewards on responses to its first `problems` training problems. `tell` hears what is being done.
 
-    `model_responses`: the model is asked for a few, too, where it lies on this machine and a run `fits` there. Raises ValueError for a task,
-    a reward or a sandbox that is not there.
+    `model_responses`: the model is asked for a few, too, where it lies on this machine and a run `fits` there. Raises
+    ValueError for a task, a reward or a sandbox that is not there, and where every prompt is too long for the model.
     """
     if recipe.stage not in BY_REWARDS:
         note = f'stage="{recipe.stage}" learns from demonstrations: no reward is asked'
@@ -66,6 +66,7 @@ def _tried(
     recipe: Recipe, task: Any, tell: Callable[[str], None], problems: int, model_responses: bool, fits: bool
 ) -> Trials:
     watch, writer = Watch(tell), open_writer(recipe, tell)
+    too_long = writer.leave_out_long(task)
     watched = WatchedTask(task, watch)
     judge = _open_judge(recipe, watched, watch, opening=writer.opening)
     if recipe.reward.judge:
@@ -85,6 +86,8 @@ def _tried(
         attempts += _scored(judge, watch, [one])
     watch.by_itself(None)
     notes, own = _notes(recipe, subjects, made), None
+    if too_long:
+        notes.append(f"{len(too_long)} problems are too long for the model and were left out, such as {too_long[0]}")
     if model_responses:
         drawn, own, why = _own(recipe, task, writer, subjects, tell, fits)
         attempts += _scored(judge, watch, drawn)
