@@ -20,11 +20,11 @@ from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.recipe import Recipe
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
+from groupthink.rollout.fastest import fastest
 from groupthink.rollout.open import open_engine
 from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.run.checkpoints import find_damage
 from groupthink.run.directory import Run
-from groupthink.stage.fastest import fastest
 from groupthink.stage.supply import Supply
 from groupthink.task import Task, close_task, notes_of, open_tasks
 from groupthink.task.context import leave_out_long
@@ -84,7 +84,8 @@ def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop
     try:
         worth = most
         if isinstance(engine, WorkerEngine) and not recipe.rollout.processes:
-            worth = fastest(engine, chat, task, recipe)
+            problems = task.sample(0, recipe.task.problems_per_step)
+            worth = fastest(engine, chat, problems, recipe.rollout, recipe.seed)
             engine = engine.keep(worth)
         _settle(run, model, worth)
         learner = _open_learner(run, model, device)

@@ -19,6 +19,7 @@ from groupthink.insight.plan.shape import read_shape, shape_of
 from groupthink.insight.plan.staff import Staff, staff_of
 from groupthink.insight.plan.words import in_words
 from groupthink.insight.plan.workload import Workload, operations, tokens_of
+from groupthink.model.chat import Chat
 from groupthink.model.loading import load_model, weights_here
 from groupthink.model.lora import add_lora
 from groupthink.model.packing import pack
@@ -421,6 +422,16 @@ def test_a_prompt_that_is_too_long_does_not_take_the_measurement_with_it(place, 
         problems = opened.task.sample(0, 24)
         assert not any("Really" in problem.prompt for problem in problems)
     assert len(notes) == 1 and notes[0].startswith("1 problems are too long for the model and are left out, such as ")
+
+
+def test_demonstrations_are_as_long_as_what_is_left_to_write_of_them():
+    def tokens(*words):
+        chat = Chat(build_tokenizer(), load_recipe(overrides=words).chat)
+        recipe = load_recipe(overrides=["stage=sft", "sft.examples_per_step=4", *words])
+        load, _ = rehearse.demonstrated(recipe, SimpleNamespace(chat=chat))
+        return load.response
+
+    assert tokens("chat.open_think=true") == tokens() - 1  # <think> stands in the prompt
 
 
 @pytest.mark.slow

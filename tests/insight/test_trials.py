@@ -1,6 +1,7 @@
 """Rewards that are wrong on purpose, each found by the name of what is wrong with it; and healthy ones, found well."""
 
 import json
+import logging
 import time
 from dataclasses import asdict, replace
 from shutil import copytree
@@ -300,7 +301,13 @@ def test_the_model_s_own_responses_that_all_earn_the_same(place, tmp_path):  # n
     assert "on 2 of 2 problems (0.00, 0.00)" in finding(trials, "no_signal").evidence
 
 
-def test_a_prompt_that_is_too_long_is_left_out_without_a_word_of_the_tokenizer(place, tmp_path, capfd):  # noqa: F811
+def test_a_prompt_that_is_too_long_is_left_out_without_a_word_of_the_tokenizer(
+    place,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    caplog,
+):
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
     rows = [{"question": f"What is {i}?" + " Really?" * 60 * (i % 4 == 3), "answer": f"{i}"} for i in range(12)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     words = [f"task.data={tmp_path.as_posix()}/rows.jsonl", "task.held_out=0.2", f"model={tmp_path / 'model'}"]
@@ -310,7 +317,7 @@ def test_a_prompt_that_is_too_long_is_left_out_without_a_word_of_the_tokenizer(p
     tokenizer.save_pretrained(tmp_path / "model")
     trials = try_rewards(load_recipe(place / "grpo.toml", words), lambda text: None, problems=8)
     assert trials.own is not None and any("are too long for the model and were left" in note for note in trials.notes)
-    assert "longer than the specified maximum" not in capfd.readouterr().err
+    assert "longer than the specified maximum" not in caplog.text
 
 
 def test_a_model_for_which_there_is_no_room_is_not_asked(place, monkeypatch):  # noqa: F811
