@@ -405,12 +405,17 @@ def test_the_time_of_a_run_adds_up():
     assert planning._step(ahead, seconds) == 3.0 and planning._step(recipe, seconds) == 5.0
 
 
-def test_a_step_is_rehearsed_in_another_process(place):  # noqa: F811
-    recipe = load_recipe(place / "grpo.toml")
-    found = measure(recipe, read_shape(recipe.model), "cpu", fits=True)
-    assert found.seen and 0 < found.response <= 24
-    assert all(found.seconds[phase] > 0 for phase in ("generate", "score", "learn", "sync", "record"))
-    assert sum(found.seconds.values()) < 60 and found.start_seconds > 0
+def test_check_rehearses_a_step_in_another_process_and_tries_the_rewards(place, capsys):  # noqa: F811
+    assert cli.main(["check", "--json", str(place / "grpo.toml")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    planned, tried = found["plan"], found["rewards"]
+    assert planned["notes"] == [] and planned["assumed"].startswith("the mean of responses of the model as it is now")
+    assert 0 < planned["response_tokens"] <= 24
+    assert all(planned["seconds"][phase] > 0 for phase in ("generate", "score", "learn", "sync", "record"))
+    assert planned["step_seconds"] == pytest.approx(sum(planned["seconds"].values())) and planned["step_seconds"] < 60
+    assert planned["total_seconds"] > 4 * planned["step_seconds"]
+    assert tried["own"]["responses"] == 6 and tried["problems"] == 8
+    assert {"right", "wrong", "the model's own"} <= {row["case"] for row in tried["rows"]}
 
 
 def test_a_prompt_that_is_too_long_does_not_take_the_measurement_with_it(place, tmp_path):  # noqa: F811

@@ -28,6 +28,7 @@ from groupthink.user_code import give
 from tests.here import work_here
 from tests.reward.test_model_judge import Mock
 from tests.stage.conftest import place  # noqa: F401
+from tests.task.test_environment import NAME, guessing  # noqa: F401
 from tests.tiny import tiny
 
 ONLY = {"accuracy": 0.0, "format": 0.0, "brevity": 0.0}
@@ -264,6 +265,18 @@ def test_a_task_of_reasoning_gym(tmp_path, monkeypatch):
     work_here(monkeypatch)
     trials = tried(tmp_path, words=["task.name=gym:chain_sum"])
     assert found(trials) == [] and row(trials, "right").reward == 1.0
+
+
+def test_an_environment_that_scores_whole_responses(guessing, tmp_path):  # noqa: F811
+    words = [f"task.name={NAME}"]
+    trials = tried(tmp_path, words=words, **ONLY, environment=1.0)
+    right, wrong = row(trials, "right"), row(trials, "wrong")
+    assert right.parts["environment"] == right.reward == pytest.approx(1.2)  # the environment's own figures
+    assert wrong.parts["environment"] == wrong.reward == pytest.approx(0.2)
+    assert trials.failures == () and found(trials) == []
+    guessing.described = replace(guessing.described, replies=False)
+    beside = tried(tmp_path, words=words, environment=1.0)
+    assert row(beside, "right").parts["accuracy"] == 1.0 and row(beside, "wrong").parts["accuracy"] == 0.0
 
 
 def test_answers_that_nobody_knows_and_a_vote(tmp_path):
