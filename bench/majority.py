@@ -13,6 +13,7 @@ from statistics import mean
 from typing import Any
 
 from engines import REPOSITORY, train
+from report import add_report, report
 
 SETTINGS = ("task.unlabelled=true", "reward.majority=0.8", "reward.format=0.2")
 AIM = 0.2
@@ -20,17 +21,14 @@ AIM = 0.2
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one line of JSON")
-    parser.add_argument("--out", type=Path, help="a file for the figures")
+    add_report(parser)
     parser.add_argument("--steps", type=int, default=140)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "majority")
     options = parser.parse_args()
     runs = [study(options.runs.resolve(), seed, options.steps) for seed in range(options.seeds)]
     found = {"gain": mean(one["after"] - one["before"] for one in runs), "aim": AIM, "runs": runs}
-    if options.out:
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps(found) if options.json else f"held-out accuracy: {found['gain']:+.1%} (aim {AIM:+.0%})")
+    report(found, options, f"held-out accuracy: {found['gain']:+.1%} (aim {AIM:+.0%})")
 
 
 def study(runs: Path, seed: int, steps: int) -> dict[str, Any]:

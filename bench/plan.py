@@ -21,6 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from report import add_report, report
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 INTERVAL = 0.5  # seconds between two looks at the memory
 FILES_EVERY = 10  # looks, of which one looks at mapped files, too: that takes longer, and they change little
@@ -86,21 +88,17 @@ def main() -> None:
         name: {kind: details[kind][name] for kind in details} for name in ("memory_ratio", "time_ratio", "total_ratio")
     }
     found["details"] = details
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
-    if options.json:
-        print(json.dumps(found))
-    else:
-        for kind, its in details.items():
-            print(f"{kind}: memory_ratio {its['memory_ratio']:.2f}  time_ratio {its['time_ratio']:.2f}  (aim: 1)")
+    lines = [
+        f"{kind}: memory_ratio {its['memory_ratio']:.2f}  time_ratio {its['time_ratio']:.2f}  (aim: 1)"
+        for kind, its in details.items()
+    ]
+    report(found, options, *lines)
 
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", choices=CASES, default=list(CASES), help="which of them (all)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, alone, on stdout")
-    parser.add_argument("--out", type=Path, help="write the JSON object to this file, too")
+    add_report(parser)
     return parser.parse_args()
 
 

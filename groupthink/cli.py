@@ -201,6 +201,7 @@ def check(args: argparse.Namespace) -> int:
     from groupthink.insight.plan.words import in_words
     from groupthink.model.loading import require_model
     from groupthink.recipe import BY_REWARDS
+    from groupthink.run.printable import printable
     from groupthink.stage.named import require_named
     from groupthink.stage.prompt import require_chat
 
@@ -210,11 +211,25 @@ def check(args: argparse.Namespace) -> int:
     require_model(recipe.model, _tell, trust_remote_code=recipe.trust_remote_code)
     require_chat(recipe)
     planned = plan.plan(recipe, _tell)
-    tried = trials.try_rewards(recipe, _tell) if recipe.stage in BY_REWARDS else None
+    if not args.json:  # at once: it stands whatever becomes of the trials
+        print("\n".join(in_words(planned)), flush=True)
+    tried, failed = None, ""
+    if recipe.stage in BY_REWARDS:
+        try:
+            tried = trials.try_rewards(recipe, _tell, fits=planned.fits)
+        except (ValueError, RuntimeError, OSError) as error:
+            if isinstance(_cause(error), KeyboardInterrupt) or os.environ.get("GROUPTHINK_DEBUG") == "1":
+                raise
+            failed = printable(f"{error}" or type(error).__name__)
     if args.json:
-        _print_json({"plan": asdict(planned), "rewards": None if tried is None else asdict(tried)})
-    else:
-        print("\n".join([*in_words(planned), *([] if tried is None else ["", *trials.in_words(tried)])]))
+        found = {"plan": asdict(planned), "rewards": None if tried is None else asdict(tried)}
+        _print_json(found | ({"rewards_error": failed} if failed else {}))
+    elif failed:
+        print(f"\nNote: the rewards could not be tried: {failed}")
+    elif tried is not None:
+        print("\n".join(["", *trials.in_words(tried)]))
+    if failed:
+        return 2
     return 0 if planned.fits else 1
 
 

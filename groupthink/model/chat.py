@@ -67,7 +67,8 @@ class Chat:
         control = [token for token in _control_tokens(self.tokenizer) if any(token in text for text in contents)]
         if not control:
             text = self._rendered(messages)
-            return np.asarray(self.tokenizer.encode(text, add_special_tokens=self.is_plain), np.int64)
+            # (Not `verbose`: who is to answer sees to it that there is room, and says so itself.)
+            return np.asarray(self.tokenizer.encode(text, add_special_tokens=self.is_plain, verbose=False), np.int64)
         # The template is rendered around placeholders, so that what stands in a message can be encoded
         # apart from what the template says.
         marked = tuple({**message, "content": f"\ue000{i}\ue001"} for i, message in enumerate(messages))

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from groupthink.model.attention import register_attention
@@ -38,6 +45,28 @@ def resolve(name: str | Path) -> Path | str:
         if (candidate / "config.json").is_file():
             return candidate
     raise ValueError(f"{str(name)!r} holds no model: neither config.json, model/, nor a complete checkpoint")
+
+
+def context_of(config: PretrainedConfig) -> int | None:
+    """The tokens that a model takes at most; None: its config names no bound."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
+def weights_here(name: str | Path) -> list[Path]:
+    """The files of a model's weights that can be read without the network, in the hub's cache, too; none: they cannot.
+
+    Raises ValueError for a folder that holds no model.
+    """
+    place = resolve(name)
+    if not isinstance(place, Path):
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            place = Path(snapshot_download(place, local_files_only=True, allow_patterns=["*.safetensors"]))
+        except (LocalEntryNotFoundError, OSError):
+            return []
+    return sorted(place.glob("*.safetensors"))
 
 
 def require_model(name: str, tell: Callable[[str], None], *, trust_remote_code: bool = False) -> None:
@@ -120,6 +149,17 @@ def load_tokenizer(
     with no_unasked_code(name):
         return AutoTokenizer.from_pretrained(
             place, trust_remote_code=trust_remote_code, local_files_only=local or isinstance(place, Path)
+        )
+
+
+def read_context(name: str | Path, *, trust_remote_code: bool = False) -> int | None:
+    """`context_of` a model by its name. Raises OSError where its config cannot be had."""
+    place = resolve(name)
+    with no_unasked_code(name):
+        return context_of(
+            AutoConfig.from_pretrained(
+                place, trust_remote_code=trust_remote_code, local_files_only=isinstance(place, Path)
+            )
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from groupthink.model.chat import Chat
-from groupthink.model.loading import find_device, load_model, load_tokenizer, resolve
+from groupthink.model.loading import context_of, find_device, load_model, load_tokenizer, resolve
 from groupthink.model.settings import MODEL, PLAIN, ChatSettings
 from groupthink.recipe import Recipe, load_recipe
 from groupthink.records import Group
@@ -22,12 +22,12 @@ from groupthink.rollout.open import open_engine
 from groupthink.run.directory import Run
 from groupthink.run.rollouts import prompt_text
 from groupthink.run.terminal import View
-from groupthink.stage.fitting import leave_out_long
 from groupthink.stage.grade import Graded, grade
 from groupthink.stage.settings import EvaluateSettings
 from groupthink.stage.statistics import interval, majority_right, pass_at_k
 from groupthink.stage.workshop import Workshop
 from groupthink.task import Task, close_task, notes_of, open_tasks
+from groupthink.task.context import leave_out_long
 from groupthink.task.reply import reply_of
 from groupthink.task.settings import TaskSettings
 
@@ -204,7 +204,7 @@ def evaluate_model(
             note(f"evaluating {name} on {problems} problems of {family.name} ({splits}): {drawn}")
         model = load_model(name, device=device, trust_remote_code=trust_remote_code)
         max_tokens = max_tokens or recipe.rollout.max_tokens
-        if (too_long := leave_out_long(family, chat, model, max_tokens)) and note:
+        if (too_long := leave_out_long(family, chat.encode, context_of(model.config), max_tokens)) and note:
             note(f"{len(too_long)} problems are too long for the model and are left out, such as {too_long[0]}")
         engine = open_engine(model, tokenizer, replace(recipe.rollout, lag=0, engine="torch"), device)
         closing.callback(engine.close)

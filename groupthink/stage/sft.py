@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from groupthink.chain import CLOSE, OPEN
-from groupthink.model.chat import Chat
+from groupthink.model.demonstrations import Demonstration, encode_demonstrations
 from groupthink.recipe import Recipe
-from groupthink.records import Batch, Prompt
+from groupthink.records import Batch
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
 from groupthink.stage.chores import chores_of
@@ -25,9 +24,6 @@ from groupthink.task import Task, close_task, open_task
 
 METRICS = ("loss", "entropy", "grad_norm", "learning_rate", "num_tokens", "skipped_updates")
 """The learner's figures that mean something where nothing was sampled."""
-
-Demonstration = tuple[Prompt, str]
-"""A prompt, and a response to imitate."""
 
 
 def demonstrations(
@@ -48,25 +44,6 @@ def _demonstration(
     (task,) = draw.choices(tasks, shares)
     (problem,) = task.sample(index, 1)
     return problem.prompt, task.demonstrate(problem, careful=draw.random() >= haste)
-
-
-def encode(chat: Chat, shown: Sequence[Demonstration]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Token ids of the prompts and of the responses, which end with the end of sequence.
-
-    Where the prompt itself opens the reasoning, a response begins inside it; where it leaves it out, after it.
-    """
-    tokenizer = chat.tokenizer
-    prompts = [chat.encode(prompt) for prompt, _ in shown]
-    written = [_left_to_write(response, chat.opening) for _, response in shown]
-    responses = [
-        np.array([*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]) for text in written
-    ]
-    return prompts, responses
-
-
-def _left_to_write(response: str, opening: str) -> str:
-    """What of a demonstration comes after what the prompt has written of it."""
-    return response.rpartition(CLOSE)[2] if opening == OPEN + CLOSE else response.removeprefix(opening)
 
 
 def imitation_batch(prompts: Sequence[np.ndarray], responses: Sequence[np.ndarray]) -> Batch:
@@ -107,7 +84,7 @@ def sft(run: Run, shop: Workshop, view: View) -> None:
             clock = Clock()
             with clock("demonstrate"):
                 shown = demonstrations(tasks, recipe.sft, recipe.seed, step, recipe.steps)
-                batch = imitation_batch(*encode(shop.chat, shown))
+                batch = imitation_batch(*encode_demonstrations(shop.chat, shown))
             with clock("learn"):
                 report = shop.learner.update(batch)
             if recipe.evaluate.every and (step + 1) % recipe.evaluate.every == 0:

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from groupthink.model.allocator import keep_freed_memory
 from groupthink.model.chat import Chat
 from groupthink.model.gradient_checkpointing import checkpoint_layers
-from groupthink.model.loading import find_device, load_model, load_tokenizer, new_model
+from groupthink.model.loading import context_of, find_device, load_model, load_tokenizer, new_model
 from groupthink.model.lora import add_lora
 from groupthink.model.quantised import load_quantised
 from groupthink.model.threads import find_processes, is_small, physical_cores
@@ -20,14 +20,14 @@ from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.recipe import Recipe
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
+from groupthink.rollout.fastest import fastest
 from groupthink.rollout.open import open_engine
 from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.run.checkpoints import find_damage
 from groupthink.run.directory import Run
-from groupthink.stage.fastest import fastest
-from groupthink.stage.fitting import leave_out_long
 from groupthink.stage.supply import Supply
 from groupthink.task import Task, close_task, notes_of, open_tasks
+from groupthink.task.context import leave_out_long
 from groupthink.task.reply import reply_of
 
 
@@ -71,7 +71,7 @@ def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop
     _require_turns_in_time(task, recipe)
     tokenizer = load_tokenizer(reference_of(run), trust_remote_code=recipe.trust_remote_code)
     chat, model = Chat(tokenizer, recipe.chat), _first_policy(run, device)
-    too_long = leave_out_long(task, chat, model, recipe.rollout.max_tokens)
+    too_long = leave_out_long(task, chat.encode, context_of(model.config), recipe.rollout.max_tokens)
     if (notes := notes_of(task)) or too_long:
         run.event("task", notes=list(notes), too_long=too_long)
     # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
@@ -84,7 +84,8 @@ def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop
     try:
         worth = most
         if isinstance(engine, WorkerEngine) and not recipe.rollout.processes:
-            worth = fastest(engine, chat, task, recipe)
+            problems = task.sample(0, recipe.task.problems_per_step)
+            worth = fastest(engine, chat, problems, recipe.rollout, recipe.seed)
             engine = engine.keep(worth)
         _settle(run, model, worth)
         learner = _open_learner(run, model, device)

@@ -14,12 +14,13 @@ from groupthink import cli
 from groupthink.insight import plan as planning
 from groupthink.insight.plan import changes, machine, memory, rehearse
 from groupthink.insight.plan.machine import Libraries
-from groupthink.insight.plan.measure import Rehearsal, measure, weights_are_here
+from groupthink.insight.plan.measure import Rehearsal, measure
 from groupthink.insight.plan.shape import read_shape, shape_of
 from groupthink.insight.plan.staff import Staff, staff_of
 from groupthink.insight.plan.words import in_words
 from groupthink.insight.plan.workload import Workload, operations, tokens_of
-from groupthink.model.loading import load_model
+from groupthink.model.chat import Chat
+from groupthink.model.loading import load_model, weights_here
 from groupthink.model.lora import add_lora
 from groupthink.model.packing import pack
 from groupthink.model.scoring import TokenScorer, run_body
@@ -80,6 +81,26 @@ def test_a_model_that_cannot_be_had_is_named(monkeypatch):
     monkeypatch.setattr("groupthink.insight.plan.shape.AutoConfig.from_pretrained", refuse)
     with pytest.raises(ValueError, match=r"the config of 'some/model' is needed .*\(no network\)"):
         read_shape("some/model")
+
+
+@pytest.mark.parametrize("error", [RuntimeError, TypeError, KeyError, ZeroDivisionError])
+def test_a_model_that_fails_without_its_weights_is_trained_and_not_planned_for(error, monkeypatch):
+    def fail(*_, **__):
+        raise error("no weights, no numbers")
+
+    monkeypatch.setattr("groupthink.insight.plan.shape.AutoModelForCausalLM.from_config", fail)
+    with pytest.raises(ValueError, match=r"'nano' is of a kind that cannot be planned for .*no weights, no numbers"):
+        read_shape("nano")
+    planning.require_room(load_recipe())
+
+
+def test_figures_of_each_layer_are_no_reason_to_refuse_a_model(monkeypatch):
+    odd = replace(SHAPE, intermediate=[48, 96])
+    monkeypatch.setattr("groupthink.insight.plan.shape.shape_of", lambda model: odd)
+    with pytest.raises(ValueError, match=r"Qwen3ForCausalLM is of a kind .* intermediate is no single number"):
+        read_shape("nano")
+    monkeypatch.setattr(planning, "read_shape", lambda *named: odd)  # whatever else is odd
+    planning.require_room(load_recipe())
 
 
 # -- memory --
@@ -314,6 +335,20 @@ def test_the_refusal_names_the_changes_with_which_it_fits(monkeypatch):
         planning.require_room(recipe)
 
 
+def test_changes_are_looked_for_with_as_many_processes_as_were_found_to_be_worth_it(rehearsed, monkeypatch):
+    monkeypatch.setattr("groupthink.insight.plan.staff.physical_cores", lambda: 4)
+    staffs = []
+
+    def needs(recipe, shape, staff, *_):
+        staffs.append(staff.drawing)
+        return {"cpu": {"weights": 10}}
+
+    monkeypatch.setattr(planning, "needs", needs)
+    monkeypatch.setattr(planning, "free_memory", lambda device: 1)
+    planning.plan(load_recipe())
+    assert staffs[:1] == [4] and set(staffs[1:]) == {REHEARSED.worth}  # before anything is measured, and after
+
+
 # -- time --
 
 
@@ -370,12 +405,38 @@ def test_the_time_of_a_run_adds_up():
     assert planning._step(ahead, seconds) == 3.0 and planning._step(recipe, seconds) == 5.0
 
 
-def test_a_step_is_rehearsed_in_another_process(place):  # noqa: F811
-    recipe = load_recipe(place / "grpo.toml")
-    found = measure(recipe, read_shape(recipe.model), "cpu", fits=True)
-    assert found.seen and 0 < found.response <= 24
-    assert all(found.seconds[phase] > 0 for phase in ("generate", "score", "learn", "sync", "record"))
-    assert sum(found.seconds.values()) < 60 and found.start_seconds > 0
+def test_check_rehearses_a_step_in_another_process_and_tries_the_rewards(place, capsys):  # noqa: F811
+    assert cli.main(["check", "--json", str(place / "grpo.toml")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    planned, tried = found["plan"], found["rewards"]
+    assert planned["notes"] == [] and planned["assumed"].startswith("the mean of responses of the model as it is now")
+    assert 0 < planned["response_tokens"] <= 24
+    assert all(planned["seconds"][phase] > 0 for phase in ("generate", "score", "learn", "sync", "record"))
+    assert planned["step_seconds"] == pytest.approx(sum(planned["seconds"].values())) and planned["step_seconds"] < 60
+    assert planned["total_seconds"] > 4 * planned["step_seconds"]
+    assert tried["own"]["responses"] == 6 and tried["problems"] == 8
+    assert {"empty", "the model's own"} <= {row["case"] for row in tried["rows"]}
+
+
+def test_a_prompt_that_is_too_long_does_not_take_the_measurement_with_it(place, tmp_path):  # noqa: F811
+    rows = [{"question": f"What is {i}?" + " Really?" * 60 * (i == 3), "answer": f"{i}"} for i in range(12)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = [f"task.data={tmp_path.as_posix()}/rows.jsonl", "task.problems_per_step=8", "task.held_out=0.2"]
+    notes = []
+    with rehearse.open_parts(load_recipe(place / "grpo.toml", words), 0, notes) as opened:
+        problems = opened.task.sample(0, 24)
+        assert not any("Really" in problem.prompt for problem in problems)
+    assert len(notes) == 1 and notes[0].startswith("1 problems are too long for the model and are left out, such as ")
+
+
+def test_demonstrations_are_as_long_as_what_is_left_to_write_of_them():
+    def tokens(*words):
+        chat = Chat(build_tokenizer(), load_recipe(overrides=words).chat)
+        recipe = load_recipe(overrides=["stage=sft", "sft.examples_per_step=4", *words])
+        load, _ = rehearse.demonstrated(recipe, SimpleNamespace(chat=chat))
+        return load.response
+
+    assert tokens("chat.open_think=true") == tokens() - 1  # <think> stands in the prompt
 
 
 @pytest.mark.slow
@@ -383,7 +444,7 @@ def test_models_of_fewer_layers_stand_for_one_whose_weights_are_not_here(place, 
     tiny("qwen3", num_hidden_layers=4).save_pretrained(tmp_path)
     build_tokenizer().save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    assert not weights_are_here(str(tmp_path))
+    assert weights_here(str(tmp_path)) == []
     recipe = replace(load_recipe(place / "grpo.toml"), model=str(tmp_path))
     found = measure(recipe, read_shape(tmp_path), "cpu", fits=True)
     assert not found.seen and found.response == 24 and found.seconds["learn"] > 0
@@ -400,9 +461,9 @@ def rehearsed(monkeypatch):
     monkeypatch.setattr(planning, "measure", lambda *_, **__: REHEARSED)
 
 
-def check(capsys, monkeypatch, *words):
+def check(capsys, monkeypatch, *words, try_rewards=lambda *_, **__: SHAPE):
     """The exit code of `groupthink check`, and what it prints."""
-    stub = SimpleNamespace(try_rewards=lambda recipe, tell: SHAPE, in_words=lambda tried: ["the rewards"])
+    stub = SimpleNamespace(try_rewards=try_rewards, in_words=lambda tried: ["the rewards"])
     monkeypatch.setattr(groupthink.insight, "trials", stub, raising=False)
     code = cli.main(["check", *words])
     return code, capsys.readouterr().out
@@ -426,12 +487,38 @@ def test_check_in_words(rehearsed, capsys, monkeypatch):
     assert "a step" in out and "3 s (generate 1 s, learn 2 s)" in out
 
 
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, OSError, torch.OutOfMemoryError])
+def test_rewards_that_cannot_be_tried_leave_the_plan(error, rehearsed, capsys, monkeypatch):
+    def fail(*_, **__):
+        raise error("no such\x1bmemory")
+
+    code, out = check(capsys, monkeypatch, try_rewards=fail)
+    assert code == 2 and "It fits." in out and "\nNote: the rewards could not be tried: no such\\x1bmemory\n" in out
+    code, out = check(capsys, monkeypatch, "--json", try_rewards=fail)
+    found = json.loads(out)
+    assert code == 2 and found["plan"]["fits"] is True and found["rewards"] is None
+    assert found["rewards_error"] == "no such\\x1bmemory"
+
+
+def test_a_stop_while_the_rewards_are_tried_is_no_failure_of_theirs(rehearsed, capsys, monkeypatch):
+    def stopped(*_, **__):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("closed in the middle of its work")
+
+    code, out = check(capsys, monkeypatch, try_rewards=stopped)
+    assert code == 130 and "It fits." in out and "could not be tried" not in out
+
+
 def test_check_of_what_does_not_fit_says_what_would(rehearsed, capsys, monkeypatch):
     monkeypatch.setattr(planning, "free_memory", lambda device: 1000)
     code, out = check(capsys, monkeypatch, "--json")
     assert code == 1 and json.loads(out)["plan"]["fits"] is False
     monkeypatch.setattr(planning, "smallest", lambda recipe, fits: ("policy.dtype=bfloat16",))
-    code, out = check(capsys, monkeypatch)
+    asked = []
+    code, out = check(capsys, monkeypatch, try_rewards=lambda *_, fits: asked.append(fits))
+    assert asked == [False]  # the model itself would find no room
     assert code == 1 and "It does not fit. It would with: policy.dtype=bfloat16" in out
 
 

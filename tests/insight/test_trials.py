@@ -1,10 +1,13 @@
 """Rewards that are wrong on purpose, each found by the name of what is wrong with it; and healthy ones, found well."""
 
 import json
+import logging
 import time
 from dataclasses import asdict, replace
+from shutil import copytree
 
 import pytest
+import torch
 
 from groupthink.insight.trials import in_words, programs, try_rewards
 from groupthink.insight.trials.cases import CASES, Form, Subject
@@ -13,17 +16,19 @@ from groupthink.insight.trials.subjects import changed
 from groupthink.insight.trials.watch import WHOLE
 from groupthink.insight.trials.writer import Writer
 from groupthink.model.chat import Chat
-from groupthink.model.loading import load_tokenizer
+from groupthink.model.loading import load_model, load_tokenizer, weights_here
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.recipe import load_recipe
 from groupthink.records import Group, Problem
 from groupthink.reward.judge import Judge
+from groupthink.rollout.torch_engine import TorchEngine
 from groupthink.task.quadratics import Quadratics
 from groupthink.task.unlabelled import Unlabelled
 from groupthink.user_code import give
 from tests.here import work_here
 from tests.reward.test_model_judge import Mock
 from tests.stage.conftest import place  # noqa: F401
+from tests.task.test_environment import NAME, guessing  # noqa: F401
 from tests.tiny import tiny
 
 ONLY = {"accuracy": 0.0, "format": 0.0, "brevity": 0.0}
@@ -262,6 +267,18 @@ def test_a_task_of_reasoning_gym(tmp_path, monkeypatch):
     assert found(trials) == [] and row(trials, "right").reward == 1.0
 
 
+def test_an_environment_that_scores_whole_responses(guessing, tmp_path):  # noqa: F811
+    words = [f"task.name={NAME}"]
+    trials = tried(tmp_path, words=words, **ONLY, environment=1.0)
+    right, wrong = row(trials, "right"), row(trials, "wrong")
+    assert right.parts["environment"] == right.reward == pytest.approx(1.2)  # the environment's own figures
+    assert wrong.parts["environment"] == wrong.reward == pytest.approx(0.2)
+    assert trials.failures == () and found(trials) == []
+    guessing.described = replace(guessing.described, replies=False)
+    beside = tried(tmp_path, words=words, environment=1.0)
+    assert row(beside, "right").parts["accuracy"] == 1.0 and row(beside, "wrong").parts["accuracy"] == 0.0
+
+
 def test_answers_that_nobody_knows_and_a_vote(tmp_path):
     recipe = load_recipe(None, [f"task.name={give(Unlabelled(Quadratics()))}", "reward.majority=0.8"])
     trials = try_rewards(recipe, lambda text: None, problems=2, model_responses=False)
@@ -297,6 +314,58 @@ def test_the_model_s_own_responses_that_all_earn_the_same(place, tmp_path):  # n
     assert "on 2 of 2 problems (0.00, 0.00)" in finding(trials, "no_signal").evidence
 
 
+def test_a_prompt_that_is_too_long_is_left_out_without_a_word_of_the_tokenizer(
+    place,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    caplog,
+):
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    rows = [{"question": f"What is {i}?" + " Really?" * 60 * (i % 4 == 3), "answer": f"{i}"} for i in range(12)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = [f"task.data={tmp_path.as_posix()}/rows.jsonl", "task.held_out=0.2", f"model={tmp_path / 'model'}"]
+    copytree(place / "model", tmp_path / "model")
+    tokenizer = load_tokenizer(tmp_path / "model")
+    tokenizer.model_max_length = 256
+    tokenizer.save_pretrained(tmp_path / "model")
+    trials = try_rewards(load_recipe(place / "grpo.toml", words), lambda text: None, problems=8)
+    assert trials.own is not None and any("are too long for the model and were left" in note for note in trials.notes)
+    assert "longer than the specified maximum" not in caplog.text
+
+
+def test_a_model_for_which_there_is_no_room_is_not_asked(place, monkeypatch):  # noqa: F811
+    recipe = load_recipe(place / "grpo.toml")
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("groupthink.rollout.open.TorchEngine", full)
+    trials = try_rewards(recipe, lambda text: None, problems=1)
+    assert trials.own is None and any("not tried itself: CUDA out of memory" in note for note in trials.notes)
+    assert trials.rows
+    monkeypatch.setattr("groupthink.model.loading.load_model", full)  # and nothing of it is read where a run has none
+    trials = try_rewards(recipe, lambda text: None, problems=1, fits=False)
+    assert trials.own is None and any("does not fit into the memory" in note for note in trials.notes)
+
+
+def test_a_model_in_the_hub_s_cache_is_on_this_machine(place, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **how: str(place / "model"))
+    assert [file.name for file in weights_here("somebody/small")] == ["model.safetensors"]
+
+
+def test_a_model_that_learns_on_4_bits_is_asked_as_what_they_stand_for(place, monkeypatch):  # noqa: F811
+    pytest.importorskip("bitsandbytes")
+    pytest.importorskip("peft")
+    loaded, load = [], TorchEngine.load
+    monkeypatch.setattr(TorchEngine, "load", lambda engine, weights: (loaded.append(weights), load(engine, weights)))
+    words = ["lora.rank=2", "lora.quantised=true", "policy.dtype=bfloat16"]
+    trials = try_rewards(load_recipe(place / "grpo.toml", words), lambda text: None, problems=1)
+    assert trials.own is not None, trials.notes
+    [weights], name = loaded, "model.layers.0.mlp.up_proj.weight"
+    exact = load_model(place / "model").state_dict()[name]
+    assert 0 < (weights.tensors[name] - exact).abs().mean() < 0.2 * exact.abs().mean()
+
+
 def test_a_model_that_is_elsewhere(monkeypatch):
     def unreachable(name, **how):
         raise OSError(f"no connection\nwhile asking for {name}")
@@ -305,7 +374,9 @@ def test_a_model_that_is_elsewhere(monkeypatch):
     told = []
     trials = try_rewards(load_recipe(None, ["model=nobody/has-this"]), told.append, problems=2)
     assert any("the tokenizer of nobody/has-this cannot be had (no connection)" in text for text in told)
-    assert trials.own is None and any("is no folder on this machine" in note for note in trials.notes)
+    assert trials.own is None and any(
+        "weights of nobody/has-this are not on this machine" in note for note in trials.notes
+    )
     assert row(trials, "right").reward > row(trials, "wrong").reward
 
 

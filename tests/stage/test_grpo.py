@@ -134,3 +134,11 @@ def test_a_run_whose_updates_are_not_finite_ends_with_the_responses_to_blame_on_
     assert [line["skipped_updates"] for line in read_metrics(tmp_path / "run/metrics.jsonl")] == [1, 2, 3]
     assert "of this step, 2, are in" in found.value.__notes__[0]
     assert "checkpoints/step-000002)" in found.value.__notes__[0]
+
+
+def test_a_run_measures_at_its_first_start_and_writes_down_what_it_found(place, tmp_path, monkeypatch):
+    monkeypatch.setattr("groupthink.stage.workshop.find_processes", lambda model: 2)
+    monkeypatch.setattr("groupthink.rollout.open.find_processes", lambda model: 2)
+    monkeypatch.setattr("groupthink.stage.workshop.fastest", lambda *_: 1)
+    run = train(tmp_path / "run", place / "grpo.toml", "rollout.processes=0", "policy.processes=0", "steps=1")
+    assert run.recipe.rollout.processes == run.recipe.policy.processes == 1

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from groupthink.model.chat import Chat
+from groupthink.model.demonstrations import encode_demonstrations
 from groupthink.model.loading import new_model
-from groupthink.model.settings import ChatSettings
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.policy.learner import Learner
 from groupthink.policy.objective.settings import ObjectiveSettings
@@ -16,7 +16,7 @@ from groupthink.policy.settings import PolicySettings
 from groupthink.recipe import load_recipe
 from groupthink.run.metrics import read_metrics
 from groupthink.stage.settings import SftSettings
-from groupthink.stage.sft import demonstrations, encode, imitation_batch
+from groupthink.stage.sft import demonstrations, imitation_batch
 from groupthink.task import open_task
 from groupthink.task.arithmetic import is_held_out
 from groupthink.task.quadratics import held_out_pairs
@@ -117,7 +117,7 @@ def _factor(text: str) -> int:
 def test_the_loss_is_a_mean_over_the_response_tokens():
     tokenizer = build_tokenizer()
     shown = [("Solve x^2-1=0", "<think></think>x=-1, x=1"), ("Compute 1+1", "2")]
-    prompts, responses = encode(Chat(tokenizer), shown)
+    prompts, responses = encode_demonstrations(Chat(tokenizer), shown)
     assert tokenizer.decode(responses[1]) == "2<|end|>"
     assert tokenizer.decode(prompts[1]) == "<|user|>Compute 1+1<|end|><|assistant|>"
     batch = imitation_batch(prompts, responses)
@@ -125,24 +125,6 @@ def test_the_loss_is_a_mean_over_the_response_tokens():
     assert len(set(batch.weights_M.tolist())) == 1
     assert batch.token_ids_M.tolist() == [*responses[0], *responses[1]]
     assert batch.starts.tolist() == [0, len(responses[0]), len(batch.token_ids_M)]
-
-
-def test_where_the_prompt_opens_the_reasoning_a_response_begins_inside_it():
-    tokenizer = build_tokenizer()
-    (prompt,), (response,) = encode(
-        Chat(tokenizer, ChatSettings(open_think=True)), [("Compute 1+1", "<think>1+1=2\n</think>2")]
-    )
-    assert tokenizer.decode([*prompt, *response]).count("<think>") == 1
-    assert tokenizer.decode(response) == "1+1=2\n</think>2<|end|>"
-
-
-def test_where_the_prompt_leaves_the_reasoning_out_a_response_is_the_answer():
-    tokenizer = build_tokenizer()
-    closing = tokenizer.chat_template.replace("<|assistant|>", "<|assistant|><think>\n\n</think>\n\n")
-    assert closing != tokenizer.chat_template
-    tokenizer.chat_template = closing
-    _, responses = encode(Chat(tokenizer), [("Compute 1+1", "<think>1+1=2\n</think>2"), ("Compute 1+1", "2")])
-    assert [tokenizer.decode(response) for response in responses] == ["2<|end|>", "2<|end|>"]
 
 
 def test_the_model_is_looked_at_on_the_way(place, tmp_path):

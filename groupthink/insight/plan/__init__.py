@@ -56,7 +56,7 @@ def plan(recipe: Recipe, tell: Callable[[str], None] | None = None) -> Plan:
     shape, device = read_shape(recipe.model, recipe.trust_remote_code), find_device().type
     staff, load, libraries = staff_of(recipe, shape, device), Workload.at_most(recipe), TYPICAL
     notes: list[str] = []
-    seconds = total = None
+    seconds = total = worth = None
     if tell is not None:
         tell("measuring how long a step takes")
     fits = memories(recipe, shape, staff, load, device, libraries)[0].fits
@@ -66,7 +66,8 @@ def plan(recipe: Recipe, tell: Callable[[str], None] | None = None) -> Plan:
         notes.append(str(error))
     else:
         notes += found.notes
-        staff = staff_of(recipe, shape, device, found.worth)
+        worth = found.worth
+        staff = staff_of(recipe, shape, device, worth)
         load = Workload(found.prompt, found.response, found.seen)
         if found.code:
             libraries = grown(found.code, found.data)
@@ -74,7 +75,7 @@ def plan(recipe: Recipe, tell: Callable[[str], None] | None = None) -> Plan:
         total = _total(recipe, shape, seconds, found.response_seconds, found.start_seconds)
     memory = memories(recipe, shape, staff, load, device, libraries)
     fits = all(one.fits for one in memory)
-    changes = () if fits else smallest(recipe, _fitting(shape, device, load, libraries)) or ()
+    changes = () if fits else smallest(recipe, _fitting(shape, device, load, libraries, worth)) or ()
     return Plan(
         model=recipe.model,
         architecture=shape.architecture,
@@ -104,9 +105,18 @@ def require_room(recipe: Recipe) -> None:
     would be. Where the system does not say what is free, or the model is of an unknown kind, nothing is refused.
     """
     try:
-        shape, device = read_shape(recipe.model, recipe.trust_remote_code), find_device().type
-    except ValueError:  # what is wrong with the model is said where it is loaded
+        short = _lack_of_room(recipe)
+    except (
+        Exception
+    ):  # what is wrong with the model is said where it is loaded; odd figures of it are no reason to stop
         return
+    if short:
+        raise ValueError(short)
+
+
+def _lack_of_room(recipe: Recipe) -> str | None:
+    """Why a run cannot fit, with what would make it fit; None where it may."""
+    shape, device = read_shape(recipe.model, recipe.trust_remote_code), find_device().type
     load = Workload.at_most(recipe)
 
     def fits(asked: Recipe) -> bool:
@@ -115,12 +125,12 @@ def require_room(recipe: Recipe) -> None:
         return all(one.free is None or one.needed * (1 - ERROR) <= one.free for one in found)
 
     if fits(recipe):
-        return
+        return None
     memory = memories(recipe, shape, staff_of(recipe, shape, device), load, device, TYPICAL)
     short = max(memory, key=lambda one: one.needed - (one.free or one.needed))
     changes = smallest(recipe, _fitting(shape, device, load, TYPICAL))
     advice = f"it fits with {' '.join(changes)}" if changes else "take a smaller model, or a larger machine"
-    raise ValueError(
+    return (
         f"this run needs about {gigabytes(short.needed)} of memory on {short.device}, of which "
         f"{gigabytes(short.free or 0)} are free: {advice} (`groupthink check` shows what the memory is for)"
     )
@@ -143,12 +153,14 @@ def gigabytes(count: float) -> str:
     return f"{count / 1e9:.{2 if count < 1e9 else 1}f} GB"
 
 
-def _fitting(shape: ModelShape, device: str, load: Workload, libraries: Libraries) -> Callable[[Recipe], bool]:
-    """Whether another recipe for the same model fits."""
+def _fitting(
+    shape: ModelShape, device: str, load: Workload, libraries: Libraries, worth: int | None = None
+) -> Callable[[Recipe], bool]:
+    """Whether another recipe for the same model fits. `worth`: as `staff_of` takes it."""
 
     def fits(recipe: Recipe) -> bool:
         shorter = replace(load, response=min(load.response, recipe.rollout.max_tokens))
-        staff = staff_of(recipe, shape, device)
+        staff = staff_of(recipe, shape, device, worth)
         return all(one.fits for one in memories(recipe, shape, staff, shorter, device, libraries))
 
     return fits

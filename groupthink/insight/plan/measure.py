@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from groupthink.insight.plan.shape import ModelShape
-from groupthink.model.loading import resolve
+from groupthink.model.loading import weights_here
 from groupthink.recipe import Recipe, dump_recipe
 
 WHOLE = {"cpu": 300_000_000, "mps": 1_000_000_000, "cuda": 4_000_000_000}
@@ -52,7 +52,7 @@ def measure(recipe: Recipe, shape: ModelShape, device: str, *, fits: bool) -> Re
     The model itself is asked where it fits, is no larger than WHOLE, and its weights are on this machine; else models
     of the same shape with fewer layers and random weights.
     """
-    whole = fits and shape.parameters <= WHOLE[device] and weights_are_here(recipe.model)
+    whole = fits and shape.parameters <= WHOLE[device] and bool(weights_here(recipe.model))
     depths = (0,) if whole else tuple(min(depth, shape.layers) for depth in DEPTHS)
     if len(set(depths)) == 1:
         depths = depths[:1]
@@ -74,18 +74,3 @@ def measure(recipe: Recipe, shape: ModelShape, device: str, *, fits: bool) -> Re
         raise RuntimeError(f"measuring failed: {last}")
     found = json.loads(said.stdout.splitlines()[-1])
     return Rehearsal(**{**found, "notes": tuple(found["notes"])})
-
-
-def weights_are_here(model: str) -> bool:
-    """Whether a model's weights can be read without the network."""
-    place = resolve(model)
-    if isinstance(place, Path):
-        return any(place.glob("*.safetensors"))
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        cached = snapshot_download(place, local_files_only=True, allow_patterns=["*.safetensors"])
-    except (LocalEntryNotFoundError, OSError):
-        return False
-    return any(Path(cached).glob("*.safetensors"))

@@ -35,6 +35,7 @@ from groupthink.insight.plan.workload import (
 from groupthink.model.allocator import keep_freed_memory
 from groupthink.model.attention import register_attention
 from groupthink.model.chat import Chat
+from groupthink.model.demonstrations import encode_demonstrations
 from groupthink.model.gradient_checkpointing import checkpoint_layers
 from groupthink.model.loading import find_device, load_model, load_tokenizer, resolve
 from groupthink.model.lora import add_lora
@@ -47,12 +48,13 @@ from groupthink.recipe import Recipe, load_recipe
 from groupthink.records import Batch, Group, Problem, Report, Response, Score
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine, Sampling
-from groupthink.rollout.fastest import fewest
+from groupthink.rollout.fastest import fastest
 from groupthink.rollout.generate import generate
 from groupthink.rollout.open import open_engine
 from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.run.directory import Run
 from groupthink.task import Task, close_task, open_task, open_tasks
+from groupthink.task.context import leave_out_long
 from groupthink.task.reply import reply_of
 
 SECONDS = 5.0
@@ -60,6 +62,9 @@ SECONDS = 5.0
 
 FIRST_TOKENS = 8
 """Of each response at the first look."""
+
+FASTEST_TOKENS = 16
+"""Of each response while it is found how many processes draw fastest: a quarter of what a run draws for that."""
 
 STOPS = 8
 """Responses that ended by themselves, from which a mean length may be reckoned."""
@@ -134,7 +139,7 @@ def rehearse(recipe: Recipe, depth: int, code: int, data: int, began: float) -> 
         per_response = drawing / (recipe.task.problems_per_step * recipe.rollout.group_size)
         scores, judging = score(recipe, parts, groups, depth, notes)
         if recipe.stage == "sft":
-            load, groups = shown(recipe, parts)
+            load, groups = demonstrated(recipe, parts)
             seconds["generate"] = 0.0
         else:
             seconds["score"] = judging * problems_of(recipe) * group_of(recipe)
@@ -173,6 +178,8 @@ def open_parts(recipe: Recipe, depth: int, notes: list[str]) -> Iterator[Parts]:
         model = policy(recipe, depth, device)
         chat = chat_of(recipe, notes)
         shape = shape_of(model) if depth else read_shape(recipe.model, recipe.trust_remote_code)
+        if too_long := leave_out_long(task, chat.encode, shape.context, recipe.rollout.max_tokens):
+            notes.append(f"{len(too_long)} problems are too long for the model and are left out, such as {too_long[0]}")
         drawn = bare(recipe, depth, device) if recipe.lora.rank else model
         if recipe.lora.rank:
             add_lora(model, recipe.lora, recipe.seed)
@@ -191,7 +198,8 @@ def open_parts(recipe: Recipe, depth: int, notes: list[str]) -> Iterator[Parts]:
         closing.callback(lambda: engine.close())
         worth = find_processes(drawn)
         if isinstance(engine, WorkerEngine) and not recipe.rollout.processes:
-            worth = most_worth(engine, chat, task, recipe)
+            problems = task.sample(0, recipe.task.problems_per_step)
+            worth = fastest(engine, chat, problems, recipe.rollout, recipe.seed, FASTEST_TOKENS)
             engine = engine.keep(worth)
         staff = staff_of(recipe, real, device.type, worth)
         objective = ObjectiveSettings(surrogate="imitation", kl=0.0) if recipe.stage == "sft" else recipe.objective
@@ -249,18 +257,6 @@ def chat_of(recipe: Recipe, notes: list[str]) -> Chat:
         notes.append("the model's tokenizer is not here: prompts are taken to be as long as in characters")
         return Chat(build_tokenizer())
     return Chat(tokenizer, recipe.chat)
-
-
-def most_worth(engine: WorkerEngine, chat: Chat, task: Task, recipe: Recipe) -> int:
-    """As `stage/fastest.py` finds it, on a quarter of the tokens."""
-    problems = task.sample(0, recipe.task.problems_per_step)
-    sampling = Sampling(min(16, recipe.rollout.max_tokens), recipe.rollout.temperature, n=recipe.rollout.group_size)
-
-    def seconds(processes: int) -> float:
-        engine.use(processes)
-        return timed(lambda: generate(engine, chat, problems, sampling, recipe.seed))[0]
-
-    return fewest(seconds, len(engine.workers) + 1)
 
 
 # -- the phases --
@@ -356,19 +352,19 @@ def score(
     return scores, seconds / sum(len(group.responses) for group in groups)
 
 
-def shown(recipe: Recipe, parts: Parts) -> tuple[Workload, list[Group]]:
+def demonstrated(recipe: Recipe, parts: Parts) -> tuple[Workload, list[Group]]:
     """Demonstrations, as responses that are imitated."""
     tasks = [open_task(name, recipe.seed, settings=recipe.task) for name in recipe.sft.tasks]
-    groups = []
+    problems, texts = [], []
     for index in range(recipe.sft.examples_per_step):
         task = tasks[index % len(tasks)]
-        (problem,) = task.sample(index, 1)
-        text = task.demonstrate(problem, careful=True)
-        tokenizer = parts.chat.tokenizer
-        token_ids = np.array([*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id])
-        groups.append(Group(problem, parts.chat.encode(problem.prompt), (_response(token_ids),)))
+        problems += task.sample(index, 1)
+        texts.append(task.demonstrate(problems[-1], careful=True))
     for task in tasks:
         close_task(task)
+    shown = [(problem.prompt, text) for problem, text in zip(problems, texts, strict=True)]
+    encoded = zip(problems, *encode_demonstrations(parts.chat, shown), strict=True)
+    groups = [Group(problem, prompt_ids, (_response(token_ids),)) for problem, prompt_ids, token_ids in encoded]
     prompt = float(np.mean([len(group.prompt_ids) for group in groups]))
     return Workload(prompt, float(np.mean([len(group.responses[0]) for group in groups])), True), groups
 

@@ -1,7 +1,7 @@
 """A model by its config alone: its parameters, counted exactly, and the sizes that memory and time depend on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from groupthink.model.attention import register_attention
 from groupthink.model.llama import knows
-from groupthink.model.loading import resolve
+from groupthink.model.loading import context_of, resolve
 from groupthink.model.settings import ALL_LINEAR, LoraSettings
 
 
@@ -82,14 +82,20 @@ def read_shape(name: str | Path, trust_remote_code: bool = False) -> ModelShape:
             f"({str(error).partition(chr(10))[0]}): download the model, or connect to the network"
         ) from error
     register_attention()
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
-            config, attn_implementation="groupthink", dtype=torch.float32, trust_remote_code=trust_remote_code
-        )
+    # A model's own code may ask of weights on the meta device what they do not have, and fail in any way.
     try:
-        return shape_of(model)
-    except AttributeError as error:
-        raise ValueError(f"{type(model).__name__} is of a kind that cannot be planned for: {error}") from error
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(
+                config, attn_implementation="groupthink", dtype=torch.float32, trust_remote_code=trust_remote_code
+            )
+        shape = shape_of(model)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{str(name)!r} is of a kind that cannot be planned for ({said})") from error
+    odd = [one.name for one in fields(shape) if one.type in (int, "int") and type(getattr(shape, one.name)) is not int]
+    if odd:  # a figure of each layer, for instance
+        raise ValueError(f"{shape.architecture} is of a kind that cannot be planned for: {odd[0]} is no single number")
+    return shape
 
 
 def shape_of(model: PreTrainedModel) -> ModelShape:
@@ -126,7 +132,7 @@ def shape_of(model: PreTrainedModel) -> ModelShape:
         kv_heads=getattr(config, "num_key_value_heads", None) or config.num_attention_heads,
         head_dim=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
         vocabulary=config.vocab_size,
-        context=getattr(config, "max_position_embeddings", None),
+        context=context_of(config),
         by_hand=by_hand,
         gated=by_hand and config.hidden_act == "silu",
         qk_norm=by_hand and hasattr(model.base_model.layers[0].self_attn, "q_norm"),

@@ -38,12 +38,16 @@ class Tried:
 
 
 def try_rewards(
-    recipe: Recipe, tell: Callable[[str], None], problems: int = PROBLEMS, model_responses: bool = True
+    recipe: Recipe,
+    tell: Callable[[str], None],
+    problems: int = PROBLEMS,
+    model_responses: bool = True,
+    fits: bool = True,
 ) -> Trials:
     """Try a recipe's rewards on responses to its first `problems` training problems. `tell` hears what is being done.
 
-    `model_responses`: the model is asked for a few, too, where it lies on this machine. Raises ValueError for a task,
-    a reward or a sandbox that is not there.
+    `model_responses`: the model is asked for a few, too, where it lies on this machine and a run `fits` there. Raises
+    ValueError for a task, a reward or a sandbox that is not there, and where every prompt is too long for the model.
     """
     if recipe.stage not in BY_REWARDS:
         note = f'stage="{recipe.stage}" learns from demonstrations: no reward is asked'
@@ -51,15 +55,18 @@ def try_rewards(
     task = open_tasks(recipe.task, recipe.seed)
     try:
         with logged() as said:
-            trials = _tried(recipe, task, tell, problems, model_responses)
+            trials = _tried(recipe, task, tell, problems, model_responses, fits)
         more = f" (and {len(said) - 1} messages more)" if said[1:] else ""
         return replace(trials, notes=(*trials.notes, *(text + more for text in said[:1])))
     finally:
         close_task(task)
 
 
-def _tried(recipe: Recipe, task: Any, tell: Callable[[str], None], problems: int, model_responses: bool) -> Trials:
+def _tried(
+    recipe: Recipe, task: Any, tell: Callable[[str], None], problems: int, model_responses: bool, fits: bool
+) -> Trials:
     watch, writer = Watch(tell), open_writer(recipe, tell)
+    too_long = writer.leave_out_long(task)
     watched = WatchedTask(task, watch)
     judge = _open_judge(recipe, watched, watch, opening=writer.opening)
     if recipe.reward.judge:
@@ -79,8 +86,10 @@ def _tried(recipe: Recipe, task: Any, tell: Callable[[str], None], problems: int
         attempts += _scored(judge, watch, [one])
     watch.by_itself(None)
     notes, own = _notes(recipe, subjects, made), None
+    if too_long:
+        notes.append(f"{len(too_long)} problems are too long for the model and were left out, such as {too_long[0]}")
     if model_responses:
-        drawn, own, why = _own(recipe, task, writer, subjects, tell)
+        drawn, own, why = _own(recipe, task, writer, subjects, tell, fits)
         attempts += _scored(judge, watch, drawn)
         notes += why
     order = {case.name: place for place, case in enumerate(CASES)}
@@ -143,10 +152,15 @@ def _has_a_point(case: Case, recipe: Recipe) -> bool:
 
 
 def _own(
-    recipe: Recipe, task: Any, writer: Writer, subjects: Sequence[Subject], tell: Callable[[str], None]
+    recipe: Recipe,
+    task: Any,
+    writer: Writer,
+    subjects: Sequence[Subject],
+    tell: Callable[[str], None],
+    fits: bool,
 ) -> tuple[list[Tried], Own | None, list[str]]:
     """What the model itself writes; where it writes nothing, why not."""
-    found = models.drawn(recipe, task, writer.chat, [subject.problem for subject in subjects], tell)
+    found = models.drawn(recipe, task, writer.chat, [subject.problem for subject in subjects], tell, fits=fits)
     if isinstance(found, str):
         return [], None, [found]
     groups, own = found

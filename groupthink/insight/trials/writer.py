@@ -1,13 +1,14 @@
 """Texts made into responses, as long in tokens as if the policy had written them."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from groupthink.insight.trials.cases import MOST_CHARACTERS
 from groupthink.recipe import Recipe
 from groupthink.records import Prompt, Response
+from groupthink.task.context import leave_out_long
 
 if TYPE_CHECKING:
     from groupthink.model.chat import Chat
@@ -25,11 +26,13 @@ TELLING_CHARACTERS = 32
 class Writer:
     """Writes for one recipe. `chat`: with the model's tokenizer; None where that cannot be had: lengths are estimates.
 
+    `context`: the tokens that the model takes at most; None: no bound is known.
+
     `opening` is what a prompt has written of the chain of thought.
     """
 
-    def __init__(self, chat: "Chat | None", max_tokens: int):
-        self.chat, self.max_tokens = chat, max_tokens
+    def __init__(self, chat: "Chat | None", max_tokens: int, context: int | None = None):
+        self.chat, self.max_tokens, self.context = chat, max_tokens, context
         self.tokenizer = None if chat is None else chat.tokenizer
         self.opening = "" if chat is None else chat.opening
 
@@ -45,6 +48,13 @@ class Writer:
     def prompt_ids(self, prompt: Prompt) -> np.ndarray:
         """Token ids of a prompt; none without a tokenizer."""
         return np.zeros(0, np.int64) if self.chat is None else self.chat.encode(prompt)
+
+    def leave_out_long(self, task: Any) -> list[str]:
+        """Leave out of a task the problems that a run would leave out, too, and give the ids of those of finite ones.
+
+        Without a tokenizer none is. Raises ValueError where none is left.
+        """
+        return [] if self.chat is None else leave_out_long(task, self.chat.encode, self.context, self.max_tokens)
 
     def length(self, text: str) -> int:
         """Tokens of a text, or `max_tokens` where it has more."""
@@ -100,17 +110,18 @@ def open_writer(recipe: Recipe, tell: Callable[[str], None]) -> Writer:
     Raises ValueError where [chat] asks for what the model's chat template does not have.
     """
     from groupthink.model.chat import Chat  # imports torch
-    from groupthink.model.loading import load_tokenizer
+    from groupthink.model.loading import load_tokenizer, read_context
 
     try:
         tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
+        context = read_context(recipe.model, trust_remote_code=recipe.trust_remote_code)
     except (OSError, ValueError) as error:
         tell(
             f"the tokenizer of {recipe.model} cannot be had ({str(error).partition(chr(10))[0]}): {BYTES_OF_A_TOKEN} "
             "bytes are taken for a token, and prompts for such as do not open <think>"
         )
         return Writer(None, recipe.rollout.max_tokens)
-    return Writer(Chat(tokenizer, recipe.chat), recipe.rollout.max_tokens)
+    return Writer(Chat(tokenizer, recipe.chat), recipe.rollout.max_tokens, context)
 
 
 def _rambling(characters: int) -> str:

@@ -3,10 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from groupthink.recipe import load_recipe
-from groupthink.stage import fastest as module
-from groupthink.stage.fastest import fastest
-from tests.stage.conftest import train
+from groupthink.rollout import fastest as module
+from groupthink.rollout.fastest import fastest
+from groupthink.rollout.settings import RolloutSettings
 
 
 def measured(monkeypatch, seconds: dict[int, float]) -> int:
@@ -23,8 +22,7 @@ def measured(monkeypatch, seconds: dict[int, float]) -> int:
     engine.use = use
     monkeypatch.setattr(module, "generate", generate)
     monkeypatch.setattr(time, "perf_counter", lambda: clock.now)
-    task = SimpleNamespace(sample=lambda step, n: [])
-    found = fastest(engine, None, task, load_recipe())
+    found = fastest(engine, None, [], RolloutSettings(), seed=0)
     assert clock.asked[0] == max(seconds) and set(clock.asked) == set(seconds)
     return found
 
@@ -41,11 +39,3 @@ def measured(monkeypatch, seconds: dict[int, float]) -> int:
 )
 def test_the_fewest_that_are_hardly_slower_than_any_are_taken(monkeypatch, seconds, best):
     assert measured(monkeypatch, seconds) == best
-
-
-def test_a_run_measures_at_its_first_start_and_writes_down_what_it_found(place, tmp_path, monkeypatch):
-    monkeypatch.setattr("groupthink.stage.workshop.find_processes", lambda model: 2)
-    monkeypatch.setattr("groupthink.rollout.open.find_processes", lambda model: 2)
-    monkeypatch.setattr("groupthink.stage.workshop.fastest", lambda *_: 1)
-    run = train(tmp_path / "run", place / "grpo.toml", "rollout.processes=0", "policy.processes=0", "steps=1")
-    assert run.recipe.rollout.processes == run.recipe.policy.processes == 1
