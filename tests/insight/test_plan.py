@@ -439,6 +439,12 @@ def test_demonstrations_are_as_long_as_what_is_left_to_write_of_them():
     assert tokens("chat.open_think=true") == tokens() - 1  # <think> stands in the prompt
 
 
+def test_what_was_not_judged_can_be_written_down():
+    groups, recipe = drawn(5, 9, stopped=(True, False)), load_recipe()
+    scores, seconds = rehearse.score(recipe, None, groups, 1, [])
+    assert seconds == 0.0 and set(scores[0][0].parts) == set(recipe.reward.weights)
+
+
 @pytest.mark.slow
 def test_models_of_fewer_layers_stand_for_one_whose_weights_are_not_here(place, tmp_path):  # noqa: F811
     tiny("qwen3", num_hidden_layers=4).save_pretrained(tmp_path)

@@ -337,7 +337,8 @@ def score(
     recipe: Recipe, parts: Parts, groups: list[Group], depth: int, notes: list[str]
 ) -> tuple[list[list[Score]], float]:
     """Scores, and the seconds that one takes. Nobody outside is asked, and nonsense is not judged."""
-    nothing = [[Score(0.0, {"nothing": 0.0}) for _ in group.responses] for group in groups]
+    parts_of_none = dict.fromkeys(recipe.reward.weights, 0.0)  # as many columns as are written down of real ones
+    nothing = [[Score(0.0, parts_of_none) for _ in group.responses] for group in groups]
     if depth or recipe.stage == "sft":
         return nothing, 0.0
     if recipe.reward.judge:
