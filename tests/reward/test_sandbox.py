@@ -276,8 +276,9 @@ def test_bombs_end_within_the_limits_and_leave_nothing():
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_behind_where_we_are_interrupted(end, tmp_path):
     program = f"""
-import asyncio
+import asyncio, signal
 from groupthink.reward.sandbox import Confinement, output_of, verdicts_on
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever runs the tests in the background ignores it
 where = Confinement(seconds=100, memory={300 + end})
 job = '{{"setup": "", "tests": ["assert f(1) == 2"], "entry": null, "check": false}}'
 async def both():

@@ -10,10 +10,11 @@ from groupthink.chain import CLOSE, OPEN
 from groupthink.records import Group, Problem, Response
 from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
-from groupthink.task import close_task, open_task
+from groupthink.task import close_task, gym, open_task
 from groupthink.task.gym import WINDOW, GymTask
 from groupthink.task.gym_items import Source, is_expression, is_literal, reads_of, score
 from groupthink.task.settings import TaskSettings
+from tests import slow_scorer
 from tests.here import work_here
 
 factory = pytest.importorskip("reasoning_gym.factory", reason="pip install 'groupthink[gym]'")
@@ -100,11 +101,12 @@ def test_what_a_scorer_would_evaluate_comes_to_it_only_where_it_is_harmless(here
 
 
 def test_a_scorer_that_hangs_is_ended_and_the_next_answer_is_scored(opened, monkeypatch):
+    monkeypatch.setattr(gym, "score", slow_scorer.score)
     task = opened("countdown")
     (problem,) = task.sample(0, 1)
     assert task.verify(problem, problem.answer).right  # the process is awake
     task._scoring.seconds = 1.0
-    held = task.verify(problem, "9**9**9**9")
+    held = task.verify(problem, slow_scorer.HANGS)
     assert not held.right and "took more than 1 s" in held.note
     assert task.verify(problem, problem.answer).right
 
