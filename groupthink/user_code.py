@@ -80,15 +80,23 @@ def _taken(name: str, attribute: str, what: str) -> Any:
     return _given[attribute]
 
 
-def _load_module(name: str, place: str, what: str) -> ModuleType:
+def installed_module(place: str) -> ModuleType | None:
+    """The module of this name; None where there is none. What it imports and does not find is an error."""
     try:
         return importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{place}.".startswith(f"{error.name}."):
             raise  # the module is there; something that it imports is not
+        return None
+
+
+def _load_module(name: str, place: str, what: str) -> ModuleType:
+    module = installed_module(place)
+    if module is None:
         raise ValueError(
             f"{what} {name}: no module {place!r} is installed; for a file of your own write 'file.py:function'"
-        ) from error
+        )
+    return module
 
 
 def _load_file(name: str, path: Path, what: str) -> ModuleType:

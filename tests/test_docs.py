@@ -19,6 +19,17 @@ def rows(page: str) -> list[tuple[list[str], list[str]]]:
     return [(row[0], row[1]) for row in cells if len(row) == 3]
 
 
+def shown_recipes(page: str, tmp_path: Path) -> list[Recipe]:
+    """The recipes that a page shows, or parts of them, loaded."""
+    shown = re.findall(r"```toml\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+    assert shown
+    recipes = []
+    for text in shown:
+        (tmp_path / "shown.toml").write_text(text)
+        recipes.append(load_recipe(tmp_path / "shown.toml"))
+    return recipes
+
+
 @pytest.mark.parametrize(("page", "least"), [("from-trl.md", 55), ("from-verl.md", 40)])
 def test_every_setting_on_our_side_is_one(page, least):
     found, settings = rows(page), settings_of(Recipe())
@@ -35,20 +46,12 @@ def test_no_setting_of_theirs_stands_twice():
 
 @pytest.mark.parametrize("page", ["from-trl.md", "from-verl.md"])
 def test_the_recipes_that_are_shown_are_recipes(page, tmp_path):
-    shown = re.findall(r"```toml\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
-    assert shown
-    for text in shown:
-        (tmp_path / "shown.toml").write_text(text)
-        assert load_recipe(tmp_path / "shown.toml").reward.functions
+    assert all(recipe.reward.functions for recipe in shown_recipes(page, tmp_path))
 
 
 @pytest.mark.parametrize("page", ["problems.md", "models.md"])
 def test_what_is_shown_of_a_recipe_is_one(page, tmp_path):
-    shown = re.findall(r"```toml\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
-    assert shown
-    for text in shown:
-        (tmp_path / "shown.toml").write_text(text)
-        load_recipe(tmp_path / "shown.toml")
+    shown_recipes(page, tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -109,6 +110,11 @@ def load_model(
     Raises ValueError for an architecture that cannot take another attention function, for weights that are pickles,
     and, unless `trust_remote_code`, for a model that brings code of its own.
     """
+    return read_weights(name, dtype, trust_remote_code).to(device)
+
+
+def read_weights(name: str | Path, dtype: torch.dtype, trust_remote_code: bool, **how: Any) -> PreTrainedModel:
+    """What `load_model` gives, before it goes to a device; `how` goes to `from_pretrained`. Raises as that does."""
     register_attention()
     place = resolve(name)
     refuse_pickles(place)
@@ -120,8 +126,9 @@ def load_model(
             use_safetensors=True,
             trust_remote_code=trust_remote_code,
             local_files_only=isinstance(place, Path),
+            **how,
         )
-    return model.eval().to(device)
+    return model.eval()
 
 
 def new_model(

@@ -1,7 +1,6 @@
 """What an environment of `verifiers` does for a task, as functions that run in a process beside this one."""
 
 import asyncio
-import importlib
 import json
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any, Protocol
 
 from groupthink.nearest import nearest
 from groupthink.records import Message, Prompt
-from groupthink.user_code import load_user_file
+from groupthink.user_code import installed_module, load_user_file
 
 LOADER = "load_environment"
 """The function by which a module gives its environment, where a recipe names none."""
@@ -145,11 +144,8 @@ def _installed(where: str, name: str) -> ModuleType:
     """The module of an environment: its id, without the owner and the version, with _ for -."""
     module = where.rpartition("/")[2].partition("@")[0].replace("-", "_")
     for place in (module, f"verifiers.v1.tasksets.{module}"):
-        try:
-            return importlib.import_module(place)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{place}.".startswith(f"{error.name}."):
-                raise  # the module is there; something that it imports is not
+        if (found := installed_module(place)) is not None:
+            return found
     raise ValueError(
         f"no environment {where!r} is installed (there is no module {module}): install its package, or name a file, "
         f"as verifiers:own.py ({name} is what was asked for)"

@@ -106,10 +106,8 @@ def require_room(recipe: Recipe) -> None:
     """
     try:
         short = _lack_of_room(recipe)
-    except (
-        Exception
-    ):  # what is wrong with the model is said where it is loaded; odd figures of it are no reason to stop
-        return
+    except Exception:
+        return  # what is wrong with the model is said where it is loaded; odd figures of it are no reason to stop
     if short:
         raise ValueError(short)
 
