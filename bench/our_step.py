@@ -88,6 +88,8 @@ def main(spec: Spec) -> None:
             operations=step_operations(prompts, lengths, **sizes),
             rates=product_rates(),
         )
+    else:
+        turns.asked()  # the last step's model may be asked for, too
     engine.close()
     learner.close()
 
