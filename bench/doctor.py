@@ -4,16 +4,19 @@
 
 Each run is real: nano, trained by a recipe that differs from the default one in what makes it ill. What counts is the
 cause that `groupthink doctor` names first, and for those that are well, that it names none, at any step. A run that is
-there is not made again.
+there is not made again, nor one whose causes are in FILE already.
 """
 
 import argparse
 import json
-from collections.abc import Collection
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engines import REPOSITORY, train
-from report import add_report, report
+from report import add_report, keep, report
 from vs_trl import processor, tell
 
 from groupthink.insight.doctor import examine
@@ -93,21 +96,39 @@ def illnesses(runs: Path) -> dict[str, tuple[str, ...]]:
     }
 
 
-def make_models(runs: Path, wanted: Collection[str]) -> None:
-    """One that has learned the form and no arithmetic, and one that has learned all; where they are wanted."""
-    if "too_hard" in wanted:
-        form = ("stage=sft", "sft.from_scratch=true", "steps=150", "policy.learning_rate=2e-3")
-        train(runs / "ignorant", [*form, *QUICK])
-    if "too_easy" in wanted:
-        train(runs / "expert", ["steps=60", *UNMEASURED])
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A run, and what the doctor is to say of it first."""
+
+    name: str
+    settings: tuple[str, ...]
+    cause: str | None  # None: nothing
 
 
-def named(options: argparse.Namespace, name: str, settings: list[str]) -> list[str]:
+def cases(options: argparse.Namespace) -> list[Case]:
+    well = [Case(f"well-{seed}", (f"seed={seed}", "steps=60"), None) for seed in range(options.healthy)]
+    return well + [
+        Case(f"{cause}-{seed}", (*settings, f"seed={seed}", f"steps={STEPS}"), cause)
+        for seed in options.seeds
+        for cause, settings in illnesses(options.runs).items()
+        if not options.only or cause in options.only
+    ]
+
+
+def models(options: argparse.Namespace) -> dict[str, tuple[str, list[str]]]:
+    """By the cause that needs it, a model that is made first: one that knows the form alone, and one that knows all."""
+    form = ["stage=sft", "sft.from_scratch=true", "steps=150", "policy.learning_rate=2e-3"]
+    return {"too_hard": ("ignorant", [*form, *QUICK]), "too_easy": ("expert", ["steps=60", *UNMEASURED])}
+
+
+def named(options: argparse.Namespace, case: Case, awaited: Sequence[Future]) -> list[str]:
     """The causes that the doctor names of a run, in its order."""
-    train(options.runs / name, [*QUICK, *settings])
-    found = examine(options.runs / name)
+    for model in awaited:
+        model.result()
+    train(options.runs / case.name, [*QUICK, *case.settings, *options.settings])
+    found = examine(options.runs / case.name)
     causes = [finding.cause for finding in (*found.findings, *found.earlier)]
-    tell(f"{name}: {', '.join(causes) or 'nothing'}")
+    tell(f"{case.name}: {', '.join(causes) or 'nothing'}")
     return causes
 
 
@@ -115,25 +136,37 @@ def main() -> None:
     options = read_options()
     options.runs.mkdir(parents=True, exist_ok=True)
     (options.runs / "rewards.py").write_text(REWARDS)
-    make_models(options.runs, options.only or illnesses(options.runs))
-    ill = {
-        f"{cause}-{seed}": (cause, named(options, f"{cause}-{seed}", [*settings, f"seed={seed}", f"steps={STEPS}"]))
-        for seed in options.seeds
-        for cause, settings in illnesses(options.runs).items()
-        if not options.only or cause in options.only
-    }
-    well = {
-        f"well-{seed}": named(options, f"well-{seed}", [f"seed={seed}", "steps=60"]) for seed in range(options.healthy)
-    }
-    found = {
-        "right": sum(bool(causes) and causes[0] == cause for cause, causes in ill.values()),
+    causes: dict[str, list[str]] = {}
+    if options.out and options.out.exists():
+        causes = json.loads(options.out.read_text())["named"]
+    missing = [case for case in cases(options) if case.name not in causes]
+    needed = {cause: its for cause, its in models(options).items() if cause in {case.cause for case in missing}}
+    missing.sort(key=lambda case: case.cause in needed)  # last, when the models are there
+    with ThreadPoolExecutor(options.jobs) as pool:
+        made = [
+            pool.submit(train, options.runs / name, [*settings, *options.settings])
+            for name, settings in needed.values()
+        ]
+        asked = {pool.submit(named, options, case, made if case.cause in needed else ()): case for case in missing}
+        for done in as_completed(asked):
+            causes[asked[done].name] = done.result()
+            keep(summary(options, causes), options.out)
+    found = summary(options, causes)
+    report(found, options, json.dumps(found, indent=1))
+
+
+def summary(options: argparse.Namespace, causes: dict[str, list[str]]) -> dict[str, Any]:
+    there = [case for case in cases(options) if case.name in causes]
+    ill = [case for case in there if case.cause]
+    well = [case for case in there if not case.cause]
+    return {
+        "right": sum(causes[case.name][:1] == [case.cause] for case in ill),
         "of": len(ill),
-        "alarms_on_healthy_runs": sum(map(bool, well.values())),
+        "alarms_on_healthy_runs": sum(bool(causes[case.name]) for case in well),
         "healthy_runs": len(well),
-        "named": {name: causes for name, (_, causes) in ill.items()} | well,
+        "named": {case.name: causes[case.name] for case in there},
         "processor": processor(),
     }
-    report(found, options, json.dumps(found, indent=1))
 
 
 def read_options() -> argparse.Namespace:
@@ -142,7 +175,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--healthy", type=int, default=10, help="runs that are well")
     parser.add_argument("--only", nargs="+", help="these causes alone")
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "doctor", help="where they are kept")
-    add_report(parser)
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side, on a machine with cores for them")
+    parser.add_argument("--settings", nargs="*", default=[], help="of every run, such as rollout.processes=2")
+    add_report(parser)  # the file is written after each run
     return parser.parse_args()
 
 

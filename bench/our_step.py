@@ -1,6 +1,7 @@
 """groupthink's side of `vs_trl.py`: the five steps as `groupthink/stage/grpo.py` composes them."""
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 import transformers
 from limit import model_sizes, product_rates, step_operations
 from transformers import PreTrainedTokenizerBase
-from turns import Phases, Spec, Turns, keep_to_core
+from turns import Phases, Spec, Turns, keep_to_core, lot
 
 from groupthink.advantage import AdvantageSettings, advantage
 from groupthink.model.allocator import keep_freed_memory
@@ -19,6 +20,7 @@ from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
 from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.settings import PolicySettings
+from groupthink.records import Group, Score
 from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
 from groupthink.rollout.generate import generate
@@ -33,6 +35,7 @@ def main(spec: Spec) -> None:
     keep_to_core(spec.core)
     keep_freed_memory()  # as every run does
     torch.set_num_threads(spec.threads)
+    device, dtype = torch.device(spec.device), getattr(torch, spec.dtype)
     rollout = RolloutSettings(group_size=spec.group_size, max_tokens=spec.max_tokens, processes=spec.processes)
     policy = PolicySettings(
         learning_rate=spec.learning_rate,
@@ -40,21 +43,24 @@ def main(spec: Spec) -> None:
         minibatches=spec.updates,
         schedule=spec.schedule,
         final_share=0.0,
+        dtype=spec.dtype,
         processes=spec.processes,
         threads=spec.threads,
+        **({} if spec.device == "cpu" else {"traced_groups": 0, "micro_batch_tokens": 32_768}),
     )
-    tokenizer, model = load_tokenizer(spec.model), load_model(spec.model)
+    tokenizer, model = load_tokenizer(spec.model), load_model(spec.model, device=device, dtype=dtype)
     chat = Chat(tokenizer)
     task = open_task("quadratics", spec.seed)
     judge = Judge(RewardSettings(), task)
-    engine = open_engine(model, tokenizer, rollout, torch.device("cpu"))
+    engine = open_engine(model, tokenizer, rollout, device)
     learner = Learner(
         model,
-        load_model(spec.model),
+        load_model(spec.model, device=device, dtype=dtype),
         policy,
         ObjectiveSettings(kl=spec.kl),
         total_steps=spec.steps,
         temperature=rollout.temperature,
+        device=device,
     )
     engine.load(learner.weights)
     turns.save = partial(save, learner, tokenizer)
@@ -68,7 +74,9 @@ def main(spec: Spec) -> None:
         problems = task.sample(step, spec.problems)
         with phases("generate"):
             groups = generate(engine, chat, problems, rollout, mix(spec.seed, step))
-        scores = judge.score(groups)
+        scores = judge.score(groups) if spec.rules else by_chance(groups)
+        if device.type == "cuda":
+            engine.release()  # as a run does: what learns needs the memory
         with phases("learn"):
             report = learner.update(assemble(groups, advantage(scores, AdvantageSettings())))
         engine.load(learner.weights)
@@ -86,12 +94,16 @@ def main(spec: Spec) -> None:
             reward=sum(rewards) / len(rewards),
             kl=report.metrics.get("kl"),
             operations=step_operations(prompts, lengths, **sizes),
-            rates=product_rates(),
+            rates=product_rates() if device.type == "cpu" else {},
         )
     else:
         turns.asked()  # the last step's model may be asked for, too
     engine.close()
     learner.close()
+
+
+def by_chance(groups: Sequence[Group]) -> list[list[Score]]:
+    return [[Score(lot(response.token_ids_T.tolist()), {}) for response in group.responses] for group in groups]
 
 
 def save(learner: Learner, tokenizer: PreTrainedTokenizerBase, folder: str) -> None:

@@ -15,7 +15,7 @@ import trl
 from datasets import Dataset
 from transformers import AutoTokenizer, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
-from turns import Phases, Spec, Turns, keep_to_core
+from turns import Phases, Spec, Turns, keep_to_core, lot
 
 from groupthink.chain import read_chain
 from groupthink.reward.accuracy import accuracy, verify
@@ -40,6 +40,8 @@ def main(spec: Spec, micro_batch: int, generation: dict[str, Any]) -> None:
 
     def reward(completions: Sequence, completion_ids: Sequence, index: Sequence[int], **_: Any) -> list[float]:
         """What groupthink's judge gives."""
+        if not spec.rules:
+            return [lot(list(token_ids)) for token_ids in completion_ids]
         values = []
         for completion, token_ids, row in zip(completions, completion_ids, index, strict=True):
             chain = read_chain(completion[0]["content"])
@@ -65,7 +67,7 @@ def main(spec: Spec, micro_batch: int, generation: dict[str, Any]) -> None:
 
 
 def settings(spec: Spec, micro_batch: int, generation: dict[str, Any], folder: str) -> GRPOConfig:
-    """groupthink's default objective in TRL's words, on a CPU, with all that is not the step itself turned off."""
+    """groupthink's default objective in TRL's words, with all that is not the step itself turned off."""
     responses = spec.problems * spec.group_size
     return GRPOConfig(
         output_dir=folder,
@@ -87,9 +89,9 @@ def settings(spec: Spec, micro_batch: int, generation: dict[str, Any], folder: s
         max_grad_norm=1.0,
         shuffle_dataset=False,
         seed=spec.seed,
-        model_init_kwargs={"dtype": "float32"},
-        use_cpu=True,
-        bf16=False,
+        model_init_kwargs={"dtype": spec.dtype},
+        use_cpu=spec.device == "cpu",
+        bf16=spec.dtype == "bfloat16",
         fp16=False,
         gradient_checkpointing=False,
         dataloader_num_workers=0,

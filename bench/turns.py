@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -34,6 +34,9 @@ class Spec:
     updates: int = 1  # of the weights, to a step
     warmup: int = 0  # steps over which the learning rate rises to that
     schedule: str = "constant"  # how it goes on from there; or "linear": it falls, to 0 after `steps`
+    device: str = "cpu"  # or cuda
+    dtype: str = "float32"  # what is computed in
+    rules: bool = True  # the task's rewards; else numbers that look like chance: random weights never earn others
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -82,6 +85,11 @@ class Phases:
         cpu = cpu_seconds() - self._cpu
         rest = {"rest": cpu - sum(self._parts.values())}
         return {"cpu": cpu, "wall": time.perf_counter() - self._wall, "phases": {**self._parts, **rest}}
+
+
+def lot(token_ids: Sequence[int]) -> float:
+    """A number from 0 to 1 that depends on all of a response, and on nothing else."""
+    return hash(tuple(token_ids)) % 1000 / 999
 
 
 def cpu_seconds() -> float:

@@ -49,16 +49,18 @@ class Choice:
 class Side:
     """A running program that takes a step when asked."""
 
-    def __init__(self, python: Path | str, script: str, *arguments: str, threads: int = 1):
+    def __init__(self, python: Path | str, script: str, *arguments: str, threads: int = 1, gpu: bool = False):
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         few_threads = {name: str(threads) for name in names}
         quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        hidden = {"CUDA_VISIBLE_DEVICES": ""}
+        path = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.process = subprocess.Popen(
             [str(python), str(BENCH / script), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **few_threads, **quiet, "PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": ""},
+            env={**os.environ, **few_threads, **quiet, **({} if gpu else hidden), "PYTHONPATH": path},
         )
         self.versions: dict[str, str] = self._answer()["versions"]
 
@@ -235,14 +237,14 @@ def compare_wall(python: Path, spec: Spec, choice: Choice, options: argparse.Nam
 
 @contextmanager
 def our_side(spec: Spec) -> Iterator[Side]:
-    yield from opened(Side(sys.executable, "our_step.py", spec.to_json()))
+    yield from opened(Side(sys.executable, "our_step.py", spec.to_json(), gpu=spec.device == "cuda"))
 
 
 @contextmanager
 def trl_side(python: Path, spec: Spec, choice: Choice) -> Iterator[Side]:
     generation = json.dumps(GENERATIONS[choice.generation])
     words = (spec.to_json(), str(choice.micro_batch), generation)
-    yield from opened(Side(python, "trl_step.py", *words, threads=spec.threads))
+    yield from opened(Side(python, "trl_step.py", *words, threads=spec.threads, gpu=spec.device == "cuda"))
 
 
 def opened(side: Side) -> Iterator[Side]:

@@ -66,6 +66,6 @@ def plain_logits(model: PreTrainedModel, token_ids: list[int]) -> torch.Tensor:
     """The logits [T, V] of one sequence by transformers' own eager attention, without a cache."""
     model.set_attn_implementation("eager")
     try:
-        return model(torch.tensor([token_ids]), use_cache=False).logits[0]
+        return model(torch.tensor([token_ids], device=model.device), use_cache=False).logits[0]
     finally:
         model.set_attn_implementation("groupthink")

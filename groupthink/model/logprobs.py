@@ -26,6 +26,9 @@ about twenty times as long as that traffic."""
 BLOCK_BYTES = 2**25
 """Of these, as many as are worked on at a time where a second array is needed beside them."""
 
+GPU_TIMES = 4
+"""As many times these bytes on a GPU, where whatever is launched must be worth a launch."""
+
 LossOf = Callable[[Tensor, Tensor, slice], Tensor]
 """(logprobs_m, entropies_m, where) -> the losses of the tokens `where`, summed; each depends on its own piece alone."""
 
@@ -342,12 +345,22 @@ def _even_chunks(hidden_MH: Tensor, vocabulary: int) -> list[slice]:
 
 def _room(hidden_MH: Tensor, vocabulary: int) -> int:
     """Tokens whose logits are held at a time."""
-    return max(1, CHUNK_BYTES // (vocabulary * _wide(hidden_MH).itemsize))
+    return max(1, chunk_bytes(hidden_MH.device.type) // (vocabulary * _wide(hidden_MH).itemsize))
+
+
+def chunk_bytes(device: str) -> int:
+    """Bytes of logits that are held at a time on a device (cpu, cuda or mps)."""
+    return CHUNK_BYTES * (GPU_TIMES if device == "cuda" else 1)
+
+
+def block_bytes(device: str) -> int:
+    """Bytes of these that are worked on at a time where a second array is needed beside them."""
+    return BLOCK_BYTES * (GPU_TIMES if device == "cuda" else 1)
 
 
 def _vocabulary_blocks(weight_VH: Tensor) -> list[slice]:
     """The head's rows, as many at a time as may be held once more in float32."""
-    size = max(1, BLOCK_BYTES // (weight_VH.shape[1] * 4))
+    size = max(1, block_bytes(weight_VH.device.type) // (weight_VH.shape[1] * 4))
     return [slice(start, start + size) for start in range(0, len(weight_VH), size)]
 
 
@@ -363,7 +376,7 @@ def _wide_product(left: Tensor, right: Tensor) -> Tensor:
 
 def _blocks(logits_CV: Tensor) -> list[slice]:
     rows, vocabulary = logits_CV.shape
-    size = max(1, BLOCK_BYTES // (vocabulary * logits_CV.itemsize))
+    size = max(1, block_bytes(logits_CV.device.type) // (vocabulary * logits_CV.itemsize))
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 

@@ -1,11 +1,14 @@
 """The model as the sampling loop sees it: rows of live sequences, and the logits of the token that each needs next."""
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 from transformers import PreTrainedModel
+
+from groupthink.rollout.ledger import Ledger
 
 
 class Decoder(Protocol):
@@ -35,6 +38,65 @@ class Decoder(Protocol):
         """Give memory back; asked only while no row is alive."""
         ...
 
+    def reserve(self, rows: int, tokens: int) -> None:
+        """Asked before rows come and none is alive: up to `rows` of up to `tokens` tokens each are to be held."""
+        ...
+
+    def fits(self, tokens: Sequence[int], copies: Sequence[int], ahead: int) -> bool:
+        """Whether there is room for prompts of so many tokens, in so many copies, and `ahead` more for every row."""
+        ...
+
+    def can_go_on(self, ahead: int) -> bool:
+        """Whether every live row has room for `ahead` tokens more."""
+        ...
+
+    def can_draw_many(self, logits_BV: Tensor, ledger: Ledger, *, others_wait: bool) -> bool:
+        """Whether it draws, too, several tokens a call. `others_wait`: for the places of rows that end."""
+        ...
+
+    def draw_many(
+        self,
+        most: int,
+        logits_BV: Tensor,
+        ledger: Ledger,
+        version: int,
+        is_stop_V: np.ndarray,
+        meanwhile: Callable[[], None],
+    ) -> tuple[Tensor, np.ndarray]:
+        """Up to `most` tokens for every live row, the first by `logits_BV`, written down in the ledger.
+
+        Gives the logits [B, V] after them and which rows have ended [B]: those are still there, without logits.
+        `meanwhile` is called once, while a device works or after.
+        """
+        ...
+
+
+class Basic:
+    """A decoder that takes memory as it needs it, and leaves drawing to others."""
+
+    def reserve(self, rows: int, tokens: int) -> None:
+        pass
+
+    def fits(self, tokens: Sequence[int], copies: Sequence[int], ahead: int) -> bool:
+        return True
+
+    def can_go_on(self, ahead: int) -> bool:
+        return True
+
+    def can_draw_many(self, logits_BV: Tensor, ledger: Ledger, *, others_wait: bool) -> bool:
+        return False
+
+    def draw_many(
+        self,
+        most: int,
+        logits_BV: Tensor,
+        ledger: Ledger,
+        version: int,
+        is_stop_V: np.ndarray,
+        meanwhile: Callable[[], None],
+    ) -> tuple[Tensor, np.ndarray]:
+        raise NotImplementedError  # it was said that it cannot
+
 
 def open_decoder(model: PreTrainedModel) -> Decoder:
     """The fastest hand-written decoder that agrees with this model's own forward pass, else transformers' own."""
@@ -47,9 +109,25 @@ def open_decoder(model: PreTrainedModel) -> Decoder:
 
     by_hand: list[tuple[bool, Callable[[PreTrainedModel], Decoder]]] = [
         (can_compute(model), NativeDecoder),
+        (on_a_gpu(model), _cuda_decoder),
         (knows(model), FastDecoder),
     ]
     for fits, make in by_hand:
         if fits and agrees(decoder := make(model), model):
             return decoder
     return PlainDecoder(model)
+
+
+def on_a_gpu(model: PreTrainedModel) -> bool:
+    """Whether the model lies on a GPU for which there are kernels, and has an architecture that they are made for."""
+    if model.device.type != "cuda" or find_spec("triton") is None:
+        return False
+    from groupthink.rollout.cuda.decoder import can_decode
+
+    return can_decode(model)
+
+
+def _cuda_decoder(model: PreTrainedModel) -> Decoder:
+    from groupthink.rollout.cuda.decoder import CudaDecoder
+
+    return CudaDecoder(model)

@@ -1,5 +1,7 @@
 """What is written down for each live row: how to draw for it, and what has been drawn."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -46,11 +48,40 @@ class Ledger:
         self.versions_BT[np.arange(B), self.count_B[:B]] = version
         self.count_B[:B] += 1
 
+    def write_many(self, drawn: tuple[Tensor, Tensor, Tensor], counts_B: np.ndarray, version: int) -> None:
+        """Append to each of the first rows its first `counts_B` of what was drawn, columns [K, B] each."""
+        B = len(counts_B)
+        k, b = np.nonzero(np.arange(len(drawn[0]))[:, None] < counts_B)
+        places = b, self.count_B[b] + k
+        there = tuple(torch.from_numpy(place).to(self.device) for place in places)
+        source = torch.from_numpy(k).to(self.device), there[0]
+        for name, column_KB in zip(DRAWN, drawn, strict=True):
+            getattr(self, name)[there] = column_KB[source]
+        self.versions_BT[places] = version
+        self.count_B[:B] += counts_B
+
     def read(self, row: int) -> tuple[np.ndarray, ...]:
         """Token ids, log-probabilities, those under the law that drew, and versions of a row so far."""
-        until = slice(self.count_B[row])
-        drawn = (getattr(self, name)[row, until].cpu().numpy().copy() for name in DRAWN)
-        return *drawn, self.versions_BT[row, until].copy()
+        return self.read_many([row])[0]
+
+    def read_many(self, rows: Sequence[int]) -> list[tuple[np.ndarray, ...]]:
+        """`read` of several rows, which a device is asked for together."""
+        counts = self.count_B[rows]
+        longest = int(counts.max(initial=0))
+        here = torch.as_tensor(rows, device=self.device)
+        drawn = [getattr(self, name)[:, :longest][here].cpu().numpy() for name in DRAWN]
+        return [
+            (*(column[i, :count].copy() for column in drawn), self.versions_BT[row, :count].copy())
+            for i, (row, count) in enumerate(zip(rows, counts, strict=True))
+        ]
+
+    def restore(self, row: int, columns: tuple[np.ndarray, ...]) -> None:
+        """Write down anew what `read` gave, in a row that has been opened."""
+        count = len(columns[0])
+        for name, column in zip(DRAWN, columns[:3], strict=True):
+            getattr(self, name)[row, :count] = torch.from_numpy(column).to(self.device)
+        self.versions_BT[row, :count] = columns[3]
+        self.count_B[row] = count
 
     def move(self, sources: list[int], targets: list[int]) -> None:
         """Put the `sources` rows in the place of the `targets` rows."""

@@ -1,14 +1,16 @@
 """The decoder of small Llamas and Qwen3s on a CPU. Used only where `verify.agrees` finds it equal to transformers'."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from groupthink.rollout import native_law
+from groupthink.rollout.decoder import Basic
+from groupthink.rollout.ledger import Ledger
 from groupthink.rollout.native import PAGE, Rows, Step, can_compute
-from groupthink.rollout.native_law import Columns
 from groupthink.rollout.pages import Pages
 from groupthink.rollout.sync import different
 
@@ -16,7 +18,7 @@ CHUNK = 512
 """Tokens of prompts that are computed at once: this bounds the memory that it takes."""
 
 
-class NativeDecoder:
+class NativeDecoder(Basic):
     """Row b follows a prompt, in pages that its group shares, and then has tokens in pages of its own.
 
     Moving a row moves the numbers of its pages, and nothing else.
@@ -67,17 +69,25 @@ class NativeDecoder:
         self.own_B += 1
         return logits
 
+    def can_draw_many(self, logits_BV: Tensor, ledger: Ledger, *, others_wait: bool) -> bool:
+        """A place is filled at once: one token at a time costs little here."""
+        return not others_wait and native_law.can_draw(logits_BV, ledger)
+
     @torch.inference_mode()
     def draw_many(
-        self, most: int, logits_BV: Tensor, columns: Columns, is_stop_V: np.ndarray
+        self,
+        most: int,
+        logits_BV: Tensor,
+        ledger: Ledger,
+        version: int,
+        is_stop_V: np.ndarray,
+        meanwhile: Callable[[], None],
     ) -> tuple[Tensor, np.ndarray]:
-        """Up to `most` tokens (a page of them, no more) for every live row, the first by `logits_BV`.
-
-        They are written down in the ledger that `columns` are of. Gives the logits [B, V] after them and which rows
-        have ended [B]: those are still there, without logits.
-        """
-        rows = self._rows(most)
-        return self.step.draw_many(self.pages.pool, rows, most, logits_BV, columns, is_stop_V)
+        """`most` is a page of them, no more."""
+        rows, columns = self._rows(most), native_law.Columns.of(ledger, version)
+        drawn = self.step.draw_many(self.pages.pool, rows, most, logits_BV, columns, is_stop_V)
+        meanwhile()
+        return drawn
 
     def move(self, sources: list[int], targets: list[int], live: int) -> None:
         rows = np.arange(self.live)

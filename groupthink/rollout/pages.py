@@ -4,23 +4,17 @@ import numpy as np
 import torch
 
 
-class Pages:
-    """A pool [pages, *shape] that grows as it is asked for, and how many sequences use each of its pages."""
+class FixedPages:
+    """How many sequences use each of `count` pages."""
 
-    def __init__(self, shape: tuple[int, ...]):
-        self.pool = torch.empty(0, *shape, dtype=torch.float32, device="cpu")
-        self.users = np.zeros(0, np.int64)
-        self.free: list[int] = []
+    def __init__(self, count: int):
+        self.users = np.zeros(count, np.int64)
+        self.free = list(range(count))
 
     def take(self, count: int, users: int = 1) -> np.ndarray:
-        """Numbers of `count` free pages (int32), which now have `users` each. The pool may move."""
-        held = len(self.pool)
-        if len(self.free) < count:
-            more = max(count - len(self.free), held)  # at least twice as many
-            self.pool = torch.cat([self.pool, self.pool.new_empty(more, *self.pool.shape[1:])])
-            self.users = np.concatenate([self.users, np.zeros(more, np.int64)])
-            self.free += range(held, held + more)
+        """Numbers of `count` free pages (int32), which now have `users` each."""
         cut = len(self.free) - count
+        assert cut >= 0, "there are not so many: ask before"
         taken = np.array(self.free[cut:], np.int32)
         del self.free[cut:]
         self.users[taken] = users
@@ -31,3 +25,21 @@ class Pages:
         np.subtract.at(self.users, pages, 1)
         named = np.unique(pages)
         self.free += named[self.users[named] == 0].tolist()
+
+
+class Pages(FixedPages):
+    """A pool [pages, *shape] that grows as it is asked for."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__(0)
+        self.pool = torch.empty(0, *shape, dtype=torch.float32, device="cpu")
+
+    def take(self, count: int, users: int = 1) -> np.ndarray:
+        """As of fixed pages; the pool may move."""
+        held = len(self.pool)
+        if len(self.free) < count:
+            more = max(count - len(self.free), held)  # at least twice as many
+            self.pool = torch.cat([self.pool, self.pool.new_empty(more, *self.pool.shape[1:])])
+            self.users = np.concatenate([self.users, np.zeros(more, np.int64)])
+            self.free += range(held, held + more)
+        return super().take(count, users)

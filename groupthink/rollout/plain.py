@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from groupthink.rollout.decoder import Basic
+
 
 @dataclass(eq=False, slots=True)
 class Cohort:
@@ -18,7 +20,7 @@ class Cohort:
     rows: list[int]  # where each of them is among the live sequences
 
 
-class PlainDecoder:
+class PlainDecoder(Basic):
     """One forward pass for each cohort and token."""
 
     def __init__(self, model: PreTrainedModel):

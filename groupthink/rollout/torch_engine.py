@@ -16,7 +16,6 @@ from groupthink.rollout.decoder import Decoder, open_decoder
 from groupthink.rollout.engine import NoRoom, Sampling
 from groupthink.rollout.law import draw, learner_law, narrow
 from groupthink.rollout.ledger import Ledger
-from groupthink.rollout.native_decoder import NativeDecoder
 from groupthink.rollout.noise import mix, uniform
 from groupthink.rollout.sync import different, require_fresh, require_version
 
@@ -78,6 +77,18 @@ class Row:
     seed: int
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Parked:
+    """A row that had to leave for want of memory, with what was drawn for it. It goes on where it was."""
+
+    row: Row
+    columns: tuple[np.ndarray, ...]  # as the ledger reads them
+
+    @property
+    def token_ids(self) -> np.ndarray:
+        return np.concatenate([self.row.request.prompt_ids, self.columns[0]])
+
+
 class TorchEngine:
     """Draws from a transformers model in this process. Work is done while a handle is waited for.
 
@@ -105,7 +116,9 @@ class TorchEngine:
         self.context: float = getattr(model.config.get_text_config(), "max_position_embeddings", None) or float("inf")
         self.decoder = decoder or open_decoder(model)
         self.waiting: deque[Request] = deque()
+        self.parked: deque[Parked] = deque()
         self.rows: list[Row] = []
+        self.finished: list[tuple[Row, tuple[np.ndarray, ...]]] = []  # responses that are still to be handed over
         self.logits_BV: Tensor | None = None
         self._is_stop_V = np.zeros(model.config.get_text_config().vocab_size, bool)
         self._is_stop_V[[token for token in self.stop_ids if token < len(self._is_stop_V)]] = True
@@ -154,20 +167,22 @@ class TorchEngine:
 
     @torch.inference_mode()  # as draws are: their tensors may be changed nowhere else
     def close(self) -> None:
-        for request in [*self.waiting, *(row.request for row in self.rows)]:
+        for request in [*self.waiting, *(row.request for row in self.rows), *(one.row.request for one in self.parked)]:
             request.cancel()
         self.waiting.clear()
+        self.parked.clear()
         self._drop([*range(len(self.rows))])
         self.release()
 
     def drawn_so_far(self, request: Request) -> list[tuple[int, list[int]]]:
         """The tokens of a request's unfinished responses."""
         mine = [(b, row.index) for b, row in enumerate(self.rows) if row.request is request]
-        return [(j, self.ledger.read(b)[0].tolist()) for b, j in mine if self.ledger.count_B[b]]
+        live = [(j, self.ledger.read(b)[0].tolist()) for b, j in mine if self.ledger.count_B[b]]
+        return live + [(it.row.index, it.columns[0].tolist()) for it in self.parked if it.row.request is request]
 
     @property
     def busy(self) -> bool:
-        return bool(self.rows or self.waiting)
+        return bool(self.rows or self.waiting or self.parked)
 
     def require_own(self, weights: Weights) -> None:
         """Raise ValueError for weights that are not named as this model's are."""
@@ -195,51 +210,98 @@ class TorchEngine:
                 self._draw_many()
             elif self.rows:
                 self._draw_one()
+            if not self.rows or self.device.type == "cpu":  # a GPU is first given its next work
+                self._hand_over()
         finally:
             if self.threads is not None and self.threads != before:
                 torch.set_num_threads(before)
 
     def _admit(self) -> None:
-        """Let whole groups in while there is room for them; a group larger than all rows comes in parts."""
-        entering: list[tuple[Request, int]] = []
-        live = len(self.rows)
-        while self.waiting:
+        """Let whole groups in while there is room for them, after those that had to leave.
+
+        A group that is larger than all there is comes in parts.
+        """
+        if not self.rows and self.busy:
+            self.decoder.reserve(self.max_sequences, self._longest())
+        prompts, copies, rows = [], [], []
+        restored: list[tuple[int, Parked]] = []
+
+        def enter(prompt_ids: np.ndarray, wanted: int) -> int:
+            """How many of so many copies there is room for now: all, but where nothing else is there."""
+            free = self.max_sequences - len(self.rows) - len(rows)
+            alone = not self.rows and not rows
+            for n in range(min(wanted, free), 0 if alone else wanted - 1, -1):
+                if self.decoder.fits([*map(len, prompts), len(prompt_ids)], [*copies, n], MANY):
+                    prompts.append(prompt_ids)
+                    copies.append(n)
+                    return n
+            if alone:
+                raise NoRoom(
+                    f"there is no memory for the keys and values of a sequence of {len(prompt_ids)} tokens: free some, "
+                    "or draw shorter responses (rollout.max_tokens)"
+                )
+            return 0
+
+        while self.parked and (self.parked[0].row.request.cancelled or enter(self.parked[0].token_ids, 1)):
+            parked = self.parked.popleft()
+            if not parked.row.request.cancelled:
+                restored.append((len(self.rows) + len(rows), parked))
+                rows.append(parked.row)
+        while self.waiting and not self.parked:
             request = self.waiting[0]
             wanted = 0 if request.cancelled else request.sampling.n - request.admitted
-            free = self.max_sequences - live
-            copies = wanted if wanted <= free else free if live == 0 else 0
-            if copies:
-                entering.append((request, copies))
-                live += copies
-            if copies < wanted:
+            entered = enter(request.prompt_ids, wanted) if wanted else 0
+            for j in range(request.admitted, request.admitted + entered):
+                rows.append(Row(request, j, mix(request.seed, j)))
+            request.admitted += entered
+            if entered < wanted:
                 break
             self.waiting.popleft()
-        if not entering:
+        if not rows:
             return
-        for request, copies in entering:
-            for j in range(request.admitted, request.admitted + copies):
-                seed = mix(request.seed, j)
-                self.ledger.open(len(self.rows), seed, request.sampling, request.max_tokens)
-                self.rows.append(Row(request, j, seed))
-            request.admitted += copies
-        prompts, copies_each = zip(*((request.prompt_ids, copies) for request, copies in entering), strict=True)
-        logits = self.decoder.admit(prompts, copies_each).to(self.device)
+        for b, row in enumerate(rows, start=len(self.rows)):
+            self.ledger.open(b, row.seed, row.request.sampling, row.request.max_tokens)
+        for b, parked in restored:
+            self.ledger.restore(b, parked.columns)
+        self.rows += rows
+        logits = self.decoder.admit(prompts, copies).to(self.device)
         self.logits_BV = logits if self.logits_BV is None else torch.cat([self.logits_BV, logits])
+
+    def _longest(self) -> int:
+        """Tokens of the longest sequence that what waits may grow to."""
+        requests = [*self.waiting, *(parked.row.request for parked in self.parked)]
+        return max(len(request.prompt_ids) + request.max_tokens for request in requests)
+
+    def _park(self, ahead: int) -> None:
+        """Where memory does not last for so many tokens more of each row, those with the fewest leave, and wait."""
+        while len(self.rows) > 1 and not self.decoder.can_go_on(ahead):
+            b = int(self.ledger.count_B[: len(self.rows)].argmin())
+            self.parked.append(Parked(self.rows[b], self.ledger.read(b)))
+            self._drop([b])
+        if not self.decoder.can_go_on(ahead):
+            raise NoRoom(
+                "there is no memory for the keys and values of a single sequence to its end: free some, or draw "
+                "shorter responses (rollout.max_tokens)"
+            )
 
     def _may_draw_many(self) -> bool:
         assert self.logits_BV is not None
-        by_hand = isinstance(self.decoder, NativeDecoder) and native_law.can_draw(self.logits_BV, self.ledger)
-        return by_hand and not self.waiting and not any(row.request.watched for row in self.rows)
+        others_wait = bool(self.waiting or self.parked)
+        able = self.decoder.can_draw_many(self.logits_BV, self.ledger, others_wait=others_wait)
+        return able and not any(row.request.watched for row in self.rows)
 
     def _draw_many(self) -> None:
         """Tokens for every live row by one call of a decoder that can draw, too."""
-        assert self.logits_BV is not None and isinstance(self.decoder, NativeDecoder)
-        columns = native_law.Columns.of(self.ledger, self.version)
-        self.logits_BV, ended_B = self.decoder.draw_many(MANY, self.logits_BV, columns, self._is_stop_V)
+        self._park(MANY)
+        assert self.logits_BV is not None
+        self.logits_BV, ended_B = self.decoder.draw_many(
+            MANY, self.logits_BV, self.ledger, self.version, self._is_stop_V, self._hand_over
+        )
         self._drop(self._finish(ended_B))
 
     def _draw_one(self) -> None:
         """A token for every live row."""
+        self._park(1)
         token_ids_B = self._draw()
         ids_B = token_ids_B.cpu().numpy()  # the one place where a step waits for the device
         self._tell(ids_B)
@@ -276,14 +338,20 @@ class TorchEngine:
                 row.request.fresh.append((row.index, [token]))
 
     def _finish(self, ended_B: np.ndarray) -> list[int]:
-        """Hand over the rows that have ended; gives their numbers."""
+        """Take down what has come of the rows that have ended; gives their numbers."""
         ended = np.flatnonzero(ended_B).tolist()
-        for b in ended:
-            self.rows[b].request.responses[self.rows[b].index] = self._response(b)
+        if ended:
+            self.finished += zip((self.rows[b] for b in ended), self.ledger.read_many(ended), strict=True)
         return ended
 
-    def _response(self, b: int) -> Response:
-        token_ids_T, logprobs_T, drawn_logprobs_T, versions_T = self.ledger.read(b)
+    def _hand_over(self) -> None:
+        """Give those who wait for them the responses that are finished."""
+        finished, self.finished = self.finished, []
+        for row, columns in finished:
+            row.request.responses[row.index] = self._response(row, columns)
+
+    def _response(self, row: Row, columns: tuple[np.ndarray, ...]) -> Response:
+        token_ids_T, logprobs_T, drawn_logprobs_T, versions_T = columns
         stopped = bool(self._is_stop_V[token_ids_T[-1]])
         if not np.isfinite(logprobs_T).all():
             raise FloatingPointError(
@@ -298,7 +366,7 @@ class TorchEngine:
             versions_T=versions_T,
             text=self.tokenizer.decode(token_ids_T[:-1] if stopped else token_ids_T, skip_special_tokens=False),
             finish="stop" if stopped else "length",
-            seed=self.rows[b].seed,
+            seed=row.seed,
         )
 
     def _drop(self, ended: list[int]) -> list[int]:

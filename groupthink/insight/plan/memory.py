@@ -18,7 +18,7 @@ from groupthink.insight.plan.workload import Workload, group_of, responses_of
 from groupthink.model import native as learning_in_c
 from groupthink.model.fast_body import LONGEST, ROWS
 from groupthink.model.llama import Shape
-from groupthink.model.logprobs import BLOCK_BYTES, CHUNK_BYTES
+from groupthink.model.logprobs import block_bytes, chunk_bytes
 from groupthink.model.threads import SMALL
 from groupthink.recipe import Recipe
 from groupthink.rollout import native as drawing_in_c
@@ -280,8 +280,8 @@ def activation_bytes(recipe: Recipe, shape: ModelShape, staff: Staff, load: Work
     layer = (batch.tokens * inputs + min(batch.tokens, ROWS) * 4 * shape.intermediate) * item
     if not recipe.lora.rank:
         layer += 2 * shape.body / shape.layers * SINGLE
-    logits = min(CHUNK_BYTES, batch.targets * shape.vocabulary * SINGLE)
-    blocks = min(2 * BLOCK_BYTES, logits)
+    logits = min(chunk_bytes(device), batch.targets * shape.vocabulary * SINGLE)
+    blocks = min(2 * block_bytes(device), logits)
     head = 0 if recipe.lora.rank else shape.head * SINGLE
     hidden = 3 * batch.targets * shape.hidden * item
     held = kept + hidden + head + max(logits + blocks, layer + (head if shape.tied else 0))
