@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from groupthink.insight.report.figures import MEASURES
-from groupthink.insight.report.records import Evaluated, Figures, Report, Stage
+from groupthink.insight.report.records import Evaluated, Figures, Kept, Report, Stage
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -37,13 +37,17 @@ def _stage(stage: Stage) -> dict[str, Any]:
         "seconds": stage.seconds,
         "from": [asdict(origin) for origin in stage.origins],
         "version": stage.version,
-        **({} if stage.kept is None else asdict(stage.kept)),
+        **({} if stage.kept is None else _counted(stage.kept)),
     }
 
 
 def _asked(found: Evaluated) -> dict[str, Any]:
     names = ("name", "command", "problems", "samples")
     return {**{name: getattr(found, name) for name in names}, "unjudged": dict(found.unjudged)}
+
+
+def _counted(kept: Kept) -> dict[str, Any]:
+    return {"sampled": kept.sampled, "kept": kept.kept, "dropped": dict(kept.dropped)}
 
 
 def _flat(figures: Figures) -> dict[str, float | None]:

@@ -18,9 +18,9 @@ CURVES = (*METRICS, CHECKING)
 
 
 def course_of(path: Path, lines: Sequence[Mapping[str, Any]]) -> Course | None:
-    """The curves of a run that records its responses; None where it has none yet."""
+    """The curves of a run so far; None where it has done no step yet."""
     steps = tuple(int(line["step"]) for line in lines)
-    if not steps or "reward" not in lines[0]:
+    if not steps:
         return None
     curves = {name: tuple(line.get(metric) for line in lines) for name, metric in METRICS.items()}
     checking = {step_of(file): checking_share(file) for file in sorted((path / "rollouts").glob("step-*.parquet"))}

@@ -48,9 +48,8 @@ def _stage_of(text: str, earlier: Sequence[Path]) -> Path | None:
 def _origin(path: Path, setting: str, text: str, earlier: Sequence[Path]) -> Origin:
     made_by = _stage_of(text, earlier)
     source = text if made_by is None else stage_name(made_by)
-    if setting == "model":
-        return Origin(setting, source, weights_version(path, newest=False))
-    return Origin(setting, source, None if made_by is None else data_version(made_by) or weights_version(made_by))
+    version = None if made_by is None else data_version(made_by) or weights_version(made_by)
+    return Origin(setting, source, (weights_version(path, newest=False) or version) if setting == "model" else version)
 
 
 def stage_name(path: Path) -> str:
@@ -65,7 +64,7 @@ def stage_name(path: Path) -> str:
 def weights_version(path: Path, newest: bool = True) -> str | None:
     """The first digits of the sha256 of the weights of a run's newest checkpoint, as it was sealed, or of its first.
 
-    None where there is no such checkpoint. (Checkpoint 0 holds the model that the run began with.)
+    None where there is no such checkpoint, or no weights in it. (Checkpoint 0 holds the model that the run began with.)
     """
     sealed = sorted((path / "checkpoints").glob(f"step-*/{MANIFEST}"))
     if not newest:
@@ -74,7 +73,9 @@ def weights_version(path: Path, newest: bool = True) -> str | None:
         return None
     files = json.loads(sealed[-1].read_text(encoding="utf-8"))["files"]
     found = [file["sha256"] for name, file in sorted(files.items()) if re.fullmatch(r"model.*\.safetensors", name)]
-    return found[0][:DIGITS] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()[:DIGITS]
+    if len(found) > 1:  # of a model in several files: of what tells them all
+        found = [hashlib.sha256("".join(found).encode()).hexdigest()]
+    return found[0][:DIGITS] if found else None
 
 
 def data_version(path: Path) -> str | None:

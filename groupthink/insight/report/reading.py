@@ -16,11 +16,13 @@ from groupthink.insight.report.figures import figures_of, traits_of
 from groupthink.insight.report.lineage import data_version, origins_of, stage_name, weights_version
 from groupthink.insight.report.records import BASE, Difference, Evaluated, Kept, Report, Stage
 from groupthink.insight.report.spent import seconds, tokens
-from groupthink.recipe import Recipe, load_recipe
+from groupthink.recipe import BY_REWARDS, Recipe, load_recipe
 from groupthink.run.lines import read_lines
 from groupthink.run.metrics import read_metrics
 
 PIPELINE, STAGES = "pipeline.toml", "stages"
+MEASURED = "evaluate"
+"""The kind of a stage that makes nothing: its recipe says which model it asked, and how."""
 
 
 def read_report(run: Path) -> Report:
@@ -49,20 +51,21 @@ def stage_paths(run: Path) -> list[Path]:
 def _stage(run: Path, path: Path, earlier: Sequence[Path], k: int) -> Stage:
     recipe, lines = load_recipe(path / "recipe.toml"), read_metrics(path / "metrics.jsonl")
     summary = _json(path / "summary.json")
+    kept = _kept(summary)
     return Stage(
         name=stage_name(path) if path != run else path.resolve().name,
         kind=recipe.stage,
         path=path,
         done=len(lines),
-        steps=recipe.steps,
+        steps=0 if recipe.stage == MEASURED else recipe.steps,
         finished=summary is not None,
         evaluated=_evaluated(path, recipe, _newest(path), k),
-        tokens=tokens(lines),
+        tokens=tokens(lines) if kept is None else kept.tokens,
         seconds=seconds(read_lines(path / "events.jsonl"), lines),
         origins=origins_of(path, recipe, earlier),
         version=data_version(path) or weights_version(path),
-        kept=_kept(summary),
-        course=course_of(path, lines),
+        kept=kept,
+        course=course_of(path, lines) if recipe.stage in BY_REWARDS else None,
     )
 
 
@@ -91,7 +94,7 @@ def _evaluated(path: Path, recipe: Recipe, name: str, k: int) -> Evaluated | Non
     rows: list[Row] = parquet.read_table(path / "evaluations" / f"{name}.parquet").to_pylist()
     return Evaluated(
         name=name,
-        command=_command(path, name, recipe.evaluate.problems, found["samples"]),
+        command=_command(path, recipe, name, found["samples"]),
         problems=found["problems"],
         samples=found["samples"],
         figures=figures_of(rows, k),
@@ -101,12 +104,15 @@ def _evaluated(path: Path, recipe: Recipe, name: str, k: int) -> Evaluated | Non
     )
 
 
-def _command(path: Path, name: str, problems: int, samples: int) -> str | None:
+def _command(path: Path, recipe: Recipe, name: str, samples: int) -> str | None:
     """What gives the figures of an evaluation again; None where the model that was asked is not there."""
-    model = path if name == "after" else path / "checkpoints" / ("step-000000" if name == "before" else name)
-    if not (model / "model" if model == path else model).exists():
+    if recipe.stage == MEASURED:
+        return f"groupthink train {shlex.quote(str(path / 'recipe.toml'))}"
+    checkpoint = path / "checkpoints" / ("step-000000" if name == "before" else name)
+    model, weights = (path, path / "model") if name == "after" else (checkpoint, checkpoint)
+    if not weights.exists():
         return None
-    return f"groupthink eval {shlex.quote(str(model))} --problems {problems} --samples {samples}"
+    return f"groupthink eval {shlex.quote(str(model))} --problems {recipe.evaluate.problems} --samples {samples}"
 
 
 def _fewest_samples(path: Path) -> int | None:
@@ -118,7 +124,7 @@ def _fewest_samples(path: Path) -> int | None:
 def _kept(summary: dict[str, Any] | None) -> Kept | None:
     if summary is None or "dropped" not in summary:
         return None
-    return Kept(summary["sampled"], summary["kept"], summary["dropped"])
+    return Kept(summary["sampled"], summary["kept"], summary["dropped"], summary["tokens"])
 
 
 def _differences(stages: Sequence[Stage]) -> list[Difference]:

@@ -44,6 +44,7 @@ class Kept:
     sampled: int
     kept: int
     dropped: Mapping[str, int]  # by reason
+    tokens: int  # that were drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Stage:
     steps: int  # that the recipe asks for
     finished: bool
     evaluated: Evaluated | None  # None: not yet, or not of this kind
-    tokens: int  # learned from
+    tokens: int  # learned from, or drawn where nothing is learned
     seconds: float  # at work
     origins: tuple[Origin, ...]
     version: str | None  # of the weights that it made so far, or of its data

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groupthink.insight.plan.words import duration
+from groupthink.insight.report.cells import cell, points
 from groupthink.insight.report.records import BASE, Difference, Origin, Report, Stage
-from groupthink.insight.statistics import Estimate
 from groupthink.run.printable import printable
 from groupthink.run.terminal import unjudged_lines
 from groupthink.task.worked import GOES_BACK
@@ -78,7 +78,10 @@ def spent(report: Report) -> Table:
     rows = [(_name(stage), stage.kind, _state(stage), f"{stage.tokens:,}", duration(stage.seconds)) for stage in stages]
     if len(stages) > 1:
         rows.append(("in all", "", "", f"{report.tokens:,}", duration(report.seconds)))
-    return Table("Spent", ("", "kind", "steps", "tokens learned from", "time"), tuple(rows))
+    note = (
+        "Tokens are those learned from or, where nothing is learned, drawn; time is that at work, evaluations included."
+    )
+    return Table("Spent", ("", "kind", "steps", "tokens", "time"), tuple(rows), (note,))
 
 
 def kept(report: Report) -> Table:
@@ -86,7 +89,8 @@ def kept(report: Report) -> Table:
     rows = []
     for stage in report.stages:
         if stage.kept:
-            counts = {"sampled": stage.kept.sampled, "kept": stage.kept.kept, **stage.kept.dropped}
+            counts = {"sampled": stage.kept.sampled, "kept": stage.kept.kept}
+            counts |= {reason: count for reason, count in stage.kept.dropped.items() if count}
             rows += [
                 (_name(stage) if name == "sampled" else "", printable(name), f"{n:,}") for name, n in counts.items()
             ]
@@ -112,25 +116,6 @@ def commands(report: Report) -> Table:
     return Table("The same figures again", ("", "command"), rows)
 
 
-def cell(figure: Estimate | None, share: bool = True) -> str:
-    """A figure with its interval.
-
-    >>> cell(Estimate(0.625, 0.591, 0.658)), cell(None)
-    ('62.5 [59.1, 65.8]', '-')
-    """
-    if figure is None:
-        return "-"
-    scale = 100 if share else 1
-    mean, low, high = (f"{value * scale:.1f}" for value in (figure.mean, figure.low, figure.high))
-    return f"{mean} [{low}, {high}]"
-
-
-def points(found: Difference) -> str:
-    """A difference with its interval, in points."""
-    mean, low, high = (f"{value * 100:+.1f}" for value in (found.gain.mean, found.gain.low, found.gain.high))
-    return f"{mean} [{low}, {high}]"
-
-
 def _of_evaluations(report: Report, title: str, labels: dict[str, str], notes: Sequence[str]) -> Table:
     evaluated = [(stage, stage.evaluated) for stage in report.stages if stage.evaluated]
     rows = tuple(
@@ -144,7 +129,7 @@ def _of_evaluations(report: Report, title: str, labels: dict[str, str], notes: S
 
 
 def _difference(found: Difference) -> tuple[str, ...]:
-    return (printable(f"{found.later} over {found.earlier}"), points(found), f"{found.problems}")
+    return (printable(f"{found.later} over {found.earlier}"), points(found.gain), f"{found.problems}")
 
 
 def _origin(origin: Origin) -> tuple[str, str, str]:
