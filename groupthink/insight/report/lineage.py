@@ -36,17 +36,18 @@ def _data(recipe: Recipe) -> dict[str, list[str]]:
 def _of_stages(value: Any, earlier: Sequence[Path]) -> Iterator[str]:
     """The texts of a setting's value that point into the folder of a stage."""
     for text in value if isinstance(value, list | tuple) else [value]:
-        if isinstance(text, str) and _stage_of(text, earlier) is not None:
+        if isinstance(text, str) and maker(text, earlier) is not None:
             yield text
 
 
-def _stage_of(text: str, earlier: Sequence[Path]) -> Path | None:
+def maker(text: str, earlier: Sequence[Path]) -> Path | None:
+    """The stage whose folder `text` points into; None where it is of elsewhere."""
     places = (path for path in earlier if re.search(rf"(^|[/\\:]){re.escape(path.name)}($|[/\\:])", text))
     return next(places, None)
 
 
 def _origin(path: Path, setting: str, text: str, earlier: Sequence[Path]) -> Origin:
-    made_by = _stage_of(text, earlier)
+    made_by = maker(text, earlier)
     source = text if made_by is None else stage_name(made_by)
     version = None if made_by is None else data_version(made_by) or weights_version(made_by)
     return Origin(setting, source, (weights_version(path, newest=False) or version) if setting == "model" else version)

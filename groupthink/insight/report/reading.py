@@ -13,7 +13,7 @@ import pyarrow.parquet as parquet
 from groupthink.insight.paired import Row, difference, rates
 from groupthink.insight.report.course import course_of
 from groupthink.insight.report.figures import figures_of, traits_of
-from groupthink.insight.report.lineage import data_version, origins_of, stage_name, weights_version
+from groupthink.insight.report.lineage import data_version, maker, origins_of, stage_name, weights_version
 from groupthink.insight.report.records import BASE, Difference, Evaluated, Kept, Report, Stage
 from groupthink.insight.report.spent import seconds, tokens
 from groupthink.recipe import BY_REWARDS, Recipe, load_recipe
@@ -32,7 +32,8 @@ def read_report(run: Path) -> Report:
     stages: list[Stage] = []
     for place, path in enumerate(paths):
         stage = _stage(run, path, paths[:place], k)
-        if base := _base(stage, paths[:place], k):
+        base = _base(stage, paths[:place], k)
+        if base and base.version not in {one.version for one in stages if one.kind == BASE}:
             stages.append(base)
         stages.append(stage)
     return Report(run, k, tuple(stages), tuple(_differences(stages)))
@@ -71,14 +72,15 @@ def _stage(run: Path, path: Path, earlier: Sequence[Path], k: int) -> Stage:
 
 def _base(stage: Stage, earlier: Sequence[Path], k: int) -> Stage | None:
     """A row for the model that a stage begins with, where no earlier stage made it and it was evaluated."""
-    model = next(origin for origin in stage.origins if origin.setting == "model")
-    if model.source in map(stage_name, earlier):
+    recipe = load_recipe(stage.path / "recipe.toml")
+    if maker(recipe.model, earlier):
         return None
-    evaluated = _evaluated(stage.path, load_recipe(stage.path / "recipe.toml"), "before", k)
+    evaluated = _evaluated(stage.path, recipe, "before", k)
     if evaluated is None:
         return None
     name = BASE if not earlier else f"{BASE} of {stage.name}"
-    return Stage(name, BASE, stage.path, 0, 0, True, evaluated, 0, 0.0, (), model.version)
+    version = weights_version(stage.path, newest=False)
+    return Stage(name, BASE, stage.path, 0, 0, True, evaluated, 0, 0.0, (), version)
 
 
 def _newest(path: Path) -> str:
