@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from groupthink.insight.plan.words import duration
 from groupthink.insight.report.cells import cell, points
 from groupthink.insight.report.records import BASE, Difference, Origin, Report, Stage
-from groupthink.run.printable import printable
+from groupthink.run.printable import duration, printable
 from groupthink.run.terminal import unjudged_lines
 from groupthink.task.worked import GOES_BACK
 
