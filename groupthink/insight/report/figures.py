@@ -52,7 +52,11 @@ def traits_of(rows: Sequence[Row]) -> dict[str, Estimate | None]:
     sampled = by_problem(rows, "sampled")
     seen = dict.fromkeys(chain.from_iterable(row["traits"] for some in sampled for row in some))
     names = [*seen, *(name for name in (CHECKS, GOES_BACK) if seen and name not in seen)]
-    return {name: _mean(sampled, lambda row, name=name: name in row["traits"]) for name in names}
+    return {name: _share(sampled, name) for name in names}
+
+
+def _share(sampled: Sampled, trait: str) -> Estimate | None:
+    return _mean(sampled, lambda row: trait in row["traits"])
 
 
 def _mean(sampled: Sampled, value: Callable[[Row], float | None]) -> Estimate | None:

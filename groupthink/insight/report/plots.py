@@ -35,7 +35,7 @@ def draw_plots(folder: Path, report: Report) -> list[Plot]:
     learned = [stage for stage in report.stages if stage.course]
     found = [_accuracy(folder, report.stages)]
     found += [_course(folder, stage) for stage in learned]
-    found.append(_checking(folder, [stage for stage in learned if CHECKING in stage.course.curves]))
+    found.append(_checking(folder, [stage for stage in learned if stage.course and CHECKING in stage.course.curves]))
     return [plot for plot in found if plot]
 
 

@@ -130,11 +130,11 @@ def _kept(summary: dict[str, Any] | None) -> Kept | None:
 
 
 def _differences(stages: Sequence[Stage]) -> list[Difference]:
+    evaluated = [(stage.name, stage.evaluated.right) for stage in stages if stage.evaluated]
     found = []
-    for earlier, later in combinations([stage for stage in stages if stage.evaluated], 2):
-        right, before = later.evaluated.right, earlier.evaluated.right
+    for (earlier, before), (later, right) in combinations(evaluated, 2):
         if gain := difference(right, before):
-            found.append(Difference(later.name, earlier.name, gain, len(right.keys() & before.keys())))
+            found.append(Difference(later, earlier, gain, len(right.keys() & before.keys())))
     return found
 
 
