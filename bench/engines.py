@@ -21,7 +21,7 @@ import pyarrow.parquet as parquet
 from report import add_report, add_torch_index, keep, report
 from vs_trl import processor, tell
 
-from groupthink.stage.statistics import interval
+from groupthink.insight.statistics import interval
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 EMBEDDED = "embedded"

@@ -42,6 +42,10 @@ ENVIRONMENTS = {
         ("verifiers", "transformers", "jinja2", "pyarrow", "rich", "tomli-w", "httpx2", "pytest", "pytest-timeout"),
         ("verifiers.txt", "dev.txt"),
     ),
+    "lm_eval": Environment(
+        ("lm-eval[hf]", "pyarrow", "rich", "tomli-w", "httpx2", "math-verify", "pytest", "pytest-timeout"),
+        ("lm-eval.txt", "dev.txt"),
+    ),
     "verl": Environment(("pyyaml", "pytest", "pytest-timeout"), ("dev.txt",), alone=("verl==0.9.1",), torch=False),
 }
 SHARED = "train.txt"  # which the files above include

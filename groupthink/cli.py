@@ -195,6 +195,22 @@ def doctor(args: argparse.Namespace) -> None:
         print("\n".join(in_words(found)))
 
 
+def report(args: argparse.Namespace) -> None:
+    """groupthink report RUN [--markdown DIR] [--json]"""
+    from groupthink.insight.report import read_report
+    from groupthink.insight.report.as_json import as_json
+    from groupthink.insight.report.markdown import write_markdown
+    from groupthink.insight.report.words import in_words
+
+    found = read_report(args.run)
+    if args.markdown is not None:
+        _tell(f"the report is in {write_markdown(args.markdown, found, _tell)}")
+    if args.json:
+        _print_json(as_json(found))
+    else:
+        print("\n".join(in_words(found)))
+
+
 def check(args: argparse.Namespace) -> int:
     """groupthink check [RECIPE] [key=value ...] [--json]"""
     from groupthink.insight import plan, trials
@@ -327,7 +343,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="groupthink", description="Makes reasoning models, with GRPO.")
-    verbs = parser.add_subparsers(required=True, metavar="{train,eval,check,doctor,explain}")
+    verbs = parser.add_subparsers(required=True, metavar="{train,eval,check,doctor,report,explain}")
 
     verb = verbs.add_parser("train", help="train a model by a recipe", description="Train a model by a recipe.")
     verb.set_defaults(verb=train, parser=verb)
@@ -383,6 +399,12 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("doctor", help="what is wrong with a run, and which setting to change")
     verb.set_defaults(verb=doctor, parser=verb)
     verb.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, at work or finished")
+    _add_json(verb)
+
+    verb = verbs.add_parser("report", help="what came of a run and of each of its stages, with intervals")
+    verb.set_defaults(verb=report, parser=verb)
+    verb.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, at work or finished")
+    verb.add_argument("--markdown", metavar="DIR", type=Path, help="write it there, too, as report.md with plots")
     _add_json(verb)
     return parser
 

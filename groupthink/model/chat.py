@@ -1,7 +1,9 @@
 """From a problem's prompt to token ids, and the tokens that end a response."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -20,6 +22,15 @@ R1_ZERO = (
 
 SPOKEN = "\ue002"
 """Stands for what the policy said, while the chat template is asked for what follows it."""
+
+_PLAIN_TEMPLATE = (
+    "{{{{ {first} }}}}"
+    "{{% if messages[0].role == 'system' %}}{{{{ messages[0].content }}}}{{% set turns = messages[1:] %}}"
+    "{{% else %}}{system}{{% set turns = messages %}}{{% endif %}}"
+    "{{% for message in turns %}}{{{{ '\\n' ~ message.role.capitalize() ~ ': ' ~ message.content }}}}{{% endfor %}}"
+    "{{% if add_generation_prompt %}}{{{{ '\\nAssistant:' ~ {ending} }}}}{{% endif %}}"
+)
+"""`_plain` in Jinja."""
 
 _BEGUN = re.compile(rf"{OPEN}\s*(?P<closed>{CLOSE}\s*)?\Z")
 
@@ -76,6 +87,15 @@ class Chat:
         for text, is_content in _alternate(self._rendered(marked), contents):
             token_ids += self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=is_content)
         return np.asarray(token_ids, np.int64)
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer, with a chat template: one that has none gets R1-Zero's words."""
+        self.tokenizer.save_pretrained(folder)
+        if self.tokenizer.chat_template is None:
+            first = self.tokenizer.decode(self.tokenizer.encode("", add_special_tokens=True))
+            words = {"first": json.dumps(first), "system": R1_ZERO, "ending": json.dumps(self._ending)}
+            template = _PLAIN_TEMPLATE.format(**words)
+            (folder / "chat_template.jinja").write_text(template, encoding="utf-8", newline="\n")
 
     def encode_reply(self, reply: str | Sequence[Message], ended: int) -> tuple[str, np.ndarray]:
         """A task's reply to a turn of the policy's: as text, and its token ids, int64. `ended` is the token that the

@@ -1,11 +1,11 @@
 """A policy in a folder, in Hugging Face format, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel
 
 from groupthink.model.loading import has_own_code, load_model
 from groupthink.model.lora import has_lora, load_adapter, save_adapter, save_merged
@@ -21,6 +21,20 @@ def save_policy(model: PreTrainedModel, folder: Path) -> None:
         save_adapter(model, folder / ADAPTER_FOLDER)
     else:
         model.save_pretrained(folder)
+
+
+def save_generation(
+    folder: Path, *, stops: Collection[int], max_tokens: int, temperature: float, top_p: float, top_k: int
+) -> None:
+    """Have whoever generates with the model in `folder` do so as it was sampled in training, unless told otherwise.
+
+    Without that transformers would decode greedily, and stop after 20 tokens. `top_k` of 0 is written, too: where
+    nothing is said transformers takes 50.
+    """
+    config = GenerationConfig.from_pretrained(folder)
+    config.eos_token_id = sorted(stops) if len(stops) > 1 else next(iter(stops), None)
+    config.update(do_sample=True, max_new_tokens=max_tokens, temperature=temperature, top_p=top_p, top_k=top_k)
+    config.save_pretrained(folder)
 
 
 @torch.no_grad()

@@ -13,6 +13,10 @@ from groupthink.run.terminal import unjudged_lines
 
 EVALUATIONS = ("before", "after")
 
+STAGES_BEGIN, STAGES_END = "<!-- stages -->", "<!-- end of stages -->"
+HOW_TO_LOAD = "## How to load"
+"""What stands in a card before and after what is said of the stages."""
+
 PROBLEM = "Solve x^2-5x+6=0"
 """What a card asks by way of example."""
 
@@ -33,6 +37,21 @@ def write_card(
     puts its own before such words.
     """
     write_text(folder / "README.md", model_card(name, recipe, figures, prompt, special_tokens))
+
+
+def put_stages(folder: Path, section: str) -> None:
+    """Have the card in a model's folder tell of the stages that led to it: `section` is Markdown.
+
+    It takes the place of what was put there before.
+    """
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    before, _, rest = card.partition(STAGES_BEGIN)
+    if rest:
+        _, _, after = rest.partition(STAGES_END)
+    else:
+        before, heading, after = card.partition(HOW_TO_LOAD)
+        after = f"\n\n{heading}{after}"
+    write_text(folder / "README.md", f"{before}{STAGES_BEGIN}\n{section}\n{STAGES_END}{after}")
 
 
 def model_card(
@@ -102,7 +121,7 @@ def _how_to_load(prompt: str, special_tokens: bool) -> str:
     """With the prompt written out, a string a line: a chat template alone does not tell what a recipe adds to it."""
     words = "\n".join(f"    {line!r}" for line in prompt.splitlines(keepends=True))
     return f"""\
-## How to load
+{HOW_TO_LOAD}
 
 Problems were put to it in training as one is here.
 
@@ -115,7 +134,7 @@ prompt = (
 {words}
 )
 tokens = tokenizer(prompt, add_special_tokens={special_tokens}, return_tensors="pt", return_token_type_ids=False)
-print(tokenizer.decode(model.generate(**tokens, max_new_tokens=200, do_sample=True)[0]))
+print(tokenizer.decode(model.generate(**tokens)[0]))
 ```
 
 or `groupthink eval path/to/the/run`, which asks it problems of its own task.

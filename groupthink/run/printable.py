@@ -1,4 +1,4 @@
-"""What a model wrote, made harmless to show and to store; and shares as people read them."""
+"""What a model wrote, made harmless to show and to store; and shares and durations as people read them."""
 
 import unicodedata
 
@@ -28,6 +28,17 @@ def percent(share: float | None, form: str = ".1%") -> str:
     ('50.0%', '-', '+25%')
     """
     return "-" if share is None else format(share, form)
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people, with two digits that mean something.
+
+    >>> duration(0.034), duration(7.31), duration(312), duration(9000)
+    ('0.034 s', '7.3 s', '5 min', '2.5 h')
+    """
+    if seconds < 60:
+        return f"{float(f'{seconds:.2g}'):g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{float(f'{seconds / 3600:.2g}'):g} h"
 
 
 def _spelt(char: str) -> str:

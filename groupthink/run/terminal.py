@@ -239,7 +239,8 @@ def evaluation_lines(figures: Mapping[str, Any]) -> list[str]:
         notes["pass@1"] = f"95 % interval {figures['pass@1_low']:.1%} to {figures['pass@1_high']:.1%}"
     shares = _shares(figures).items()
     lines = [f"{label:18}{percent(share):>7}   {notes.get(label, '')}".rstrip() for label, share in shares]
-    lines += [f"{'cut off':18}{figures['truncated']:7.1%}", f"{'tokens a response':18}{figures['length']:7.1f}"]
+    lines += [f"{'in form':18}{percent(figures['format']):>7}", f"{'cut off':18}{figures['truncated']:7.1%}"]
+    lines += [f"{'tokens a response':18}{figures['length']:7.1f}"]
     if figures["traits"]:
         lines += ["", f"{'how it reasons':18}  share    right"]
         traits = figures["traits"].items()

@@ -1,16 +1,14 @@
 """What a run says at its end: before against after, in figures and in one problem's chains."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from groupthink.insight.paired import Row, difference, rates
 from groupthink.run.printable import percent
 from groupthink.run.terminal import unjudged_lines
-from groupthink.stage.statistics import interval
-
-Row = dict[str, Any]
-
 
 Evaluated = tuple[dict[str, Any], Sequence[Row]]
 """The figures of an evaluation, and its rows: one for each response."""
@@ -23,15 +21,13 @@ def closing_figures(before: Evaluated, after: Evaluated) -> dict[str, Any]:
     there is none: `base_best` and `gain` are None.
     """
     (figures_before, rows_before), (figures_after, rows_after) = before, after
-    rates_after = _rates(rows_after, "sampled")
-    base = {"greedy": _rates(rows_before, "greedy"), "temperature 0.5": _rates(rows_before, "cool")}
+    base = {"greedy": rates(rows_before, "greedy"), "temperature 0.5": rates(rows_before, "cool")}
     best = max(base, key=lambda name: np.mean(list(base[name].values()) or [0.0]))
-    gains_P = np.array([rates_after[problem] - base[best][problem] for problem in rates_after if problem in base[best]])
+    found = difference(rates(rows_after, "sampled"), base[best])
     base_best, gain = None, None
-    if len(gains_P):
-        low, high = interval(gains_P)
+    if found is not None:
         base_best = {"decoding": best, "accuracy": float(np.mean(list(base[best].values())))}
-        gain = {"mean": float(gains_P.mean()), "low": low, "high": high}
+        gain = asdict(found)
     return {
         "before": figures_before,
         "after": figures_after,
@@ -41,15 +37,6 @@ def closing_figures(before: Evaluated, after: Evaluated) -> dict[str, Any]:
             {key: row[key] for key in ("prompt", "expected", "text")} for row in chains_to_show(rows_before, rows_after)
         ],
     }
-
-
-def _rates(rows: Sequence[Row], kind: str) -> dict[str, float]:
-    """The share of right responses of one kind, by problem, where that is known."""
-    right: dict[str, list[bool]] = {}
-    for row in rows:
-        if row["kind"] == kind and row["right"] is not None:
-            right.setdefault(row["problem"], []).append(row["right"])
-    return {problem: float(np.mean(values)) for problem, values in right.items()}
 
 
 def closing_lines(figures: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from groupthink.insight.statistics import interval, majority_right, pass_at_k
 from groupthink.model.chat import Chat
 from groupthink.model.loading import context_of, find_device, load_model, load_tokenizer, resolve
 from groupthink.model.settings import MODEL, PLAIN, ChatSettings
@@ -24,7 +25,6 @@ from groupthink.run.rollouts import prompt_text
 from groupthink.run.terminal import View
 from groupthink.stage.grade import Graded, grade
 from groupthink.stage.settings import EvaluateSettings
-from groupthink.stage.statistics import interval, majority_right, pass_at_k
 from groupthink.stage.workshop import Workshop
 from groupthink.task import Task, close_task, notes_of, open_tasks
 from groupthink.task.context import leave_out_long
@@ -57,6 +57,7 @@ def summarise(sampled: Sequence[Sequence[Graded]], greedy: Sequence[Sequence[Gra
         "maj@k": _mean(votes),
         "greedy": _mean(one.right for row in greedy for one in row),
         "lenient": _mean(one.lenient for one in every),
+        "format": _mean(one.formed for one in every),
         "problems": len(sampled),
         "unjudged": dict(Counter(row[0].why for row in sampled if row[0].right is None)),
         "samples": len(sampled[0]),
@@ -109,6 +110,8 @@ def _row(kind: str, one: Graded) -> dict[str, Any]:
         "extracted": one.extracted,
         "right": one.right,
         "lenient": one.lenient,
+        "formed": one.formed,
+        "by_tests": one.by_tests,
         "length": one.response.written,
         "finish": one.response.finish,
         "traits": sorted(one.traits),

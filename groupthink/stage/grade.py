@@ -32,6 +32,7 @@ class Graded:
     lenient: bool | None  # right, or what is right comes last in the text, in whatever form
     extracted: str | None
     traits: frozenset[str]
+    formed: bool | None = None  # well formed and not cut off; None where a task scores whole responses
     by_tests: bool = False  # a program, which is no answer that could be voted on
     why: str = ""
 
@@ -86,6 +87,7 @@ def grade(
             lenient=lenient,
             extracted=verdict.extracted,
             traits=task.traits(chain.reasoning),
+            formed=None if problem.id in scored else form,
             by_tests=problem.id in tests,
             why=unknown[problem.id] if right is None else "",
         )

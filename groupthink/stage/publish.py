@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from groupthink.model.chat import Chat
-from groupthink.model.saving import save_policy
+from groupthink.model.chat import Chat, stop_ids
+from groupthink.model.saving import save_generation, save_policy
 from groupthink.policy.learner import Learner
 from groupthink.run.card import PROBLEM, write_card
 from groupthink.run.directory import Run
@@ -12,10 +12,19 @@ from groupthink.run.directory import Run
 
 def publish(run: Run, learner: Learner, chat: Chat, figures: dict[str, Any]) -> None:
     """Write `model/`, whole or not at all, and the run's closing event."""
+    rollout = run.recipe.rollout
 
     def write(folder: Path) -> None:
         save_policy(learner.model, folder)
-        chat.tokenizer.save_pretrained(folder)
+        save_generation(
+            folder,
+            stops=stop_ids(chat.tokenizer, learner.model),
+            max_tokens=rollout.max_tokens,
+            temperature=rollout.temperature,
+            top_p=rollout.top_p,
+            top_k=rollout.top_k,
+        )
+        chat.save(folder)
         write_card(folder, run.path.name, run.recipe, figures, chat.render(PROBLEM), chat.is_plain)
 
     run.publish(write)

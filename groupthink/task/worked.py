@@ -19,6 +19,9 @@ from groupthink.chain import CLOSE, OPEN
 from groupthink.records import Problem
 from groupthink.task.roots import write_roots
 
+CHECKS, GOES_BACK = "checks", "goes back"
+"""Traits of a chain that looks at its own work: it tries its roots, it takes a step back and does it anew."""
+
 Roots = tuple[int, int]
 """The smaller root, then the larger."""
 
@@ -71,8 +74,8 @@ def traits(reasoning: str | None) -> frozenset[str]:
         "at once": not re.search(r"\d", text),
         "factoring": re.search(r"\d+\*\d+: ", text),
         "formula": "D=" in text,
-        "checks": "check: " in text,
-        "goes back": "wait, " in text,
+        CHECKS: "check: " in text,
+        GOES_BACK: "wait, " in text,
     }
     return frozenset(name for name, seen in marks.items() if seen)
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
 from groupthink.model.chat import R1_ZERO, Chat, stop_ids
@@ -189,3 +190,29 @@ def test_a_saved_tokenizer_comes_back_the_same(tmp_path):
         assert again.encode(text, add_special_tokens=False) == ids
         assert again.decode(ids) == text
     assert Chat(again).encode("a <|end|> b").tolist() == CHAT.encode("a <|end|> b").tolist()
+
+
+@pytest.mark.parametrize("settings", [{}, {"open_think": True}])
+@pytest.mark.parametrize("first", ["", "<|user|>"])
+def test_a_tokenizer_without_a_template_is_saved_with_r1_zero_s_words(settings, first, tmp_path):
+    """`first`: what the tokenizer itself puts before every text. A tokenizer of others then asks the same."""
+    tokenizer = build_tokenizer()
+    tokenizer.chat_template = None
+    if first:
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+            single=f"{first} $A", special_tokens=[(first, USER)]
+        )
+    chat = Chat(tokenizer, ChatSettings(**settings))
+    chat.save(tmp_path)
+    again = AutoTokenizer.from_pretrained(tmp_path)
+    talk = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "x=1?"}]
+    for messages in (talk, talk[1:]):
+        expected = chat.encode(tuple(messages)).tolist()
+        assert again.apply_chat_template(messages, add_generation_prompt=True, return_dict=False) == expected
+        assert Chat(again, ChatSettings(**settings)).encode(tuple(messages)).tolist() == expected
+    assert Chat(again, ChatSettings(**settings)).opening == chat.opening
+
+
+def test_a_template_of_the_tokenizer_s_own_is_saved_as_it_is(tmp_path):
+    CHAT.save(tmp_path)
+    assert AutoTokenizer.from_pretrained(tmp_path).chat_template == TOKENIZER.chat_template

@@ -25,6 +25,7 @@ FIGURES = {
     "problems": 200,
     "samples": 4,
     "length": 80.25,
+    "format": 0.975,
     "truncated": 0.0125,
     "traits": {"factoring": {"share": 0.5, "accuracy": 0.95}, "at once": {"share": 0.25, "accuracy": 0.1}},
 }
@@ -204,6 +205,7 @@ def test_an_evaluation_is_told_in_lines():
         "maj@4               95.0%",
         "pass@4              97.0%",
         "lenient             93.0%   the last answer anywhere in the text, whatever the form",
+        "in form             97.5%",
         "cut off              1.2%",
         "tokens a response    80.2",
         "",

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from groupthink.model.chat import Chat
 from groupthink.recipe import load_recipe
@@ -97,6 +97,15 @@ def test_the_trained_model_is_an_ordinary_one(finished, place):
     zeroth = AutoModelForCausalLM.from_pretrained(finished.path / "checkpoints/step-000000")
     assert torch.equal(zeroth(ids).logits, first(ids).logits)
     assert model.generate(ids, max_new_tokens=3, min_new_tokens=3).shape == (1, ids.shape[1] + 3)
+
+
+def test_whoever_generates_with_it_samples_as_in_training(finished):
+    said = GenerationConfig.from_pretrained(finished.path / "model")
+    assert (said.do_sample, said.temperature, said.max_new_tokens) == (True, 0.8, 24)  # the recipe's
+    assert (said.top_p, said.top_k, said.eos_token_id) == (1.0, 0, 1)
+    model = AutoModelForCausalLM.from_pretrained(finished.path / "model")
+    ids = torch.ones((1, 3), dtype=torch.long)
+    assert model.generate(ids).shape[1] <= 3 + 24
 
 
 def test_a_run_is_evaluated_as_it_was_trained(finished):

@@ -4,6 +4,7 @@ import textwrap
 
 from groupthink.insight.plan import Plan, gigabytes
 from groupthink.insight.plan.memory import Memory
+from groupthink.run.printable import duration
 
 FOR = {
     "weights": "weights",
@@ -48,17 +49,6 @@ def in_words(plan: Plan) -> list[str]:
     else:
         lines.append("It does not fit, nor with any change of settings that is known here: take a smaller model.")
     return lines
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people, with two digits that mean something.
-
-    >>> duration(0.034), duration(7.31), duration(312), duration(9000)
-    ('0.034 s', '7.3 s', '5 min', '2.5 h')
-    """
-    if seconds < 60:
-        return f"{float(f'{seconds:.2g}'):g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{float(f'{seconds / 3600:.2g}'):g} h"
 
 
 def _memory(memory: Memory) -> list[tuple[str, str]]:

@@ -1,6 +1,8 @@
 """Figures of an evaluation and how sure they are. C stands for the samples drawn for each of P problems."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -42,7 +44,30 @@ def interval(values_P: np.ndarray, seed: int = 0) -> tuple[float, float]:
 
     For the difference of two models, give the differences problem by problem (Miller, 2411.00640).
     """
-    draw = np.random.default_rng(seed)
-    counts = draw.multinomial(len(values_P), np.full(len(values_P), 1 / len(values_P)), size=RESAMPLES)
+    counts = _resamples(len(values_P), seed)
     low, high = np.percentile(counts @ values_P / len(values_P), [2.5, 97.5])
     return float(low), float(high)
+
+
+@lru_cache(maxsize=1)
+def _resamples(problems: int, seed: int) -> np.ndarray:
+    """How often each problem occurs in each resample (10,000 x P); many figures are of the same problems."""
+    draw = np.random.default_rng(seed)
+    return draw.multinomial(problems, np.full(problems, 1 / problems), size=RESAMPLES)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over problems, and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def estimate(values: Sequence[float]) -> Estimate | None:
+    """The mean of a value for each problem, with its interval; None where there is none."""
+    if not len(values):
+        return None
+    values_P = np.array(values, dtype=float)
+    return Estimate(float(values_P.mean()), *interval(values_P))

@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from groupthink.stage.statistics import interval, majority_right, pass_at_k
+from groupthink.insight.statistics import interval, majority_right, pass_at_k
 
 
 @pytest.mark.parametrize("k", [1, 2, 4, 5])

@@ -1,0 +1,141 @@
+"""Reports of real runs: one that has finished, one at work, and the directory of several stages."""
+
+import json
+import shutil
+import sys
+
+import pytest
+
+from groupthink import cli
+from groupthink.insight.report import read_report
+from groupthink.insight.report.markdown import card_section, escaped, in_markdown, write_markdown
+from groupthink.insight.report.words import in_words
+from groupthink.run.card import put_stages
+from tests.stage.conftest import place, train  # noqa: F401
+
+SFT = ("stage=sft", "steps=2", "evaluate.base_samples=3", "sft.examples_per_step=4")
+
+
+@pytest.fixture(scope="module")
+def several(place, tmp_path_factory):  # noqa: F811
+    """Three stages and one that was replaced, in the layout of a recipe with stages; the last is still at work."""
+    path = tmp_path_factory.mktemp("runs") / "r1"
+    stages, recipe = path / "stages", place / "grpo.toml"
+    zero = train(stages / "01-zero", recipe, "evaluate.every=2").path
+    (path / "pipeline.toml").write_text("")
+    chains = stages / "02-chains"
+    chains.mkdir()
+    shutil.copy(zero / "recipe.toml", chains)
+    counts = {"sampled": 1200, "kept": 300, "dropped": {"wrong": 880, "dup|licate": 20, "long": 0}, "tokens": 9000}
+    (chains / "summary.json").write_text(json.dumps(counts))
+    shutil.copytree(zero, stages / "03-cold.replaced-1")
+    train(stages / "03-cold", recipe, *SFT, f"model={zero}/model")
+    final = stages / "04-final"
+    shutil.copytree(zero, final)
+    (final / "recipe.toml").write_text((zero / "recipe.toml").read_text().replace(f"{place}/model", f"{zero}/model"))
+    shutil.rmtree(final / "model")
+    for file in ("summary.json", "evaluations/after.json", "evaluations/after.parquet"):
+        (final / file).unlink()
+    return path
+
+
+def test_the_rows_of_a_run_are_its_model_before_and_after(several):
+    path = several / "stages" / "01-zero"
+    found = read_report(path)
+    kept = [json.loads((path / "evaluations" / f"{name}.json").read_text()) for name in ("before", "after")]
+    assert [(stage.name, stage.kind) for stage in found.stages] == [("base", "base"), ("01-zero", "grpo")]
+    for stage, figures in zip(found.stages, kept, strict=True):
+        for name in ("pass@1", "lenient", "greedy", "length", "format", "maj@k", "pass@k"):
+            assert stage.evaluated.figures[name].mean == pytest.approx(figures[name])
+        assert stage.evaluated.figures["pass@1"].low == figures["pass@1_low"]
+    assert found.stages[1].seconds > 0 and found.stages[1].tokens > 0
+    assert found.differences[0].problems == 3
+
+
+def test_every_row_says_what_gives_its_figures_again(several, capsys):
+    path = several / "stages" / "01-zero"
+    for stage in read_report(path).stages:
+        words = stage.evaluated.command.split()
+        assert words[:2] == ["groupthink", "eval"]
+        assert cli.main([*words[1:], "--json"]) == 0
+        again = json.loads(capsys.readouterr().out)
+        for name in ("pass@1", "greedy", "lenient", "length", "maj@k", "pass@k", "format"):
+            assert again[name] == pytest.approx(stage.evaluated.figures[name].mean)
+
+
+def test_stages_stand_in_their_order_without_those_that_were_replaced(several):
+    found = read_report(several)
+    assert [stage.name for stage in found.stages] == ["base", "zero", "chains", "cold", "final"]
+    base, zero, chains, cold, final = found.stages
+    assert found.k == 2 and cold.evaluated.samples == 3
+    assert (cold.origins[0].source, cold.origins[0].version) == ("zero", zero.version)
+    assert chains.evaluated is None and (chains.kept.sampled, chains.tokens) == (1200, 9000)
+    assert not final.finished and final.evaluated.name == "step-000002"
+    assert base.version != zero.version
+    pairs = {(one.later, one.earlier) for one in found.differences}
+    assert ("final", "zero") in pairs and ("cold", "base") in pairs and len(pairs) == 6
+    assert found.tokens == sum(stage.tokens for stage in found.stages)
+
+
+def test_the_terminal_has_all_of_it(several):
+    said = "\n".join(in_words(read_report(several)))
+    for words in ("final (step-000002)", "final over zero", "cold over zero", "4 of 4 so far", "in all", "880"):
+        assert words in said
+    assert "base over" not in said and "cold over base" not in said
+
+
+def test_json_is_one_object_with_the_stages(several, capsys):
+    assert cli.main(["report", str(several), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    cold = next(stage for stage in found["stages"] if stage["name"] == "cold")
+    assert cold["kind"] == "sft" and cold["pass@1_low"] <= cold["pass@1"] <= cold["pass@1_high"]
+    assert cold["length"] > 0 and cold["seconds"] > 0 and cold["from"][0]["source"] == "zero"
+    chains = next(stage for stage in found["stages"] if stage["name"] == "chains")
+    assert chains["dropped"]["wrong"] == 880 and chains["pass@1"] is None
+
+
+def test_markdown_has_its_plots_beside_it(several, tmp_path):
+    pytest.importorskip("matplotlib")
+    told: list[str] = []
+    text = write_markdown(tmp_path / "new" / "report", read_report(several), told.append).read_text()
+    shown = sorted(file.name for file in (tmp_path / "new" / "report").glob("*.png"))
+    assert shown == ["01-zero.png", "04-final.png", "accuracy.png"] and told == []
+    assert all(f"]({name})" in text for name in shown)
+    assert all((tmp_path / "new" / "report" / name).read_bytes().startswith(b"\x89PNG") for name in shown)
+    assert r"dup\|licate" in text
+
+
+def test_without_matplotlib_the_rest_is_made(several, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    told: list[str] = []
+    text = write_markdown(tmp_path, read_report(several), told.append).read_text()
+    assert "pip install 'groupthink[report]'" in told[0] and "## Differences" in text and "![" not in text
+
+
+def test_a_card_tells_of_the_stages_once(several):
+    folder = several / "stages" / "03-cold" / "model"
+    before = (folder / "README.md").read_text()
+    for _ in range(2):
+        put_stages(folder, card_section(read_report(several)))
+    card = (folder / "README.md").read_text()
+    assert card.count("## The stages") == 1 and "| cold over zero |" in card
+    assert card.index("## The stages") < card.index("## How to load")
+    first, last = before.split("## How to load")
+    assert card.startswith(first.rstrip()) and card.endswith(last)
+
+
+def test_names_are_no_markup(several):
+    assert escaped("a<b>|*c*\nd") == r"a&lt;b>\|\*c\* d"
+    assert "<b>" not in in_markdown(read_report(several))
+
+
+def test_a_run_that_has_only_begun_has_a_report(several, tmp_path):
+    shutil.copy(several / "stages" / "01-zero" / "recipe.toml", tmp_path)
+    [stage] = read_report(tmp_path).stages
+    assert stage.evaluated is None and stage.done == 0 and not stage.finished
+    assert "0 of 4 so far" in "\n".join(in_words(read_report(tmp_path)))
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path, capsys):
+    assert cli.main(["report", str(tmp_path)]) == 2
+    assert "there is no run in" in capsys.readouterr().err
