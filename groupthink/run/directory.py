@@ -31,6 +31,9 @@ from groupthink.run.rollouts import rollout_table
 MAY_CHANGE = frozenset({"steps", "checkpoint_every", "trackers", "evaluate.patience"})
 """What a resumed run may set anew. (More steps also stretch the learning rate's schedule from there on.)"""
 
+SETTLED = frozenset({"rollout.processes", "policy.processes", "policy.threads"})
+"""What a run settles at its first start, where its recipe leaves it open by 0."""
+
 
 class Evaluation(NamedTuple):
     """What an evaluation left: its figures, and a row for each response."""
@@ -133,7 +136,7 @@ class Run:
 
     def remaining_steps(self) -> range:
         """The steps to do, counted from 0: as many as the newest checkpoint has behind it are done."""
-        return range(self._first_step, self.recipe.steps)
+        return self.recipe.all_steps[self._first_step :]
 
     def record(
         self,
