@@ -53,7 +53,7 @@ class Recipe:
     """A run's settings, every one of them with a default."""
 
     stage: str = "grpo"  # what a step is: grpo, grpo_async (sampled ahead), or sft (learn from demonstrations); or
-    # evaluate: the model is measured, and no step is taken
+    # evaluate: the model is measured, in no steps
     model: str = "nano"  # nano, a run, a checkpoint, a local folder or a hub id
     trust_remote_code: bool = False  # whether code that comes with the model, where it needs some, may be run
     steps: int = 120
@@ -77,6 +77,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
             raise ValueError(f"stage is {self.stage!r}: choose one of {', '.join(STAGES)}")
+        if self.stage == "evaluate":
+            object.__setattr__(self, "steps", 0)
         if self.steps < 0:
             raise ValueError(f"steps is {self.steps}: it cannot be negative")
         if self.checkpoint_every < 1:
@@ -191,11 +193,6 @@ class Recipe:
                 "no other reward tells one answer from another: set reward.majority (the group's own vote), such as "
                 "reward.majority=0.8, or weigh a reward of your own"
             )
-
-    @property
-    def all_steps(self) -> range:
-        """The steps of a run, counted from 0."""
-        return range(0 if self.stage == "evaluate" else self.steps)
 
     @property
     def learns_alone(self) -> bool:

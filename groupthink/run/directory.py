@@ -136,7 +136,7 @@ class Run:
 
     def remaining_steps(self) -> range:
         """The steps to do, counted from 0: as many as the newest checkpoint has behind it are done."""
-        return self.recipe.all_steps[self._first_step :]
+        return range(self._first_step, self.recipe.steps)
 
     def record(
         self,

@@ -13,7 +13,7 @@ from groupthink.pipeline.reading import load_pipeline
 from groupthink.pipeline.references import placed, with_places
 from groupthink.recipe import Recipe, dump_recipe, load_recipe, settings_of
 from groupthink.run.directory import SETTLED, Run, refuse_taken
-from groupthink.run.files import ASIDE, remove_directory, remove_unfinished, write_directory, write_text
+from groupthink.run.files import remove_directory, remove_unfinished, write_directory, write_text
 from groupthink.run.lines import append_line, read_lines
 from groupthink.run.lock import Lock
 
@@ -185,14 +185,8 @@ def overtaken(path: Path, pipeline: Pipeline) -> list[Path]:
     """The run directories that are of no use to the pipeline as it is: those behind the stages that stand."""
     standing = standing_stages(path, pipeline)
     kept = {stage_place(path, pipeline, number).name for number in range(standing)}
-    found = sorted((path / "stages").glob("*")) if (path / "stages").is_dir() else []
-    return [
-        place for place in found if (place / "recipe.toml").is_file() and _is_current(place) and place.name not in kept
-    ]
-
-
-def _is_current(place: Path) -> bool:
-    return REPLACED not in place.name and not place.name.startswith(ASIDE)
+    begun = sorted(file.parent for file in (path / "stages").glob("*/recipe.toml"))
+    return [place for place in begun if place.name not in kept and REPLACED not in place.name]
 
 
 def _done(place: Path) -> bool:
@@ -220,7 +214,7 @@ def _in_pipeline(place: Any) -> tuple[str, ...]:
 
 
 def worked_seconds(events: list[dict[str, Any]]) -> float:
-    """How long a run was worked at, by its events: of each time from its start or resumption to its last sign of life."""
+    """How long a run was worked at, by its events: from each start or resumption to the last sign of life after it."""
     total, begun, last = 0.0, None, 0.0
     for event in events:
         if event["event"] in ("started", "resumed"):
@@ -231,7 +225,11 @@ def worked_seconds(events: list[dict[str, Any]]) -> float:
 
 
 def model_run(path: Path) -> Path | None:
-    """The stage's run directory that the model of the pipeline in `path` comes from."""
+    """The run that the model of `path` comes from: the run in it, or that of the last stage of the pipeline in it."""
+    if (path / "recipe.toml").is_file():
+        return path
+    if not is_pipeline(path):
+        return None
     pipeline = load_pipeline(path / PIPELINE)
     model = pipeline.last_model
     return None if model is None else stage_place(path, pipeline, pipeline.names.index(model.name))

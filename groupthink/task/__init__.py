@@ -5,6 +5,7 @@ or from a task of the user's; several tasks can be mixed.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from groupthink.nearest import nearest
@@ -75,7 +76,8 @@ def require_name(name: str) -> None:
     known = ", ".join(TASKS)
     raise ValueError(
         f"no task is called {name!r}: did you mean {nearest(name, TASKS)}? (there are: {known}, gym:GENERATOR of "
-        "reasoning-gym, verifiers:ENVIRONMENT, data:PLACE, and your own as module:thing or file.py:thing)"
+        "reasoning-gym, verifiers:ENVIRONMENT, data:PLACE, stage:NAME in a pipeline, and your own as module:thing or "
+        "file.py:thing)"
     )
 
 
@@ -96,6 +98,12 @@ def open_task(name: str, seed: int = 0, split: str = "held_out", settings: TaskS
         if not (place := rest or settings.data):
             raise ValueError('the task "data" is the data set that task.data names: set it, or write data:PLACE')
         return DataTask(name, place, settings, seed, split)
+    if kind == "stage":
+        from groupthink.task.data import DataTask
+
+        if not (place := settings.arguments_of(rest).get("place")):
+            raise ValueError(f"{name} is the data set that stage {rest!r} of a pipeline wrote: here is no such stage")
+        return DataTask(name, place, replace(settings, prompt="", answer=""), seed, split)  # its columns are ours
     if kind == "gym":
         from groupthink.task.gym import GymTask
 

@@ -1,0 +1,109 @@
+"""The stages of a pipeline, one after the other: each an ordinary run, and between them the gates."""
+
+from collections.abc import Callable
+from typing import Any
+
+from groupthink import stage
+from groupthink.insight.doctor import examine, in_words
+from groupthink.insight.plan import require_room
+from groupthink.model.loading import require_model, resolve
+from groupthink.pipeline import Pipeline, describe_stage
+from groupthink.pipeline.forecast import forecast
+from groupthink.pipeline.gate import figures_of, missed
+from groupthink.run.pipeline import PipelineRun
+from groupthink.run.terminal import View, describe_evaluation
+from groupthink.stage.named import require_named
+from groupthink.stage.prompt import require_chat
+
+
+class GateMissed(RuntimeError):
+    """A stage is done, and has not reached what it must."""
+
+
+def require_stages(pipeline: Pipeline, tell: Callable[[str], None], *, ready: bool = True) -> None:
+    """Raise ValueError for whatever of any stage can be known to be wrong before the first one begins.
+
+    `ready`: models must be there and fit into memory, and the hub is asked for them; else they are only to be named.
+    """
+    told: set[str] = set()
+
+    def once(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            tell(text)
+
+    seen = set()
+    for number, one in enumerate(pipeline.stages):
+        recipe = forecast(pipeline, number)
+        try:
+            require_named(recipe, once)
+            resolve(recipe.model)
+            if ready:
+                if recipe.model not in seen:
+                    require_model(recipe.model, once, trust_remote_code=recipe.trust_remote_code)
+                    seen.add(recipe.model)
+                require_chat(recipe)
+                if recipe.stage != "evaluate":
+                    require_room(recipe)
+        except (ValueError, OSError) as error:
+            error.add_note(f"stage {one.name}, {number + 1} of {len(pipeline.stages)}")
+            raise
+
+
+def run_stages(run: PipelineRun, open_view: Callable[[], View]) -> dict[str, Any]:
+    """Run every stage that is not done, and return what all came to: see `PipelineRun.finish`.
+
+    `open_view` gives a view for each. Raises GateMissed where a stage has not reached what it must.
+    """
+    for number in range(len(run.pipeline.stages)):
+        view = open_view()
+        try:
+            if run.done(number):
+                view.note(f"{describe_stage(run.pipeline, number)}: is done")
+            else:
+                _run_stage(run, number, view)
+            view.note(_headline(run, number))
+            _require_gate(run, number)
+        finally:
+            view.closed()
+    return run.finish()
+
+
+def _run_stage(run: PipelineRun, number: int, view: View) -> None:
+    name = run.pipeline.names[number]
+    view.note(f"\n{describe_stage(run.pipeline, number)}")
+    with run.open_stage(number) as one:
+        run.event("stage started", stage=name)
+        view.started(one.recipe, one.remaining_steps())
+        stage.train(one, view)
+    run.event("stage done", stage=name)
+
+
+def _headline(run: PipelineRun, number: int) -> str:
+    """A stage's name, and what it came to in one line."""
+    summary, name = run.summary(number), run.pipeline.names[number]
+    if "after" in summary:
+        return f"{name}: {describe_evaluation(summary['after'])}"
+    counts = [f"{value:g} {label}" for label, value in figures_of(summary).items() if value is not None]
+    return f"{name}: {', '.join(counts)}"
+
+
+def _require_gate(run: PipelineRun, number: int) -> None:
+    one, figures = run.pipeline.stages[number], figures_of(run.summary(number))
+    if not one.gate:
+        return
+    if not (short := missed(one.gate, figures)):
+        run.event("gate passed", stage=one.name, require=one.require)
+        return
+    run.event("gate failed", stage=one.name, require=one.require, missed=short)
+    place = run.place(number)
+    opinion = in_words(examine(place)) if one.recipe.steps else []
+    raise GateMissed(
+        "\n".join(
+            [
+                f"stage {one.name} has not reached what it must: {'; '.join(short)}. Change the stage or the gate and "
+                f"go on, as by: groupthink train --resume --run {run.path} {one.name}.steps={2 * one.recipe.steps}",
+                *opinion,
+            ]
+        )
+    )
