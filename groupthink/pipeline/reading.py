@@ -18,7 +18,7 @@ def has_stages(path: str | Path | None) -> bool:
     return STAGE_LIST in read_table(path)
 
 
-def load_pipeline(path: str | Path, overrides: Sequence[str] = ()) -> Pipeline:
+def load_pipeline(path: str | Path | None, overrides: Sequence[str] = ()) -> Pipeline:
     """The stages of the recipe in `path`, with `key=value` words on top.
 
     `steps=10` and `rollout.max_tokens=64` are said for all stages, before what the file says for all of them;
