@@ -153,9 +153,10 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
 
     pipeline = load_pipeline(args.run / PIPELINE if args.resume else recipe_path, overrides)
     _quieten()
-    require_stages(pipeline, _tell, ready=not args.dry_run)
-    if args.run is not None and is_pipeline(args.run):
-        for place in overtaken(args.run, pipeline):
+    begun = args.run if args.run is not None and is_pipeline(args.run) else None
+    require_stages(pipeline, _tell, path=begun, ready=not args.dry_run)
+    if begun is not None:
+        for place in overtaken(begun, pipeline):
             _tell(f"{place} is not what the recipe asks for now, or follows one that is not: it is set aside, and kept")
     if args.dry_run:
         return _dry_run_stages(args, pipeline)
@@ -232,12 +233,13 @@ def explain(args: argparse.Namespace) -> None:
 def doctor(args: argparse.Namespace) -> None:
     """groupthink doctor RUN [--json]"""
     from groupthink.insight.doctor import examine, in_words
+    from groupthink.run.pipeline import is_pipeline, runs_in
 
-    found = examine(args.run)
+    found = [examine(run) for run in runs_in(args.run)]
     if args.json:
-        _print_json(asdict(found))
+        _print_json({"stages": [asdict(one) for one in found]} if is_pipeline(args.run) else asdict(found[0]))
     else:
-        print("\n".join(in_words(found)))
+        print("\n\n".join("\n".join(in_words(one)) for one in found))
 
 
 def check(args: argparse.Namespace) -> int:

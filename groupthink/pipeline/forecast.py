@@ -1,5 +1,7 @@
 """What a stage will be, as far as it can be known before the stages that it takes from have run."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from groupthink.pipeline import Pipeline
@@ -7,17 +9,18 @@ from groupthink.pipeline.references import REFERENCE, renamed, toml_table, wante
 from groupthink.recipe import Recipe, Table, build_recipe
 
 
-def forecast(pipeline: Pipeline, number: int) -> Recipe:
+def forecast(pipeline: Pipeline, number: int, made: Mapping[str, str] = MappingProxyType({})) -> Recipe:
     """The recipe of a stage (counted from 0) by which all that can be known of it is checked.
 
-    A model to come is of the kind of the one that it will have been made from. A data set to come is left out of the
-    tasks or, where there is no other, holds the problems of the first task that it will have been sampled from.
+    A model to come is of the kind of the one that it will have been made from; `made`: models that are there already,
+    by the name of their stage. A data set to come is left out of the tasks or, where there is no other, holds the
+    problems of the first task that it will have been sampled from.
     """
     recipe = pipeline.stages[number].recipe
 
     def origin(setting: str, name: str) -> str:
         if wanted_by(setting) == "model":
-            return _origin(pipeline, name)
+            return _origin(pipeline, name, made)
         return REFERENCE + name
 
     table: Table = renamed(toml_table(recipe), origin)
@@ -32,10 +35,12 @@ def forecast(pipeline: Pipeline, number: int) -> Recipe:
     return build_recipe(table)
 
 
-def _origin(pipeline: Pipeline, name: str) -> str:
-    """The model that the model of a stage goes back to."""
+def _origin(pipeline: Pipeline, name: str, made: Mapping[str, str]) -> str:
+    """The model of a stage, or else the one that it goes back to."""
+    if name in made:
+        return made[name]
     model = pipeline[name].recipe.model
-    return _origin(pipeline, model.removeprefix(REFERENCE)) if model.startswith(REFERENCE) else model
+    return _origin(pipeline, model.removeprefix(REFERENCE), made) if model.startswith(REFERENCE) else model
 
 
 def _first_task(pipeline: Pipeline, task: Any) -> str:

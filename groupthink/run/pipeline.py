@@ -181,6 +181,15 @@ def standing_stages(path: Path, pipeline: Pipeline) -> int:
     return len(pipeline.stages)
 
 
+def made_models(path: Path, pipeline: Pipeline) -> dict[str, str]:
+    """The models that are there and stand, by the name of the stage that made them."""
+    return {
+        stage.name: (stage_place(path, pipeline, number) / "model").as_posix()
+        for number, stage in enumerate(pipeline.stages[: standing_stages(path, pipeline)])
+        if stage.makes == "model" and _done(stage_place(path, pipeline, number))
+    }
+
+
 def overtaken(path: Path, pipeline: Pipeline) -> list[Path]:
     """The run directories that are of no use to the pipeline as it is: those behind the stages that stand."""
     standing = standing_stages(path, pipeline)
@@ -222,6 +231,15 @@ def worked_seconds(events: list[dict[str, Any]]) -> float:
             begun = event["time"]
         last = event["time"]
     return total if begun is None else total + last - begun
+
+
+def runs_in(path: Path) -> list[Path]:
+    """The run directory `path`, or those of the stages that were begun of the pipeline in it."""
+    if not is_pipeline(path):
+        return [path]
+    pipeline = load_pipeline(path / PIPELINE)
+    places = [stage_place(path, pipeline, number) for number in range(len(pipeline.stages))]
+    return [place for place in places if (place / "recipe.toml").is_file()]
 
 
 def model_run(path: Path) -> Path | None:

@@ -1,6 +1,7 @@
 """The stages of a pipeline, one after the other: each an ordinary run, and between them the gates."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from groupthink import stage
@@ -10,7 +11,8 @@ from groupthink.model.loading import require_model, resolve
 from groupthink.pipeline import Pipeline, describe_stage
 from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.gate import figures_of, missed
-from groupthink.run.pipeline import PipelineRun
+from groupthink.recipe import Recipe
+from groupthink.run.pipeline import PipelineRun, made_models, standing_stages
 from groupthink.run.terminal import View, describe_evaluation
 from groupthink.stage.named import require_named
 from groupthink.stage.prompt import require_chat
@@ -20,34 +22,39 @@ class GateMissed(RuntimeError):
     """A stage is done, and has not reached what it must."""
 
 
-def require_stages(pipeline: Pipeline, tell: Callable[[str], None], *, ready: bool = True) -> None:
+def require_stages(
+    pipeline: Pipeline, tell: Callable[[str], None], *, path: Path | None = None, ready: bool = True
+) -> None:
     """Raise ValueError for whatever of any stage can be known to be wrong before the first one begins.
 
-    `ready`: models must be there and fit into memory, and the hub is asked for them; else they are only to be named.
+    `path`: where the pipeline has begun; what was begun there is looked at when it is gone on with. `ready`: models
+    must be there and fit into memory, and the hub is asked for them; else they are only to be named.
     """
-    told: set[str] = set()
+    begun = 0 if path is None else standing_stages(path, pipeline)
+    made = {} if path is None else made_models(path, pipeline)
+    heard: set[str] = set()
 
     def once(text: str) -> None:
-        if text not in told:
-            told.add(text)
+        if text not in heard:
+            heard.add(text)
             tell(text)
 
-    seen = set()
-    for number, one in enumerate(pipeline.stages):
-        recipe = forecast(pipeline, number)
+    for number, one in enumerate(pipeline.stages[begun:], start=begun):
         try:
-            require_named(recipe, once)
-            resolve(recipe.model)
-            if ready:
-                if recipe.model not in seen:
-                    require_model(recipe.model, once, trust_remote_code=recipe.trust_remote_code)
-                    seen.add(recipe.model)
-                require_chat(recipe)
-                if recipe.stage != "evaluate":
-                    require_room(recipe)
+            _require(forecast(pipeline, number, made), once, ready)
         except (ValueError, OSError) as error:
-            error.add_note(f"stage {one.name}, {number + 1} of {len(pipeline.stages)}")
+            error.add_note(f"so it is for stage {one.name}, {number + 1} of {len(pipeline.stages)}")
             raise
+
+
+def _require(recipe: Recipe, tell: Callable[[str], None], ready: bool) -> None:
+    require_named(recipe, tell)
+    resolve(recipe.model)
+    if ready:
+        require_model(recipe.model, tell, trust_remote_code=recipe.trust_remote_code)
+        require_chat(recipe)
+        if recipe.stage != "evaluate":  # it holds less than any that trains
+            require_room(recipe)
 
 
 def run_stages(run: PipelineRun, open_view: Callable[[], View]) -> dict[str, Any]:

@@ -101,9 +101,9 @@ def open_task(name: str, seed: int = 0, split: str = "held_out", settings: TaskS
     if kind == "stage":
         from groupthink.task.data import DataTask
 
-        if not (place := settings.arguments_of(rest).get("place")):
+        if not (written := settings.arguments_of(rest).get("place")):
             raise ValueError(f"{name} is the data set that stage {rest!r} of a pipeline wrote: here is no such stage")
-        return DataTask(name, place, replace(settings, prompt="", answer=""), seed, split)  # its columns are ours
+        return DataTask(name, written, replace(settings, prompt="", answer=""), seed, split)  # its columns are ours
     if kind == "gym":
         from groupthink.task.gym import GymTask
 
