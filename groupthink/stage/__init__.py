@@ -24,7 +24,7 @@ def _stage(kind: str) -> Callable[["Run", "View"], dict[str, Any]]:
 
         return partial(train_by_grpo, take_steps={"grpo": grpo, "grpo_async": grpo_async}[kind])
     if kind == "sample":
-        from groupthink.stage.sample import sample
+        from groupthink.stage.sample.sampling import sample
 
         return sample
     assert kind == "sft", kind  # the recipe knows no other

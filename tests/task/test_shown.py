@@ -5,6 +5,7 @@ import json
 import pytest
 
 from groupthink.task import open_task
+from groupthink.task.hashed import share_of
 from groupthink.task.settings import TaskSettings
 
 ASKED = [{"role": "user", "content": "2*3?"}]
@@ -43,15 +44,13 @@ def test_a_solution_is_imitated_to_the_letter(tmp_path, form, answer):
 
 
 def test_each_epoch_shows_the_next_solution_of_a_problem(tmp_path):
-    rows = [{"prompt": "2*3?", "completion": f"<think>{way}</think>6", "answer": "6"} for way in "abc"]
-    task = open_rows(tmp_path, [*rows, rows[0], other(rows[0])])
-    assert task.size == 1
-    task_problems = [task.sample(epoch, 1)[0] for epoch in range(4)]
-    if task_problems[0].prompt == "3*2?":  # the hash may hold out either
-        pytest.skip("the problem of several solutions is held out")
-    shown = [task.demonstrate(problem, careful=True) for problem in task_problems]
+    held, asked = sorted(("2*3?", "3*2?"), key=share_of)  # at least one problem is held out: the first by its hash
+    rows = [{"prompt": asked, "completion": f"<think>{way}</think>6", "answer": "6"} for way in "abc"]
+    task = open_rows(tmp_path, [*rows, rows[0], rows[0] | {"prompt": held}])
+    problems = [task.sample(epoch, 1)[0] for epoch in range(4)]
+    shown = [task.demonstrate(problem, careful=True) for problem in problems]
     assert shown == [f"<think>{way}</think>6" for way in "abca"]
-    assert len({problem.id for problem in task_problems}) == 1
+    assert {(problem.id, problem.prompt) for problem in problems} == {(problems[0].id, asked)}
     assert "1 rows of train that repeat another are left out" in task.notes
 
 

@@ -3,7 +3,3 @@
 DeepSeek-R1's third step (arXiv 2501.12948, section 2.3.3): several responses to each problem, of which those are kept
 that are right and can be read.
 """
-
-from groupthink.stage.sample.sampling import sample
-
-__all__ = ["sample"]

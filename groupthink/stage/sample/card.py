@@ -1,17 +1,14 @@
 """The card of a data set, in Hugging Face's form: where its chains come from, and what was dropped for which reason."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from groupthink.recipe import Recipe, dump_recipe
 from groupthink.run.printable import percent
 from groupthink.stage.sample.contamination import RUN
+from groupthink.stage.sample.dataset import front_matter
 from groupthink.stage.sample.duplicates import CHARACTERS
 from groupthink.stage.settings import SampleSettings
-
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-"""Of data sets, as the hub has them."""
 
 
 def data_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:
@@ -20,7 +17,7 @@ def data_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:
     length = "" if figures["length"] is None else f", {figures['length']:.1f} tokens long on average"
     law = f"temperature {rollout.temperature:g}, top-p {rollout.top_p:g}, top-k {rollout.top_k or 'off'}"
     return f"""\
-{_front_matter(name, figures["kept"])}
+{front_matter(name, figures["kept"])}
 # {name}
 
 Chains of thought that a model wrote itself, and that were found right by a rule: {figures["kept"]:,} of them on
@@ -51,15 +48,6 @@ Held-out problems of the task are in no row: they were not sampled, and what sha
 ```toml
 {dump_recipe(recipe)}```
 """
-
-
-def _front_matter(name: str, rows: int) -> str:
-    """The files are named: both hold the same rows, which would otherwise be read twice."""
-    size = next((word for most, word in SIZES if rows < most), "n>1M")
-    lines = ["---", f"pretty_name: {json.dumps(name, ensure_ascii=False)}", "task_categories:", "- text-generation"]
-    lines += ["tags:", *(f"- {tag}" for tag in ("groupthink", "reasoning", "rejection-sampling", "synthetic"))]
-    lines += ["size_categories:", f"- {size}", "configs:", "- config_name: default", "  data_files:"]
-    return "\n".join([*lines, "  - split: train", "    path: train.parquet", "---", ""])
 
 
 def _counts(figures: Mapping[str, Any]) -> str:

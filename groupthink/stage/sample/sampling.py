@@ -29,8 +29,8 @@ def sample(run: Run, view: View) -> dict[str, Any]:
         view.note("choosing what is kept")
         chosen = choose_from(run, desk)
     figures = closing_figures(run, desk.policy, chosen)
-    card = data_card(run.path.name, run.recipe, figures)
-    run.publish(lambda folder: write_dataset(folder, chosen.kept, run.recipe, desk.policy, card), "data")
+    card, rewards = data_card(run.path.name, run.recipe, figures), tuple(run.recipe.reward.weights)
+    run.publish(lambda folder: write_dataset(folder, chosen.kept, rewards, desk.policy, card), "data")
     seconds = sum(value for line in run.lines for name, value in line.items() if name.startswith("time/"))
     figures["seconds"] = seconds
     run.finish(figures)

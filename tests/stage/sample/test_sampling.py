@@ -4,7 +4,6 @@ import json
 import signal
 from collections import Counter
 
-import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
@@ -169,7 +168,7 @@ def test_what_cannot_be_sampled_from_is_refused(recipe, tmp_path):
     rows = "".join(json.dumps({"question": f"{i}+{i}?", "answer": str(2 * i)}) + "\n" for i in range(30))
     (tmp_path / "sums.jsonl").write_text(rows)
     asked = load_recipe(recipe, [f"task.data={tmp_path / 'sums.jsonl'}", "sample.problems=31"])
-    with pytest.raises(ValueError, match="sample.problems is 31"), Run.create(tmp_path / "run", asked) as run:
+    with pytest.raises(ValueError, match=r"sample\.problems is 31"), Run.create(tmp_path / "run", asked) as run:
         to_the_end(run)
     with pytest.raises(ValueError, match=r"task\.unlabelled withholds the answers"):
         load_recipe(recipe, ["task.unlabelled=true"])
@@ -188,4 +187,4 @@ def test_nothing_kept_is_said_and_makes_a_data_set_without_rows(place, recipe, t
     words = (f"model={place / 'model'}", "rollout.max_tokens=8", "sample.problems=8", "sample.responses=1")
     run = train(tmp_path / "run", recipe, *words)
     assert rows_of(run) == [] and "Nothing was kept" in capsys.readouterr().out
-    assert np.isclose(json.loads((run.path / "summary.json").read_text())["kept"], 0)
+    assert json.loads((run.path / "summary.json").read_text())["kept"] == 0
