@@ -108,8 +108,9 @@ def _require_gate(run: PipelineRun, number: int) -> None:
     raise GateMissed(
         "\n".join(
             [
-                f"stage {one.name} has not reached what it must: {'; '.join(short)}. Change the stage or the gate and "
-                f"go on, as by: groupthink train --resume --run {run.path} {one.name}.steps={2 * one.recipe.steps}",
+                f"stage {one.name} has not reached what it must: {'; '.join(short)}. Change a setting of it "
+                f"({one.name}.SETTING=VALUE) or its gate ({one.name}.require=...), and go on with: "
+                f"groupthink train --resume --run {run.path} {one.name}.SETTING=VALUE",
                 *opinion,
             ]
         )

@@ -6,13 +6,13 @@ or from a task of the user's; several tasks can be mixed.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, cast
 
 from groupthink.nearest import nearest
 from groupthink.records import Problem
 from groupthink.task.arithmetic import Arithmetic
 from groupthink.task.mixture import mix_tasks
-from groupthink.task.quadratics import Quadratics
+from groupthink.task.quadratics import Quadratics, Split
 from groupthink.task.settings import TaskSettings
 from groupthink.task.unlabelled import Unlabelled
 from groupthink.task.verdict import Verdict
@@ -49,11 +49,9 @@ class Task(Protocol):
 
 
 def _quadratics(seed: int, split: str) -> Task:
-    if split == "held_out":
-        return Quadratics(seed)
-    if split == "beyond":
-        return Quadratics(seed, "beyond")
-    raise ValueError(f"quadratics has no split {split!r}: choose held_out or beyond")
+    if split in ("held_out", "beyond", "wide"):
+        return Quadratics(seed, cast(Split, split))
+    raise ValueError(f"quadratics has no split {split!r}: choose held_out, beyond or wide")
 
 
 def _arithmetic(seed: int, split: str) -> Task:
