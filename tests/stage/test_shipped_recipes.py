@@ -80,7 +80,7 @@ def test_every_recipe_that_comes_along_is_one(name):
 def test_r1_is_made_from_whatever_model_is_named():
     pipeline = load_pipeline("r1", ["model=./mine"])
     assert {forecast(pipeline, number).model for number in range(len(pipeline.stages))} == {"./mine"}
-    assert pipeline.last_model.name == "student"
+    assert pipeline.last_model.name == "final"
     assert (
         len({stage.recipe.task.own_splits for stage in pipeline.stages}) == 1
     )  # all are measured by the same problems
