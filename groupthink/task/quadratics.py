@@ -22,7 +22,7 @@ Split = Literal["train", "held_out", "beyond", "wide_train", "wide"]
 Pair = tuple[int, int]
 
 TRAINING: dict[Split, Split] = {"held_out": "train", "beyond": "train", "wide": "wide_train"}
-"""Where training problems come from, by what is held out: `wide` is a harder tier, with large roots in training, too."""
+"""Where training problems come from, by what is held out: `wide` is harder, with large roots in training, too."""
 
 WORDINGS = ("Solve {}", "Find the roots of {}", "Which x satisfy {}?")
 LEADING = (1, 1, 1, 1, 1, 1, 1, 2, 3, -1)  # `a` is drawn from these
