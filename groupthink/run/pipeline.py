@@ -63,7 +63,10 @@ class PipelineRun:
             refuse_taken(self.path)  # another may have been quicker
         remove_unfinished(self.path, below=False)
         text = dump_pipeline(self.pipeline)
-        if not begun or (self.path / PIPELINE).read_text(encoding="utf-8") != text:
+        changed = not begun or (self.path / PIPELINE).read_text(encoding="utf-8") != text
+        if changed or not self.done(len(self.pipeline.stages) - 1):
+            self._reopen()
+        if changed:
             write_text(self.path / PIPELINE, text)
         self.event("resumed" if begun else "started", stages=self.pipeline.names)
         standing = standing_stages(self.path, self.pipeline)
@@ -71,10 +74,12 @@ class PipelineRun:
             self._set_aside(place)
         for number in range(standing):
             self._bring_home(number)
-        if not self.done(len(self.pipeline.stages) - 1):
-            (self.path / "summary.json").unlink(missing_ok=True)
-            if (self.path / "model").exists():
-                remove_directory(self.path / "model")
+
+    def _reopen(self) -> None:
+        """Take back what was said of all stages together."""
+        (self.path / "summary.json").unlink(missing_ok=True)
+        if (self.path / "model").exists():
+            remove_directory(self.path / "model")
 
     def __enter__(self) -> "PipelineRun":
         return self
