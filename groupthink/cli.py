@@ -137,7 +137,7 @@ def _say_how_to_go_on(error: BaseException, run: Path) -> None:
 def _of_stages(args: argparse.Namespace, recipe_path: str | None) -> bool:
     """Whether it is a recipe of several stages that is to be trained by."""
     from groupthink.pipeline.reading import has_stages
-    from groupthink.run.pipeline import is_pipeline
+    from groupthink.run.stages import is_pipeline
 
     return is_pipeline(args.run) if args.resume else has_stages(recipe_path)
 
@@ -147,7 +147,8 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
     from groupthink.pipeline.reading import load_pipeline
     from groupthink.recipe import recipe_name
     from groupthink.run.directory import free_directory
-    from groupthink.run.pipeline import PIPELINE, PipelineRun, is_pipeline, overtaken
+    from groupthink.run.pipeline import PipelineRun
+    from groupthink.run.stages import PIPELINE, is_pipeline, overtaken
     from groupthink.run.terminal import open_view
     from groupthink.stage.pipeline import require_stages, run_stages
 
@@ -233,7 +234,7 @@ def explain(args: argparse.Namespace) -> None:
 def doctor(args: argparse.Namespace) -> None:
     """groupthink doctor RUN [--json]"""
     from groupthink.insight.doctor import examine, in_words
-    from groupthink.run.pipeline import is_pipeline, runs_in
+    from groupthink.run.stages import is_pipeline, runs_in
 
     found = [examine(run) for run in runs_in(args.run)]
     if args.json:
@@ -366,7 +367,7 @@ def _dry_run_stages(args: argparse.Namespace, pipeline: "Pipeline") -> None:
     from groupthink.pipeline import describe_stage, dump_pipeline, pipeline_table
     from groupthink.recipe import describe_step
     from groupthink.run.directory import refuse_taken
-    from groupthink.run.pipeline import is_pipeline
+    from groupthink.run.stages import is_pipeline
 
     if args.run is not None and not is_pipeline(args.run):
         refuse_taken(args.run)
@@ -376,7 +377,8 @@ def _dry_run_stages(args: argparse.Namespace, pipeline: "Pipeline") -> None:
         return _print_json({**place, "recipe": pipeline_table(pipeline), "steps": steps})
     print(dump_pipeline(pipeline))
     for number, stage in enumerate(pipeline.stages):
-        print(f"# {describe_stage(pipeline, number)}. {describe_step(stage.recipe)} {stage.recipe.steps} of them.")
+        steps = f" {stage.recipe.steps} of them." if stage.recipe.steps else ""
+        print(f"# {describe_stage(pipeline, number)}. {describe_step(stage.recipe)}{steps}")
 
 
 def _as_comment(text: str) -> list[str]:

@@ -8,25 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from groupthink.pipeline import Pipeline, Stage, dump_pipeline
-from groupthink.pipeline.reading import load_pipeline
-from groupthink.pipeline.references import placed, with_places
-from groupthink.recipe import Recipe, dump_recipe, load_recipe, settings_of
-from groupthink.run.directory import SETTLED, Run, refuse_taken
+from groupthink.pipeline import Pipeline, dump_pipeline
+from groupthink.recipe import dump_recipe, load_recipe
+from groupthink.run.directory import Run, refuse_taken
 from groupthink.run.files import remove_directory, remove_unfinished, write_directory, write_text
 from groupthink.run.lines import append_line, read_lines
 from groupthink.run.lock import Lock
-
-PIPELINE = "pipeline.toml"
-FREE = frozenset({"checkpoint_every", "trackers"})
-"""What may change of a stage that has begun: nothing that it makes depends on it."""
-
-REPLACED = ".replaced-"
-
-
-def is_pipeline(path: Path) -> bool:
-    """Whether a pipeline was begun in `path`."""
-    return (path / PIPELINE).is_file()
+from groupthink.run.stages import (
+    PIPELINE,
+    REPLACED,
+    is_done,
+    is_pipeline,
+    overtaken,
+    stage_place,
+    stage_recipe,
+    standing_stages,
+    worked_seconds,
+)
 
 
 class PipelineRun:
@@ -65,7 +63,10 @@ class PipelineRun:
             refuse_taken(self.path)  # another may have been quicker
         remove_unfinished(self.path, below=False)
         text = dump_pipeline(self.pipeline)
-        if not begun or (self.path / PIPELINE).read_text(encoding="utf-8") != text:
+        changed = not begun or (self.path / PIPELINE).read_text(encoding="utf-8") != text
+        if changed or not self.done(len(self.pipeline.stages) - 1):
+            self._reopen()
+        if changed:
             write_text(self.path / PIPELINE, text)
         self.event("resumed" if begun else "started", stages=self.pipeline.names)
         standing = standing_stages(self.path, self.pipeline)
@@ -73,10 +74,12 @@ class PipelineRun:
             self._set_aside(place)
         for number in range(standing):
             self._bring_home(number)
-        if not self.done(len(self.pipeline.stages) - 1):
-            (self.path / "summary.json").unlink(missing_ok=True)
-            if (self.path / "model").exists():
-                remove_directory(self.path / "model")
+
+    def _reopen(self) -> None:
+        """Take back what was said of all stages together."""
+        (self.path / "summary.json").unlink(missing_ok=True)
+        if (self.path / "model").exists():
+            remove_directory(self.path / "model")
 
     def __enter__(self) -> "PipelineRun":
         return self
@@ -91,7 +94,7 @@ class PipelineRun:
 
     def done(self, number: int) -> bool:
         """Whether a stage has run to its end."""
-        return _done(self.place(number))
+        return is_done(self.place(number))
 
     def open_stage(self, number: int) -> Run:
         """Begin a stage, or go on with it where it was cut off."""
@@ -152,105 +155,6 @@ class PipelineRun:
         )
         if settled != held:
             write_text(file, dump_recipe(settled))
-
-
-def stage_place(path: Path, pipeline: Pipeline, number: int) -> Path:
-    """The run directory of a stage, counted from 0: PATH/stages/01-zero."""
-    return path / "stages" / f"{number + 1:02}-{pipeline.names[number]}"
-
-
-def stage_recipe(path: Path, pipeline: Pipeline, number: int) -> Recipe:
-    """What a stage's run does: its recipe, with the places of what the stages before it make."""
-
-    def made(name: str, what: str) -> str:
-        return (stage_place(path, pipeline, pipeline.names.index(name)) / what).as_posix()
-
-    return with_places(
-        pipeline.stages[number].recipe, models=lambda name: made(name, "model"), data=lambda name: made(name, "data")
-    )
-
-
-def standing_stages(path: Path, pipeline: Pipeline) -> int:
-    """How many stages, from the first on, need not be begun anew: all of them are done, but perhaps the last."""
-    for number, stage in enumerate(pipeline.stages):
-        place = stage_place(path, pipeline, number)
-        if not _is_as_it_was(place, stage, stage_recipe(path, pipeline, number)):
-            return number
-        if not _done(place):
-            return number + 1
-    return len(pipeline.stages)
-
-
-def made_models(path: Path, pipeline: Pipeline) -> dict[str, str]:
-    """The models that are there and stand, by the name of the stage that made them."""
-    return {
-        stage.name: (stage_place(path, pipeline, number) / "model").as_posix()
-        for number, stage in enumerate(pipeline.stages[: standing_stages(path, pipeline)])
-        if stage.makes == "model" and _done(stage_place(path, pipeline, number))
-    }
-
-
-def overtaken(path: Path, pipeline: Pipeline) -> list[Path]:
-    """The run directories that are of no use to the pipeline as it is: those behind the stages that stand."""
-    standing = standing_stages(path, pipeline)
-    kept = {stage_place(path, pipeline, number).name for number in range(standing)}
-    begun = sorted(file.parent for file in (path / "stages").glob("*/recipe.toml"))
-    return [place for place in begun if place.name not in kept and REPLACED not in place.name]
-
-
-def _done(place: Path) -> bool:
-    return (place / "summary.json").is_file()
-
-
-def _is_as_it_was(place: Path, stage: Stage, wanted: Recipe) -> bool:
-    """Whether a stage was begun in `place`, and by what it is asked to do now."""
-    if not (place / "recipe.toml").is_file():
-        return False
-    before, after = settings_of(load_recipe(place / "recipe.toml")), settings_of(wanted)
-    moving = placed(stage.recipe)
-    return all(
-        before.get(name) == after.get(name)
-        or name in FREE
-        or (name in SETTLED and after.get(name) == 0)
-        or (name in moving and _in_pipeline(before.get(name)) == _in_pipeline(after.get(name)))
-        for name in {**before, **after}
-    )
-
-
-def _in_pipeline(place: Any) -> tuple[str, ...]:
-    """Where something lies in its pipeline, wherever that lies: ("stages", "01-zero", "model")."""
-    return Path(str(place)).parts[-3:]
-
-
-def worked_seconds(events: list[dict[str, Any]]) -> float:
-    """How long a run was worked at, by its events: from each start or resumption to the last sign of life after it."""
-    total, begun, last = 0.0, None, 0.0
-    for event in events:
-        if event["event"] in ("started", "resumed"):
-            total += 0.0 if begun is None else last - begun
-            begun = event["time"]
-        last = event["time"]
-    return total if begun is None else total + last - begun
-
-
-def runs_in(path: Path) -> list[Path]:
-    """The run directory `path`, or those of the stages that were begun of the pipeline in it."""
-    if not is_pipeline(path):
-        return [path]
-    pipeline = load_pipeline(path / PIPELINE)
-    places = [stage_place(path, pipeline, number) for number in range(len(pipeline.stages))]
-    return [place for place in places if (place / "recipe.toml").is_file()]
-
-
-def model_run(path: Path) -> Path | None:
-    """The run that the model of `path` comes from: the run in it, or that of the last stage of the pipeline in it."""
-    if (path / "recipe.toml").is_file():
-        return path
-    if not is_pipeline(path):
-        return None
-    pipeline = load_pipeline(path / PIPELINE)
-    model = pipeline.last_model
-    return None if model is None else stage_place(path, pipeline, pipeline.names.index(model.name))
 
 
 def _copy(source: Path, folder: Path) -> None:

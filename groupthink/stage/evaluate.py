@@ -20,8 +20,8 @@ from groupthink.rollout.generate import generate
 from groupthink.rollout.noise import mix
 from groupthink.rollout.open import open_engine
 from groupthink.run.directory import Run
-from groupthink.run.pipeline import model_run
 from groupthink.run.rollouts import prompt_text
+from groupthink.run.stages import model_run
 from groupthink.run.terminal import View
 from groupthink.stage.grade import Graded, grade
 from groupthink.stage.settings import EvaluateSettings

@@ -12,7 +12,8 @@ from groupthink.pipeline import Pipeline, describe_stage
 from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.gate import figures_of, missed
 from groupthink.recipe import Recipe
-from groupthink.run.pipeline import PipelineRun, made_models, standing_stages
+from groupthink.run.pipeline import PipelineRun
+from groupthink.run.stages import made_models, standing_stages
 from groupthink.run.terminal import View, describe_evaluation
 from groupthink.stage.named import require_named
 from groupthink.stage.prompt import require_chat
@@ -99,7 +100,12 @@ def _require_gate(run: PipelineRun, number: int) -> None:
     one, figures = run.pipeline.stages[number], figures_of(run.summary(number))
     if not one.gate:
         return
-    if not (short := missed(one.gate, figures)):
+    try:
+        short = missed(one.gate, figures)
+    except ValueError as error:
+        error.add_note(f"so it is for stage {one.name}, whose gate may be changed: {one.name}.require=...")
+        raise
+    if not short:
         run.event("gate passed", stage=one.name, require=one.require)
         return
     run.event("gate failed", stage=one.name, require=one.require, missed=short)

@@ -159,6 +159,8 @@ def test_a_recipe_that_differs_goes_on_with_what_is_the_same(whole, recipe, tmp_
     assert cli.main(["train", str(mine), "--run", str(run)]) == 0
     assert sorted(place.name for place in (run / "stages").iterdir()) == [*MODELS, "04-look.replaced-1"]
     assert weights(run) == weights(whole)
+    stages = json.loads((run / "summary.json").read_text())["stages"]
+    assert [one["name"] for one in stages] == ["zero", "cold", "rl"]
 
 
 def test_a_folder_that_was_moved_is_gone_on_with(whole, tmp_path):

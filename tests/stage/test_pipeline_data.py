@@ -123,7 +123,7 @@ def test_a_forecast_holds_the_problems_that_data_will_be_sampled_from(recipe):
         ("cold.model=stage:chains", "asks for a model of stage 'chains', and it makes data"),
         (
             "rl.task.name=stage:cold",
-            "asks for a data set of stage 'cold', and it makes a model: did you mean stage:chai",
+            "asks for a data set of stage 'cold', and it makes a model: did",
         ),
         ("rl.task.name=stage:chain", "did you mean stage:chains?"),
     ],
