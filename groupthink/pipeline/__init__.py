@@ -115,8 +115,9 @@ def _require_made(setting: str, name: str, before: Mapping[str, Stage]) -> None:
     makers = [stage.name for stage in before.values() if stage.makes == wanted]
     if name in makers:
         return
-    what = {"model": "a model", "data": "a data set"}[wanted]
-    why = f"it makes {before[name].makes}" if name in before else "there is no such stage before this one"
+    words = {"model": "a model", "data": "a data set", "nothing": "nothing"}
+    what = words[wanted]
+    why = f"it makes {words[before[name].makes]}" if name in before else "there is no such stage before this one"
     likely = f"did you mean stage:{nearest(name, makers)}?" if makers else f"no stage before this one makes {what}"
     raise ValueError(f"{setting} asks for {what} of stage {name!r}, and {why}: {likely}")
 

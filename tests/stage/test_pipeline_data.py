@@ -120,10 +120,13 @@ def test_a_forecast_holds_the_problems_that_data_will_be_sampled_from(recipe):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("cold.model=stage:chains", "asks for a model of stage 'chains', and it makes data"),
+        (
+            "cold.model=stage:chains",
+            "asks for a model of stage 'chains', and it makes a data set: no stage before this one makes a model",
+        ),
         (
             "rl.task.name=stage:cold",
-            "asks for a data set of stage 'cold', and it makes a model: did",
+            "asks for a data set of stage 'cold', and it makes a model: did you mean stage:chains?",
         ),
         ("rl.task.name=stage:chain", "did you mean stage:chains?"),
     ],
