@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from groupthink.stage.settings import EvaluateSettings
 
 if TYPE_CHECKING:
+    from groupthink.pipeline import Pipeline
     from groupthink.recipe import Recipe
     from groupthink.run.directory import Run
 
@@ -103,6 +104,8 @@ def train(args: argparse.Namespace) -> None:
         raise ValueError("--resume needs --run DIR: which run is to go on?")
     if args.resume and recipe_path is not None:
         raise ValueError(f"a resumed run takes its own recipe: leave out {recipe_path}")
+    if _of_stages(args, recipe_path):
+        return _train_stages(args, recipe_path, overrides)
     if args.dry_run:
         return _dry_run(args, recipe_path, overrides)
 
@@ -115,15 +118,59 @@ def train(args: argparse.Namespace) -> None:
         try:
             view.started(run.recipe, run.remaining_steps())
             figures = stage.train(run, view)
-            view.note(_what_next(run.path, run.recipe.steps))
+            view.note(_what_next(run.path, run.recipe))
         except BaseException as error:
-            if isinstance(cause := _cause(error), KeyboardInterrupt | BrokenPipeError):
-                cause.add_note(f"go on with: groupthink train --resume --run {run.path}")
+            _say_how_to_go_on(error, run.path)
             raise
         finally:
             view.closed()
     if args.json:
         _print_json({"run": str(run.path), **figures})
+
+
+def _say_how_to_go_on(error: BaseException, run: Path) -> None:
+    """Where it was stopped from outside."""
+    if isinstance(cause := _cause(error), KeyboardInterrupt | BrokenPipeError):
+        cause.add_note(f"go on with: groupthink train --resume --run {run}")
+
+
+def _of_stages(args: argparse.Namespace, recipe_path: str | None) -> bool:
+    """Whether it is a recipe of several stages that is to be trained by."""
+    from groupthink.pipeline.reading import has_stages
+    from groupthink.run.stages import is_pipeline
+
+    return is_pipeline(args.run) if args.resume else has_stages(recipe_path)
+
+
+def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> None:
+    """`train`, by a recipe of several stages."""
+    from groupthink.pipeline.reading import load_pipeline
+    from groupthink.recipe import recipe_name
+    from groupthink.run.directory import free_directory
+    from groupthink.run.pipeline import PipelineRun
+    from groupthink.run.stages import PIPELINE, is_pipeline, overtaken
+    from groupthink.run.terminal import open_view
+    from groupthink.stage.pipeline import require_stages, run_stages
+
+    pipeline = load_pipeline(args.run / PIPELINE if args.resume else recipe_path, overrides)
+    _quieten()
+    begun = args.run if args.run is not None and is_pipeline(args.run) else None
+    require_stages(pipeline, _tell, path=begun, ready=not args.dry_run)
+    if begun is not None:
+        for place in overtaken(begun, pipeline):
+            _tell(f"{place} is not what the recipe asks for now, or follows one that is not: it is set aside, and kept")
+    if args.dry_run:
+        return _dry_run_stages(args, pipeline)
+    with PipelineRun.open(args.run or free_directory(recipe_name(recipe_path)), pipeline) as run:
+        try:
+            found = run_stages(run, lambda: open_view(stream=sys.stderr if args.json else sys.stdout))
+        except BaseException as error:
+            _say_how_to_go_on(error, run.path)
+            raise
+    if args.json:
+        _print_json({"run": str(run.path), **found})
+    else:
+        print(f"\nThe model is in {run.path / 'model'}, and the run of each stage in {run.path / 'stages'}.")
 
 
 def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> "Run":
@@ -187,12 +234,13 @@ def explain(args: argparse.Namespace) -> None:
 def doctor(args: argparse.Namespace) -> None:
     """groupthink doctor RUN [--json]"""
     from groupthink.insight.doctor import examine, in_words
+    from groupthink.run.stages import is_pipeline, runs_in
 
-    found = examine(args.run)
+    found = [examine(run) for run in runs_in(args.run)]
     if args.json:
-        _print_json(asdict(found))
+        _print_json({"stages": [asdict(one) for one in found]} if is_pipeline(args.run) else asdict(found[0]))
     else:
-        print("\n".join(in_words(found)))
+        print("\n\n".join("\n".join(in_words(one)) for one in found))
 
 
 def report(args: argparse.Namespace) -> None:
@@ -213,21 +261,57 @@ def report(args: argparse.Namespace) -> None:
 
 def check(args: argparse.Namespace) -> int:
     """groupthink check [RECIPE] [key=value ...] [--json]"""
-    from groupthink.insight import plan, trials
-    from groupthink.insight.plan.words import in_words
     from groupthink.model.loading import require_model
-    from groupthink.recipe import BY_REWARDS
-    from groupthink.run.printable import printable
+    from groupthink.pipeline.reading import has_stages, load_pipeline
     from groupthink.stage.named import require_named
     from groupthink.stage.prompt import require_chat
 
     _quieten()
-    recipe = _load(*_recipe_and_settings(args.words))
+    recipe_path, overrides = _recipe_and_settings(args.words)
+    if has_stages(recipe_path):
+        return _check_stages(args, load_pipeline(recipe_path, overrides))
+    recipe = _load(recipe_path, overrides)
     require_named(recipe, _tell)
     require_model(recipe.model, _tell, trust_remote_code=recipe.trust_remote_code)
     require_chat(recipe)
+    found, code = _checked(recipe, args.json)
+    if args.json:
+        _print_json(found)
+    return code
+
+
+def _check_stages(args: argparse.Namespace, pipeline: "Pipeline") -> int:
+    """`check`, of each stage."""
+    from groupthink.pipeline import describe_stage
+    from groupthink.pipeline.forecast import forecast
+    from groupthink.stage.pipeline import require_stages
+
+    require_stages(pipeline, _tell)
+    every, codes = [], [0]
+    for number, stage in enumerate(pipeline.stages):
+        recipe = forecast(pipeline, number)
+        waits = f"; its model is still to be made, from {recipe.model}" if recipe.model != stage.recipe.model else ""
+        if not args.json:
+            print(f"\n{describe_stage(pipeline, number)}{waits}", flush=True)
+        found, code = _checked(recipe, args.json)
+        every.append({"name": stage.name, "kind": stage.kind, "model": recipe.model, **found})
+        codes.append(code)
+    if args.json:
+        _print_json({"stages": every})
+    return max(codes)
+
+
+def _checked(recipe: "Recipe", quiet: bool) -> tuple[dict[str, Any], int]:
+    """The plan of a recipe and the trial of its rewards, printed unless `quiet`; and the exit code."""
+    from groupthink.insight import plan, trials
+    from groupthink.insight.plan.words import in_words
+    from groupthink.recipe import BY_REWARDS
+    from groupthink.run.printable import printable
+
+    if recipe.stage == "evaluate":
+        return {}, 0
     planned = plan.plan(recipe, _tell)
-    if not args.json:  # at once: it stands whatever becomes of the trials
+    if not quiet:  # at once: it stands whatever becomes of the trials
         print("\n".join(in_words(planned)), flush=True)
     tried, failed = None, ""
     if recipe.stage in BY_REWARDS:
@@ -237,25 +321,26 @@ def check(args: argparse.Namespace) -> int:
             if isinstance(_cause(error), KeyboardInterrupt) or os.environ.get("GROUPTHINK_DEBUG") == "1":
                 raise
             failed = printable(f"{error}" or type(error).__name__)
-    if args.json:
-        found = {"plan": asdict(planned), "rewards": None if tried is None else asdict(tried)}
-        _print_json(found | ({"rewards_error": failed} if failed else {}))
-    elif failed:
+    if failed and not quiet:
         print(f"\nNote: the rewards could not be tried: {failed}")
-    elif tried is not None:
+    elif tried is not None and not quiet:
         print("\n".join(["", *trials.in_words(tried)]))
-    if failed:
-        return 2
-    return 0 if planned.fits else 1
+    found = {"plan": asdict(planned), "rewards": None if tried is None else asdict(tried)}
+    return found | ({"rewards_error": failed} if failed else {}), 2 if failed else 0 if planned.fits else 1
 
 
-def _what_next(run: Path, steps: int) -> str:
+def _what_next(run: Path, recipe: "Recipe") -> str:
     from groupthink.run.directory import further
 
+    if recipe.stage == "sample":
+        return (
+            f"\nThe data set is in {run / 'data'}, and every response in {run / 'rollouts'}. To learn from it:\n"
+            f"""  stage = "sft" with sft.tasks = ["data:{run / "data"}"] and sft.shares = [1.0]"""
+        )
     return (
         f"\nThe model is in {run / 'model'}, and every response of every step in {run / 'rollouts'}. Next:\n"
         f"  groupthink eval {run} --samples 16    measure it more closely\n"
-        f"  groupthink train --resume --run {run} steps={further(steps)}    train it further\n"
+        f"  groupthink train --resume --run {run} steps={further(recipe.steps)}    train it further\n"
         "  groupthink explain    see the five steps on one problem"
     )
 
@@ -292,6 +377,24 @@ def _dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Seque
     print(f"# {left} of {recipe.steps} steps remain." if args.resume else f"# {left} of them.")
     if args.run is not None and not args.resume:
         print(f"# The run would be kept in {args.run}, which is free.")
+
+
+def _dry_run_stages(args: argparse.Namespace, pipeline: "Pipeline") -> None:
+    from groupthink.pipeline import describe_stage, dump_pipeline, pipeline_table
+    from groupthink.recipe import describe_step
+    from groupthink.run.directory import refuse_taken
+    from groupthink.run.stages import is_pipeline
+
+    if args.run is not None and not is_pipeline(args.run):
+        refuse_taken(args.run)
+    if args.json:
+        place = {} if args.run is None else {"run": str(args.run)}
+        steps = [describe_step(stage.recipe) for stage in pipeline.stages]
+        return _print_json({**place, "recipe": pipeline_table(pipeline), "steps": steps})
+    print(dump_pipeline(pipeline))
+    for number, stage in enumerate(pipeline.stages):
+        steps = f" {stage.recipe.steps} of them." if stage.recipe.steps else ""
+        print(f"# {describe_stage(pipeline, number)}. {describe_step(stage.recipe)}{steps}")
 
 
 def _as_comment(text: str) -> list[str]:

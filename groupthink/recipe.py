@@ -25,15 +25,21 @@ from groupthink.policy.settings import PolicySettings
 from groupthink.reward.settings import CodeSettings, JudgeSettings, RewardSettings
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.vllm.settings import VllmSettings
-from groupthink.stage.settings import EvaluateSettings, SftSettings
+from groupthink.stage.settings import EvaluateSettings, SampleSettings, SftSettings
 from groupthink.task import require_name
 from groupthink.task.settings import TaskSettings
 
 BY_REWARDS = ("grpo", "grpo_async")
-STAGES = (*BY_REWARDS, "sft")
+STAGES = (*BY_REWARDS, "sft", "sample", "evaluate")
 TRACKERS = ("tensorboard", "wandb", "trackio")
 BUNDLED = files("groupthink").joinpath("recipes")
 DEFAULT, SUFFIX = "nano", ".toml"
+STAGE_LIST = "stages"
+"""What a recipe of several stages lists: see `groupthink.pipeline`."""
+
+Table = dict[str, Any]
+"""What TOML holds, one level of tables deep."""
+
 AT_ODDS_WITH_PENALTIES = {
     "gdpo": "gives each part of a reward the same spread",
     "pass_at_k": "counts a response as right by its reward",
@@ -46,10 +52,11 @@ AT_ODDS_WITH_PENALTIES = {
 class Recipe:
     """A run's settings, every one of them with a default."""
 
-    stage: str = "grpo"  # what a step is: grpo, grpo_async (sampled ahead), or sft (learn from demonstrations)
+    stage: str = "grpo"  # what a step is: grpo, grpo_async (sampled ahead), sft (learn from demonstrations), or
+    # sample (keep right chains as a data set); or evaluate: the model is measured, in no steps
     model: str = "nano"  # nano, a run, a checkpoint, a local folder or a hub id
     trust_remote_code: bool = False  # whether code that comes with the model, where it needs some, may be run
-    steps: int = 120
+    steps: int = 120  # of stage sample: as many as sample.problems take, whatever stands here
     seed: int = 0
     checkpoint_every: int = 40  # steps
     trackers: tuple[str, ...] = ()  # boards that are told the figures, too: tensorboard, wandb, trackio
@@ -66,10 +73,15 @@ class Recipe:
     lora: LoraSettings = field(default_factory=LoraSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     sft: SftSettings = field(default_factory=SftSettings)
+    sample: SampleSettings = field(default_factory=SampleSettings)
 
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
             raise ValueError(f"stage is {self.stage!r}: choose one of {', '.join(STAGES)}")
+        if self.stage == "sample":
+            object.__setattr__(self, "steps", math.ceil(self.sample.problems / self.task.problems_per_step))
+        if self.stage == "evaluate":
+            object.__setattr__(self, "steps", 0)
         if self.steps < 0:
             raise ValueError(f"steps is {self.steps}: it cannot be negative")
         if self.checkpoint_every < 1:
@@ -88,6 +100,11 @@ class Recipe:
         if self.reward.judge:
             self.judge.require_server()
         self._require_what_tells_answers_apart()
+        if self.stage == "sample" and self.task.unlabelled:
+            raise ValueError(
+                'task.unlabelled withholds the answers, and stage="sample" keeps the chains whose answers are right: '
+                "leave it out"
+            )
 
     def _require_even_updates(self) -> None:
         examples, minibatches = self.sft.examples_per_step, self.policy.minibatches
@@ -215,18 +232,42 @@ def load_recipe(
     Raises FileNotFoundError where there is no such file, and ValueError for anything in it that is not a
     setting, or not of its type, or not sensible.
     """
-    try:
-        given = tomllib.loads(_find(path or DEFAULT).read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path or DEFAULT} is not TOML: {error}") from None
+    given = read_table(path)
+    if STAGE_LIST in given:
+        raise ValueError(
+            f"{path} has several stages, and what reads it here takes one: train by it with `groupthink train {path}`, "
+            "or name the run of one of its stages"
+        )
     said = {name: dict(value) if isinstance(value, Mapping) else value for name, value in settings.items()}
     for word in overrides:
-        _override(said, word)
-    name = _row_name(said) or _row_name(given) or "grpo"
+        override(said, word)
+    return build_recipe(said, given)
+
+
+def read_table(path: str | Path | None = None) -> Table:
+    """What stands in the recipe at `path` (see `load_recipe`), unchecked.
+
+    Raises FileNotFoundError where there is none, and ValueError where it is not TOML.
+    """
+    try:
+        return tomllib.loads(_find(path or DEFAULT).read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path or DEFAULT} is not TOML: {error}") from None
+
+
+def build_recipe(*layers: Table) -> Recipe:
+    """The recipe that tables say together, each going before the next.
+
+    The row of `objective.name` stands just below the first table that names it. Raises ValueError as `load_recipe`.
+    """
+    naming = next((place for place, layer in enumerate(layers) if _row_name(layer)), len(layers) - 1)
+    name = _row_name(layers[naming]) or "grpo"
     if name not in ROWS:
         raise ValueError(f"objective.name is {name!r}: did you mean {nearest(str(name), ROWS)}?")
-    row = _row(name)
-    return _build(_over(said, _over(row, given) if _row_name(said) else _over(given, row)))
+    merged: Table = {}
+    for layer in reversed([*layers[: naming + 1], _row(name), *layers[naming + 1 :]]):
+        merged = _over(layer, merged)
+    return _build(merged)
 
 
 def bundled() -> list[str]:
@@ -283,10 +324,19 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
 def describe_step(recipe: Recipe) -> str:
     """In plain words, what one step of this recipe does."""
     updates = recipe.policy.minibatches * recipe.policy.epochs
+    if recipe.stage == "evaluate":
+        asked = recipe.evaluate
+        return f"No step: the model is measured on {asked.problems} held-out problems, {asked.samples} samples of each."
     if recipe.stage == "sft":
         shown = recipe.sft.examples_per_step
         return f"A step: {shown} demonstrations, from which the model is updated {_times(updates)}."
     problems, group_size, tokens = recipe.task.problems_per_step, recipe.rollout.group_size, recipe.rollout.max_tokens
+    if recipe.stage == "sample":
+        return (
+            f"A step: {problems} problems x {recipe.sample.responses} responses = "
+            f"{problems * recipe.sample.responses} responses of at most {tokens} tokens, of which right ones are kept; "
+            f"{recipe.sample.problems} problems in all."
+        )
     responses = problems * group_size
     rounds = f" in up to {recipe.task.rounds} rounds" if recipe.task.rounds > 1 else ""
     departures = [f"{name}={value} (its row: {row})" for name, (value, row) in departures_of(recipe).items()]
@@ -309,10 +359,6 @@ WITH_COLONS = ("functions", "arguments")
 `"chain_sum:max_terms" = 4` is an argument of a task."""
 
 TABLES: dict[str, Any] = {name: kind for name, kind in get_type_hints(Recipe).items() if is_dataclass(kind)}
-
-
-Table = dict[str, Any]
-"""What TOML holds, one level of tables deep."""
 
 
 def _row_name(given: Table) -> Any:
@@ -352,7 +398,7 @@ def _build(given: Mapping[str, Any]) -> Recipe:
             arguments[key] = _checked(key, value, hints[key])
         elif isinstance(value, dict):
             table = nearest(key, TABLES)
-            known = [name for name in _names() if name in {f"{table}.{inner}" for inner in value}]
+            known = [name for name in setting_names() if name in {f"{table}.{inner}" for inner in value}]
             raise ValueError(f"unknown table [{key}]: did you mean {', '.join(known) or f'[{table}]'}?")
         else:
             raise _unknown(key)
@@ -395,8 +441,8 @@ def _in_words(kind: Any) -> str:
     return words[kind]
 
 
-def _override(given: Table, word: str) -> None:
-    """Set one `key=value` word in `given`, which holds such words alone."""
+def override(given: Table, word: str) -> None:
+    """Set one `key=value` word in `given`, which holds such words alone. Raises ValueError for what is no such word."""
     name, sign, text = (part.strip() for part in word.partition("="))
     if not name or not sign:
         raise ValueError(f"{word!r} is not a setting: write key=value, such as steps=400")
@@ -419,10 +465,11 @@ def _value(text: str) -> Any:
 
 
 def _unknown(name: str) -> ValueError:
-    return ValueError(f"unknown setting {name}: did you mean {nearest(name, _names())}?")
+    return ValueError(f"unknown setting {name}: did you mean {nearest(name, setting_names())}?")
 
 
-def _names() -> Iterator[str]:
+def setting_names() -> Iterator[str]:
+    """The full names of all settings, such as `policy.learning_rate`."""
     for name in get_type_hints(Recipe):
         if name not in TABLES:
             yield name

@@ -59,9 +59,9 @@ def is_empty(directory: Path, but: str) -> bool:
     return all(path.name.startswith(ASIDE) or path.name == but for path in directory.iterdir())
 
 
-def remove_unfinished(directory: Path) -> None:
-    """Remove what a killed process left half-written anywhere below `directory`."""
-    for left in sorted(directory.rglob(ASIDE + "*")):
+def remove_unfinished(directory: Path, below: bool = True) -> None:
+    """Remove what a killed process left half-written in `directory`, or anywhere `below` it, too."""
+    for left in sorted((directory.rglob if below else directory.glob)(ASIDE + "*")):
         if left.is_dir():
             shutil.rmtree(left)
         else:

@@ -23,6 +23,14 @@ def _stage(kind: str) -> Callable[["Run", "View"], dict[str, Any]]:
         from groupthink.stage.grpo_async import grpo_async
 
         return partial(train_by_grpo, take_steps={"grpo": grpo, "grpo_async": grpo_async}[kind])
+    if kind == "sample":
+        from groupthink.stage.sample.sampling import sample
+
+        return sample
+    if kind == "evaluate":
+        from groupthink.stage.measure import measure
+
+        return measure
     assert kind == "sft", kind  # the recipe knows no other
     from groupthink.stage.sft import train_by_sft
 

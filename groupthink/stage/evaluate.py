@@ -22,6 +22,7 @@ from groupthink.rollout.noise import mix
 from groupthink.rollout.open import open_engine
 from groupthink.run.directory import Run
 from groupthink.run.rollouts import prompt_text
+from groupthink.run.stages import model_run
 from groupthink.run.terminal import View
 from groupthink.stage.grade import Graded, grade
 from groupthink.stage.settings import EvaluateSettings
@@ -232,10 +233,10 @@ def _asked_by(settings: ChatSettings, template: str | None) -> ChatSettings:
 
 
 def recipe_of(name: str) -> Recipe:
-    """The recipe of the run that a model lies in, or else the default recipe."""
+    """The recipe of the run that a model lies in (of a pipeline: of its last stage), or else the default recipe."""
     folder = resolve(name)
     if isinstance(folder, Path):
         for place in folder.resolve().parents[:2]:  # RUN/model, or RUN/checkpoints/step-000050
-            if (place / "recipe.toml").is_file():
-                return load_recipe(place / "recipe.toml")
+            if run := model_run(place):
+                return load_recipe(run / "recipe.toml")
     return load_recipe()

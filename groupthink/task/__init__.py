@@ -5,13 +5,14 @@ or from a task of the user's; several tasks can be mixed.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import replace
+from typing import Protocol, cast
 
 from groupthink.nearest import nearest
 from groupthink.records import Problem
 from groupthink.task.arithmetic import Arithmetic
 from groupthink.task.mixture import mix_tasks
-from groupthink.task.quadratics import Quadratics
+from groupthink.task.quadratics import Quadratics, Split
 from groupthink.task.settings import TaskSettings
 from groupthink.task.unlabelled import Unlabelled
 from groupthink.task.verdict import Verdict
@@ -48,11 +49,9 @@ class Task(Protocol):
 
 
 def _quadratics(seed: int, split: str) -> Task:
-    if split == "held_out":
-        return Quadratics(seed)
-    if split == "beyond":
-        return Quadratics(seed, "beyond")
-    raise ValueError(f"quadratics has no split {split!r}: choose held_out or beyond")
+    if split in ("held_out", "beyond", "wide"):
+        return Quadratics(seed, cast(Split, split))
+    raise ValueError(f"quadratics has no split {split!r}: choose held_out, beyond or wide")
 
 
 def _arithmetic(seed: int, split: str) -> Task:
@@ -75,7 +74,8 @@ def require_name(name: str) -> None:
     known = ", ".join(TASKS)
     raise ValueError(
         f"no task is called {name!r}: did you mean {nearest(name, TASKS)}? (there are: {known}, gym:GENERATOR of "
-        "reasoning-gym, verifiers:ENVIRONMENT, data:PLACE, and your own as module:thing or file.py:thing)"
+        "reasoning-gym, verifiers:ENVIRONMENT, data:PLACE, stage:NAME in a pipeline, and your own as module:thing or "
+        "file.py:thing)"
     )
 
 
@@ -96,6 +96,12 @@ def open_task(name: str, seed: int = 0, split: str = "held_out", settings: TaskS
         if not (place := rest or settings.data):
             raise ValueError('the task "data" is the data set that task.data names: set it, or write data:PLACE')
         return DataTask(name, place, settings, seed, split)
+    if kind == "stage":
+        from groupthink.task.data import DataTask
+
+        if not (written := settings.arguments_of(rest).get("place")):
+            raise ValueError(f"{name} is the data set that stage {rest!r} of a pipeline wrote: here is no such stage")
+        return DataTask(name, written, replace(settings, prompt="", answer=""), seed, split)  # its columns are ours
     if kind == "gym":
         from groupthink.task.gym import GymTask
 

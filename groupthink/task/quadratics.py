@@ -18,8 +18,11 @@ LARGEST_ROOT = 22
 BEYOND = range(LARGEST_ROOT + 1, LARGEST_ROOT + 9)  # sizes of roots that no demonstration has
 HELD_OUT_SHARE = 0.2
 
-Split = Literal["train", "held_out", "beyond"]
+Split = Literal["train", "held_out", "beyond", "wide_train", "wide"]
 Pair = tuple[int, int]
+
+TRAINING: dict[Split, Split] = {"held_out": "train", "beyond": "train", "wide": "wide_train"}
+"""Where training problems come from, by what is held out: `wide` is harder, with large roots in training, too."""
 
 WORDINGS = ("Solve {}", "Find the roots of {}", "Which x satisfy {}?")
 LEADING = (1, 1, 1, 1, 1, 1, 1, 2, 3, -1)  # `a` is drawn from these
@@ -31,13 +34,23 @@ def pairs(split: Split) -> tuple[Pair, ...]:
 
     The hash does not depend on any seed: a pair is held out in every run of everyone.
     """
-    size = LARGEST_ROOT if split != "beyond" else BEYOND[-1]
-    every = [(p, q) for p in range(-size, size + 1) for q in range(p, size + 1)]
-    if split == "beyond":
-        every = [pair for pair in every if max(map(abs, pair)) in BEYOND]
-    every.sort(key=lambda pair: hashlib.sha256(repr(pair).encode()).digest())
-    cut = round(HELD_OUT_SHARE * len(every))
-    return tuple({"train": every[cut:], "held_out": every[:cut], "beyond": every}[split])
+    small, large = _ordered(range(LARGEST_ROOT + 1)), _ordered(BEYOND)
+    known, wide = round(HELD_OUT_SHARE * len(small)), round(HELD_OUT_SHARE * len(large))
+    splits: dict[Split, list[Pair]] = {
+        "train": small[known:],
+        "held_out": small[:known],
+        "beyond": large,
+        "wide_train": small[known:] + large[wide:],
+        "wide": large[:wide],
+    }
+    return tuple(splits[split])
+
+
+def _ordered(largest: range) -> list[Pair]:
+    """The pairs whose larger size is in `largest`, in the order of their hashes."""
+    sizes = range(-largest[-1], largest[-1] + 1)
+    every = [(p, q) for p in sizes for q in sizes if p <= q and max(abs(p), abs(q)) in largest]
+    return sorted(every, key=lambda pair: hashlib.sha256(repr(pair).encode()).digest())
 
 
 @cache
@@ -57,7 +70,8 @@ class Quadratics:
 
     def sample(self, step: int, n: int) -> list[Problem]:
         """The `n` training problems of a step."""
-        return [self._problem("train", index) for index in range(step * n, (step + 1) * n)]
+        split = TRAINING[self.split]
+        return [self._problem(split, index) for index in range(step * n, (step + 1) * n)]
 
     def held_out(self, n: int) -> list[Problem]:
         """`n` problems that training never sees: each held-out pair once before any comes twice."""
@@ -87,7 +101,7 @@ class Quadratics:
     def _problem(self, split: Split, index: int) -> Problem:
         draw = random.Random(f"{self.seed}/{split}/{index}")
         some = pairs(split)
-        p, q = draw.choice(some) if split == "train" else some[index % len(some)]
+        p, q = draw.choice(some) if split in TRAINING.values() else some[index % len(some)]
         a = draw.choice(LEADING)
         equation = write_equation(a, -a * (p + q), a * p * q, draw)
         return Problem(

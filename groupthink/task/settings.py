@@ -35,9 +35,7 @@ class TaskSettings:
     pool: int = (
         0  # problems that a run goes round in, preferring those solved neither always nor never; 0: ever new ones
     )
-    split: str = (
-        "held_out"  # what evaluations draw from: held_out, beyond (quadratics), or a data set's own, such as test
-    )
+    split: str = "held_out"  # what evaluations draw from: held_out, beyond or wide (quadratics), a data set's own
     splits: tuple[str, ...] = ()  # of a mixture, one for each of its tasks; empty: `split` for all
     arguments: Mapping[str, Any] = field(default_factory=dict)  # "chain_sum:max_terms" = 4, "Riddles:level" = 2
 

@@ -13,6 +13,8 @@ import pytest
 
 from groupthink import cli
 from groupthink.model.chat import R1_ZERO, Chat
+from groupthink.pipeline.forecast import forecast
+from groupthink.pipeline.reading import has_stages, load_pipeline
 from groupthink.recipe import bundled, load_recipe
 from groupthink.run.metrics import read_metrics
 from groupthink.stage.evaluate import evaluate_model
@@ -71,7 +73,18 @@ def asked(row) -> str:
 
 @pytest.mark.parametrize("name", bundled())
 def test_every_recipe_that_comes_along_is_one(name):
-    assert load_recipe(name).steps > 0
+    every = [stage.recipe for stage in load_pipeline(name).stages] if has_stages(name) else [load_recipe(name)]
+    assert all(recipe.steps > 0 for recipe in every)
+
+
+def test_r1_is_made_from_whatever_model_is_named():
+    pipeline = load_pipeline("r1", ["model=./mine"])
+    assert {forecast(pipeline, number).model for number in range(len(pipeline.stages))} == {"./mine"}
+    assert pipeline.last_model.name == "final"
+    assert (
+        len({stage.recipe.task.own_splits for stage in pipeline.stages}) == 1
+    )  # all are measured by the same problems
+    assert len({stage.recipe.evaluate for stage in pipeline.stages}) == 1
 
 
 @pytest.mark.parametrize("name", ["qwen3-0.6b-gsm8k", "qwen3-1.7b-gsm8k"])

@@ -23,6 +23,15 @@ def test_a_pair_beyond_has_a_root_that_no_demonstration_has():
     assert min(BEYOND) > LARGEST_ROOT
 
 
+def test_the_wide_tier_trains_on_large_roots_too_and_holds_others_of_them_out():
+    task = Quadratics(seed=3, split="wide")
+    trained, held_out = ({roots_of(problem) for problem in some} for some in (task.sample(0, 4000), task.held_out(100)))
+    assert len(trained & set(pairs("train"))) > 700
+    large = {pair for pair in trained if max(map(abs, pair)) in BEYOND}
+    assert len(large) > 500 and held_out < set(pairs("beyond"))
+    assert not trained & (held_out | held_out_pairs())
+
+
 def test_no_training_problem_has_a_held_out_pair():
     problems = Quadratics(seed=3).sample(step=5, n=4000)
     assert not {roots_of(problem) for problem in problems} & held_out_pairs()

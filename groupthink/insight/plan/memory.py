@@ -20,7 +20,7 @@ from groupthink.model.fast_body import LONGEST, ROWS
 from groupthink.model.llama import Shape
 from groupthink.model.logprobs import block_bytes, chunk_bytes
 from groupthink.model.threads import SMALL
-from groupthink.recipe import Recipe
+from groupthink.recipe import BY_REWARDS, Recipe
 from groupthink.rollout import native as drawing_in_c
 from groupthink.rollout.fast import GRAIN, GROWTH
 from groupthink.rollout.native import PAGE, PANEL
@@ -96,6 +96,9 @@ def _one_device(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload,
     item, trained, adapted = item_of(recipe), shape.trained(recipe.lora), bool(recipe.lora.rank)
     every = shape.parameters * item
     cache, copied = drawing_bytes(recipe, shape, staff, load, device)
+    if recipe.stage == "sample":  # nothing learns
+        beside = _beside_drawing(recipe, shape, staff, load, device)
+        return {"weights": every, "decoder": copied, "cache": cache, "processes": beside}
     steady: Parts = {
         "weights": weight_bytes(recipe, shape),
         "reference": every if has_reference(recipe) else 0.0,
@@ -144,7 +147,7 @@ def _beside_learning(recipe: Recipe, shape: ModelShape, staff: Staff, load: Work
 
 def has_reference(recipe: Recipe) -> bool:
     """Whether a second model is held, to which KL is measured."""
-    return recipe.stage != "sft" and bool(recipe.objective.kl) and not recipe.lora.rank
+    return recipe.stage in BY_REWARDS and bool(recipe.objective.kl) and not recipe.lora.rank
 
 
 def item_of(recipe: Recipe) -> int:
@@ -209,8 +212,10 @@ def live_rows(recipe: Recipe, staff: Staff) -> tuple[int, int]:
     """
     asked = [(recipe.evaluate.problems, recipe.evaluate.samples), (recipe.evaluate.problems, 1)]
     asked.append((recipe.evaluate.problems, recipe.evaluate.base_samples))
+    if recipe.stage == "sample":  # there are none
+        asked.clear()
     if recipe.stage != "sft":
-        asked.append((recipe.task.problems_per_step * (1 + recipe.rollout.lag), recipe.rollout.group_size))
+        asked.append((recipe.task.problems_per_step * (1 + recipe.rollout.lag), group_of(recipe)))
     found = []
     for problems, samples in asked:
         prompts = min(ceil(problems / staff.drawing), max(1, ROWS_AT_ONCE // samples))
@@ -335,7 +340,8 @@ def _floats_by_transformers(shape: ModelShape) -> int:
 
 
 def _libraries(recipe: Recipe, staff: Staff, libraries: Libraries) -> float:
-    beside = staff.learning - 1 + (1 if recipe.rollout.lag else staff.drawing - 1)
+    learning = 1 if recipe.stage == "sample" else staff.learning
+    beside = learning - 1 + (1 if recipe.rollout.lag else staff.drawing - 1)
     if recipe.rollout.engine == "vllm":
-        beside = staff.learning - 1
+        beside = learning - 1
     return libraries.code + libraries.main + beside * libraries.worker

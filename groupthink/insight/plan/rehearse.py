@@ -44,7 +44,7 @@ from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
 from groupthink.policy.objective.settings import ObjectiveSettings
-from groupthink.recipe import Recipe, load_recipe
+from groupthink.recipe import BY_REWARDS, Recipe, load_recipe
 from groupthink.records import Batch, Group, Problem, Report, Response, Score
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine, Sampling
@@ -92,6 +92,8 @@ def main(words: Sequence[str], began: float) -> None:
     `began`: when this process did, by `time.perf_counter`.
     """
     recipe, depths = load_recipe(words[0]), [int(word) for word in words[1:]]
+    if recipe.stage == "sample":  # it has groups of its own size
+        recipe = replace(recipe, rollout=replace(recipe.rollout, group_size=recipe.sample.responses))
     code, data = held()
     found = []
     for depth in depths:
@@ -143,13 +145,14 @@ def rehearse(recipe: Recipe, depth: int, code: int, data: int, began: float) -> 
             seconds["generate"] = 0.0
         else:
             seconds["score"] = judging * problems_of(recipe) * group_of(recipe)
-        # The first update waits for the processes that learn, as it does in a run.
-        start += timed(partial(parts.learner.update, batch_of(recipe, two_of(groups))))[0]
-        seconds["learn"], batch, report = learn(recipe, parts, groups, load)
-        seconds["sync"] = sync(parts)
-        if recipe.stage != "sft":
-            share = problems_of(recipe) * group_of(recipe) * load.response / max(len(batch.token_ids_M), 1)
-            seconds["record"] = record(recipe, groups, scores, batch, report) * share
+        if recipe.stage != "sample":
+            # The first update waits for the processes that learn, as it does in a run.
+            start += timed(partial(parts.learner.update, batch_of(recipe, two_of(groups))))[0]
+            seconds["learn"], batch, report = learn(recipe, parts, groups, load)
+            seconds["sync"] = sync(parts)
+            if recipe.stage != "sft":
+                share = problems_of(recipe) * group_of(recipe) * load.response / max(len(batch.token_ids_M), 1)
+                seconds["record"] = record(recipe, groups, scores, batch, report) * share
         return Rehearsal(
             seconds={phase: seconds.get(phase, 0.0) for phase in STEP},
             response_seconds=per_response + 2 * judging,  # which an evaluation does twice: strictly, and leniently
@@ -202,7 +205,8 @@ def open_parts(recipe: Recipe, depth: int, notes: list[str]) -> Iterator[Parts]:
             worth = fastest(engine, chat, problems, recipe.rollout, recipe.seed, FASTEST_TOKENS)
             engine = engine.keep(worth)
         staff = staff_of(recipe, real, device.type, worth)
-        objective = ObjectiveSettings(surrogate="imitation", kl=0.0) if recipe.stage == "sft" else recipe.objective
+        rewarded = recipe.stage in BY_REWARDS
+        objective = recipe.objective if rewarded else ObjectiveSettings(surrogate="imitation", kl=0.0)
         learner = Learner(
             model,
             bare(recipe, depth, device) if objective.kl and not recipe.lora.rank else None,

@@ -1,0 +1,80 @@
+"""What a stage must reach before the next may begin: `pass@1 >= 0.6 and length < 120`.
+
+    gate  = bound (" and " bound)*
+    bound = figure (">=" | "<=" | ">" | "<") number
+
+Figures are those of an evaluation, or whatever else a stage sums itself up by. The text is never evaluated.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from groupthink.nearest import nearest
+
+SIGNS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_BOUND = re.compile(r"\s*([^\s<>=]+)\s*(>=|<=|>|<)\s*([-+]?\d+(?:\.\d+)?)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One condition. Bound("pass@1", ">=", 0.6)"""
+
+    figure: str
+    sign: str
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.figure} {self.sign} {self.value:g}"
+
+
+def read_gate(text: str) -> tuple[Bound, ...]:
+    """The bounds that `text` joins by "and"; none where it is empty. Raises ValueError for anything else."""
+    if not text.strip():
+        return ()
+    return tuple(_read_bound(part, text) for part in re.split(r"\band\b", text))
+
+
+def _read_bound(part: str, text: str) -> Bound:
+    if found := _BOUND.fullmatch(part):
+        figure, sign, value = found.groups()
+        return Bound(figure, sign, float(value))
+    raise ValueError(
+        f"require is {text!r}, and {part.strip()!r} is no bound: write a figure, one of {', '.join(SIGNS)}, and a "
+        'number, such as require = "pass@1 >= 0.6 and length < 120"'
+    )
+
+
+def missed(gate: tuple[Bound, ...], figures: Mapping[str, Any]) -> list[str]:
+    """Of each bound that is not kept, what was found instead; empty where all are. A figure that is None keeps none.
+
+    Raises ValueError for a figure that is not among `figures`.
+    """
+    said = []
+    for bound in gate:
+        if bound.figure not in figures:
+            likely = f"did you mean {nearest(bound.figure, figures)}?" if figures else "there is none at all"
+            raise ValueError(f"require asks for {bound}, and no figure is called {bound.figure!r}: {likely}")
+        value = figures[bound.figure]
+        if value is None:
+            said.append(f"nobody knows its {bound.figure}, and {bound} is required")
+        elif not SIGNS[bound.sign](value, bound.value):
+            said.append(f"its {bound.figure} is {value:.4g}, and {bound} is required")
+    return said
+
+
+def figures_of(summary: Mapping[str, Any]) -> dict[str, float | None]:
+    """What a gate may ask of a stage: the figures of its last evaluation or, where it made none, of its summary."""
+    figures = summary.get("after", summary)
+    return {name: value for name, value in figures.items() if value is None or _is_number(value)}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

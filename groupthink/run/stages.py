@@ -1,0 +1,121 @@
+"""Where the stages of a pipeline stand, as its directory has them. Nothing is changed here."""
+
+from pathlib import Path
+from typing import Any
+
+from groupthink.pipeline import Pipeline, Stage
+from groupthink.pipeline.reading import load_pipeline
+from groupthink.pipeline.references import placed, with_places
+from groupthink.recipe import Recipe, load_recipe, settings_of
+from groupthink.run.directory import SETTLED
+
+PIPELINE = "pipeline.toml"
+FREE = frozenset({"checkpoint_every", "trackers"})
+"""What may change of a stage that has begun: nothing that it makes depends on it."""
+
+REPLACED = ".replaced-"
+
+
+def is_pipeline(path: Path) -> bool:
+    """Whether a pipeline was begun in `path`."""
+    return (path / PIPELINE).is_file()
+
+
+def stage_place(path: Path, pipeline: Pipeline, number: int) -> Path:
+    """The run directory of a stage, counted from 0: PATH/stages/01-zero."""
+    return path / "stages" / f"{number + 1:02}-{pipeline.names[number]}"
+
+
+def stage_recipe(path: Path, pipeline: Pipeline, number: int) -> Recipe:
+    """What a stage's run does: its recipe, with the places of what the stages before it make."""
+
+    def made(name: str, what: str) -> str:
+        return (stage_place(path, pipeline, pipeline.names.index(name)) / what).as_posix()
+
+    return with_places(
+        pipeline.stages[number].recipe, models=lambda name: made(name, "model"), data=lambda name: made(name, "data")
+    )
+
+
+def standing_stages(path: Path, pipeline: Pipeline) -> int:
+    """How many stages, from the first on, need not be begun anew: all of them are done, but perhaps the last."""
+    for number, stage in enumerate(pipeline.stages):
+        place = stage_place(path, pipeline, number)
+        if not _is_as_it_was(place, stage, stage_recipe(path, pipeline, number)):
+            return number
+        if not is_done(place):
+            return number + 1
+    return len(pipeline.stages)
+
+
+def made_models(path: Path, pipeline: Pipeline) -> dict[str, str]:
+    """The models that are there and stand, by the name of the stage that made them."""
+    return {
+        stage.name: (stage_place(path, pipeline, number) / "model").as_posix()
+        for number, stage in enumerate(pipeline.stages[: standing_stages(path, pipeline)])
+        if stage.makes == "model" and is_done(stage_place(path, pipeline, number))
+    }
+
+
+def overtaken(path: Path, pipeline: Pipeline) -> list[Path]:
+    """The run directories that are of no use to the pipeline as it is: those behind the stages that stand."""
+    standing = standing_stages(path, pipeline)
+    kept = {stage_place(path, pipeline, number).name for number in range(standing)}
+    begun = sorted(file.parent for file in (path / "stages").glob("*/recipe.toml"))
+    return [place for place in begun if place.name not in kept and REPLACED not in place.name]
+
+
+def is_done(place: Path) -> bool:
+    """Whether the run in `place` has come to its end."""
+    return (place / "summary.json").is_file()
+
+
+def _is_as_it_was(place: Path, stage: Stage, wanted: Recipe) -> bool:
+    """Whether a stage was begun in `place`, and by what it is asked to do now."""
+    if not (place / "recipe.toml").is_file():
+        return False
+    before, after = settings_of(load_recipe(place / "recipe.toml")), settings_of(wanted)
+    moving = placed(stage.recipe)
+    return all(
+        before.get(name) == after.get(name)
+        or name in FREE
+        or (name in SETTLED and after.get(name) == 0)
+        or (name in moving and _in_pipeline(before.get(name)) == _in_pipeline(after.get(name)))
+        for name in {**before, **after}
+    )
+
+
+def _in_pipeline(place: Any) -> tuple[str, ...]:
+    """Where something lies in its pipeline, wherever that lies: ("stages", "01-zero", "model")."""
+    return Path(str(place)).parts[-3:]
+
+
+def worked_seconds(events: list[dict[str, Any]]) -> float:
+    """How long a run was worked at, by its events: from each start or resumption to the last sign of life after it."""
+    total, begun, last = 0.0, None, 0.0
+    for event in events:
+        if event["event"] in ("started", "resumed"):
+            total += 0.0 if begun is None else last - begun
+            begun = event["time"]
+        last = event["time"]
+    return total if begun is None else total + last - begun
+
+
+def runs_in(path: Path) -> list[Path]:
+    """The run directory `path`, or those of the stages that were begun of the pipeline in it."""
+    if not is_pipeline(path):
+        return [path]
+    pipeline = load_pipeline(path / PIPELINE)
+    places = [stage_place(path, pipeline, number) for number in range(len(pipeline.stages))]
+    return [place for place in places if (place / "recipe.toml").is_file()]
+
+
+def model_run(path: Path) -> Path | None:
+    """The run that the model of `path` comes from: the run in it, or that of the last stage of the pipeline in it."""
+    if (path / "recipe.toml").is_file():
+        return path
+    if not is_pipeline(path):
+        return None
+    pipeline = load_pipeline(path / PIPELINE)
+    model = pipeline.last_model
+    return None if model is None else stage_place(path, pipeline, pipeline.names.index(model.name))

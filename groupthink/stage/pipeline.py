@@ -1,0 +1,123 @@
+"""The stages of a pipeline, one after the other: each an ordinary run, and between them the gates."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from groupthink import stage
+from groupthink.insight.doctor import examine, in_words
+from groupthink.insight.plan import require_room
+from groupthink.model.loading import require_model, resolve
+from groupthink.pipeline import Pipeline, describe_stage
+from groupthink.pipeline.forecast import forecast
+from groupthink.pipeline.gate import figures_of, missed
+from groupthink.recipe import Recipe
+from groupthink.run.pipeline import PipelineRun
+from groupthink.run.stages import made_models, standing_stages
+from groupthink.run.terminal import View, describe_evaluation
+from groupthink.stage.named import require_named
+from groupthink.stage.prompt import require_chat
+
+
+class GateMissed(RuntimeError):
+    """A stage is done, and has not reached what it must."""
+
+
+def require_stages(
+    pipeline: Pipeline, tell: Callable[[str], None], *, path: Path | None = None, ready: bool = True
+) -> None:
+    """Raise ValueError for whatever of any stage can be known to be wrong before the first one begins.
+
+    `path`: where the pipeline has begun; what was begun there is looked at when it is gone on with. `ready`: models
+    must be there and fit into memory, and the hub is asked for them; else they are only to be named.
+    """
+    begun = 0 if path is None else standing_stages(path, pipeline)
+    made = {} if path is None else made_models(path, pipeline)
+    heard: set[str] = set()
+
+    def once(text: str) -> None:
+        if text not in heard:
+            heard.add(text)
+            tell(text)
+
+    for number, one in enumerate(pipeline.stages[begun:], start=begun):
+        try:
+            _require(forecast(pipeline, number, made), once, ready)
+        except (ValueError, OSError) as error:
+            error.add_note(f"so it is for stage {one.name}, {number + 1} of {len(pipeline.stages)}")
+            raise
+
+
+def _require(recipe: Recipe, tell: Callable[[str], None], ready: bool) -> None:
+    require_named(recipe, tell)
+    resolve(recipe.model)
+    if ready:
+        require_model(recipe.model, tell, trust_remote_code=recipe.trust_remote_code)
+        require_chat(recipe)
+        if recipe.stage != "evaluate":  # it holds less than any that trains
+            require_room(recipe)
+
+
+def run_stages(run: PipelineRun, open_view: Callable[[], View]) -> dict[str, Any]:
+    """Run every stage that is not done, and return what all came to: see `PipelineRun.finish`.
+
+    `open_view` gives a view for each. Raises GateMissed where a stage has not reached what it must.
+    """
+    for number in range(len(run.pipeline.stages)):
+        view = open_view()
+        try:
+            if run.done(number):
+                view.note(f"{describe_stage(run.pipeline, number)}: is done")
+            else:
+                _run_stage(run, number, view)
+            view.note(_headline(run, number))
+            _require_gate(run, number)
+        finally:
+            view.closed()
+    return run.finish()
+
+
+def _run_stage(run: PipelineRun, number: int, view: View) -> None:
+    name = run.pipeline.names[number]
+    view.note(f"\n{describe_stage(run.pipeline, number)}")
+    with run.open_stage(number) as one:
+        run.event("stage started", stage=name)
+        view.started(one.recipe, one.remaining_steps())
+        stage.train(one, view)
+    run.event("stage done", stage=name)
+
+
+def _headline(run: PipelineRun, number: int) -> str:
+    """A stage's name, and what it came to in one line."""
+    summary, name = run.summary(number), run.pipeline.names[number]
+    if "after" in summary:
+        return f"{name}: {describe_evaluation(summary['after'])}"
+    counts = [f"{value:g} {label}" for label, value in figures_of(summary).items() if value is not None]
+    return f"{name}: {', '.join(counts)}"
+
+
+def _require_gate(run: PipelineRun, number: int) -> None:
+    one, figures = run.pipeline.stages[number], figures_of(run.summary(number))
+    if not one.gate:
+        return
+    try:
+        short = missed(one.gate, figures)
+    except ValueError as error:
+        error.add_note(f"so it is for stage {one.name}, whose gate may be changed: {one.name}.require=...")
+        raise
+    if not short:
+        run.event("gate passed", stage=one.name, require=one.require)
+        return
+    run.event("gate failed", stage=one.name, require=one.require, missed=short)
+    place = run.place(number)
+    opinion = in_words(examine(place)) if one.recipe.steps else []
+    raise GateMissed(
+        "\n".join(
+            [
+                f"stage {one.name} has not reached what it must: {'; '.join(short)}. Change a setting of it "
+                f"({one.name}.SETTING=VALUE) or its gate ({one.name}.require=...), and go on with: "
+                f"groupthink train --resume --run {run.path} {one.name}.SETTING=VALUE",
+                *opinion,
+            ]
+        )
+    )

@@ -1,0 +1,163 @@
+import pytest
+
+from groupthink.pipeline import describe_stage, dump_pipeline
+from groupthink.pipeline.forecast import forecast
+from groupthink.pipeline.reading import has_stages, load_pipeline
+from groupthink.pipeline.references import placed, with_places
+from groupthink.recipe import load_recipe
+
+STAGES = """\
+model = "./base"
+steps = 5
+
+[rollout]
+max_tokens = 30
+
+[objective]
+name = "dr_grpo"
+kl = 0.25
+
+[[stages]]
+name = "zero"
+steps = 7
+require = "pass@1 >= 0.5"
+
+[[stages]]
+name = "cold"
+stage = "sft"
+model = "stage:zero"
+[stages.objective]
+name = "dapo"
+
+[[stages]]
+name = "rl"
+model = "stage:previous"
+
+[[stages]]
+name = "again"
+stage = "sft"
+model = "stage:rl"
+repeat_from = "rl"
+repeat = 3
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text=STAGES, *words):
+        (tmp_path / "stages.toml").write_text(text)
+        return load_pipeline(tmp_path / "stages.toml", words)
+
+    return read
+
+
+def test_what_stands_above_the_stages_is_said_for_all_of_them(read):
+    pipeline = read()
+    assert [pipeline[name].recipe.steps for name in ("zero", "cold", "rl")] == [7, 5, 5]
+    assert {stage.recipe.rollout.max_tokens for stage in pipeline.stages} == {30}
+    assert [pipeline[name].kind for name in ("zero", "cold")] == ["grpo", "sft"]
+    assert pipeline["zero"].require == "pass@1 >= 0.5" and pipeline["cold"].require == ""
+
+
+def test_an_objective_brings_its_row_before_what_is_said_for_all(read):
+    pipeline = read()
+    assert (pipeline["zero"].recipe.objective.name, pipeline["zero"].recipe.objective.kl) == ("dr_grpo", 0.25)
+    alone = load_recipe(overrides=["objective.name=dapo"]).objective
+    assert pipeline["cold"].recipe.objective == alone and alone.kl != 0.25
+
+
+def test_repeated_stages_take_the_newest_of_each_name(read):
+    pipeline = read()
+    assert pipeline.names == ["zero", "cold", "rl", "again", "rl-2", "again-2", "rl-3", "again-3"]
+    taken = [stage.recipe.model.removeprefix("stage:") for stage in pipeline.stages]
+    assert taken == ["./base", "zero", "cold", "rl", "again", "rl-2", "again-2", "rl-3"]
+    assert pipeline.last_model.name == "again-3"
+
+
+def test_a_stage_may_be_repeated_by_itself(read):
+    text = '[[stages]]\nname="a"\nrepeat=2\n[[stages]]\nname="b"\nmodel="stage:a-2"'
+    assert read(text).names == ["a", "a-2", "b"]
+
+
+def test_words_are_for_all_stages_or_for_one(read):
+    pipeline = read(STAGES, "steps=9", "rl-2.steps=3", "cold.rollout.max_tokens=40", "cold.require=length < 9")
+    assert [stage.recipe.steps for stage in pipeline.stages] == [7, 9, 9, 9, 3, 9, 9, 9]
+    assert pipeline["cold"].recipe.rollout.max_tokens == 40 and pipeline["rl"].recipe.rollout.max_tokens == 30
+    assert pipeline["cold"].require == "length < 9"
+
+
+def test_a_stage_called_as_a_table_leaves_the_table_its_settings(read):
+    text = '[[stages]]\nname = "evaluate"\n[[stages]]\nname = "b"'
+    pipeline = read(text, "evaluate.problems=3", "evaluate.steps=2", "evaluate.evaluate.samples=1")
+    assert [stage.recipe.evaluate.problems for stage in pipeline.stages] == [3, 3]
+    assert [stage.recipe.steps for stage in pipeline.stages] == [2, 120]
+    assert [stage.recipe.evaluate.samples for stage in pipeline.stages] == [1, 4]
+
+
+def test_what_is_written_out_is_the_same_pipeline(read, tmp_path):
+    pipeline = read()
+    (tmp_path / "resolved.toml").write_text(dump_pipeline(pipeline))
+    assert load_pipeline(tmp_path / "resolved.toml") == pipeline
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('model = "stage:zero"', 'model = "stage:zerro"', "stage cold: model asks for .*did you mean stage:zero?"),
+        ('model = "stage:zero"', 'model = "stage:rl"', "no such stage before this one: did you mean stage:zero?"),
+        ('name = "cold"', 'name = "zero"', "two stages are called 'zero'"),
+        ('name = "rl"', 'name = "r l"', "take letters, digits, - and _"),
+        ('name = "rl"', 'name = "previous"', "is whatever came before"),
+        ('name = "rl"', "", "stage 3 has no name"),
+        ("steps = 7", "stepps = 7", "stage zero: unknown setting stepps: did you mean steps?"),
+        ('"pass@1 >= 0.5"', '"pass@1 >= half"', "stage zero: require is"),
+        ('"pass@1 >= 0.5"', "0.5", "stage zero: require is 0.5: write it as text"),
+        ('repeat_from = "rl"', 'repeat_from = "rll"', "did you mean rl?"),
+        ("repeat = 3", "repeat = 0", "give a whole number of rounds"),
+        ("repeat = 3", "", "say in repeat how many rounds"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(read, old, new, said):
+    assert old in STAGES
+    with pytest.raises(ValueError, match=said.replace("?", r"\?")):
+        read(STAGES.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("zerro.steps=3", "no stage and no table: did you mean zero.steps?"),
+        ("zero.stepps=3", "stage zero: unknown setting stepps: did you mean steps?"),
+        ("stages=3", "unknown setting stages"),
+    ],
+)
+def test_words_that_name_nothing_are_refused(read, word, said):
+    with pytest.raises(ValueError, match=said.replace("?", r"\?")):
+        read(STAGES, word)
+
+
+def test_a_word_that_every_stage_would_overrule_is_refused(read, tmp_path):
+    (tmp_path / "resolved.toml").write_text(dump_pipeline(read()))
+    with pytest.raises(ValueError, match=r"'steps=3' would change nothing.*zero\.steps=3"):
+        load_pipeline(tmp_path / "resolved.toml", ["steps=3"])
+
+
+def test_a_recipe_without_stages_is_what_it_was(tmp_path, read):
+    assert not has_stages("nano") and not has_stages(None)
+    read()
+    assert has_stages(tmp_path / "stages.toml")
+    with pytest.raises(ValueError, match="has several stages"):
+        load_recipe(tmp_path / "stages.toml")
+
+
+def test_references_become_places(read):
+    pipeline = read()
+    recipe = with_places(pipeline["cold"].recipe, models=lambda name: f"runs/{name}/model", data=str)
+    assert recipe.model == "runs/zero/model" and recipe.steps == 5
+    assert placed(pipeline["cold"].recipe) == {"model"}
+
+
+def test_a_forecast_goes_back_to_the_model_that_is_there(read):
+    pipeline = read()
+    assert {forecast(pipeline, number).model for number in range(8)} == {"./base"}
+    assert describe_stage(pipeline, 1) == "(2 of 8) cold: sft from stage:zero"

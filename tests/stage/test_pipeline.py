@@ -1,0 +1,224 @@
+"""Several stages, one after the other: killed in any of them and resumed, they end with the same models."""
+
+import json
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from groupthink import cli
+from groupthink.run.files import ASIDE
+from groupthink.run.lines import read_lines
+from groupthink.run.lock import LOCK
+from groupthink.stage.evaluate import recipe_of
+from tests.stage.conftest import GRPO, weights
+from tests.stage.test_resume import PATIENCE, die_at
+
+STAGES = """
+[sft]
+examples_per_step = 2
+
+[[stages]]
+name = "zero"
+steps = 2
+
+[[stages]]
+name = "cold"
+stage = "sft"
+model = "stage:zero"
+steps = 3
+require = "pass@1 >= 0 and length > 0"
+
+[[stages]]
+name = "rl"
+model = "stage:previous"
+steps = 2
+
+[[stages]]
+name = "look"
+stage = "evaluate"
+model = "stage:rl"
+"""
+PLACES = ["01-zero", "02-cold", "03-rl", "04-look"]
+MODELS = PLACES[:3]
+
+
+@pytest.fixture(scope="module")
+def recipe(place) -> Path:
+    (place / "stages.toml").write_text(GRPO.format(place=place.as_posix()) + STAGES)
+    return place / "stages.toml"
+
+
+@pytest.fixture(scope="module")
+def whole(recipe, tmp_path_factory) -> Path:
+    """A pipeline that was never stopped. Not to be changed."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    assert cli.main(["train", str(recipe), "--run", str(run)]) == 0
+    return run
+
+
+def resume(run: Path, *words: str) -> int:
+    return cli.main(["train", "--resume", "--run", str(run), *words])
+
+
+def events(run: Path) -> list[tuple[str, str | None]]:
+    return [(event["event"], event.get("stage")) for event in read_lines(run / "events.jsonl")]
+
+
+def assert_same(run: Path, other: Path) -> None:
+    for name in MODELS:
+        assert weights(run / "stages" / name) == weights(other / "stages" / name)
+    # A process that was killed leaves its lock's file behind; a resumed run without steps has an empty list of them.
+    files = [{file.relative_to(one).as_posix() for file in one.rglob("*")} for one in (run, other)]
+    assert {name for name in files[0] ^ files[1] if not name.endswith(LOCK)} <= {"stages/04-look/metrics.jsonl"}
+    read = [json.loads((one / "stages/04-look/evaluations/after.json").read_text()) for one in (run, other)]
+    assert read[0] == read[1]
+
+
+def test_each_stage_takes_the_model_of_one_before(whole):
+    place = (whole / "stages/01-zero/model").as_posix()
+    assert recipe_of(str(whole / "stages/02-cold")).model == place
+    first = [(whole / "stages" / name / "checkpoints/step-000000/model.safetensors").read_bytes() for name in MODELS]
+    assert first[1:] == [weights(whole / "stages" / name) for name in MODELS[:2]]
+    assert weights(whole) == weights(whole / "stages/03-rl")
+    assert recipe_of(str(whole)) == recipe_of(str(whole / "stages/03-rl"))
+
+
+def test_it_says_what_came_of_each_stage(whole):
+    stages = json.loads((whole / "summary.json").read_text())["stages"]
+    assert [(one["name"], one["kind"], one["run"]) for one in stages] == [
+        ("zero", "grpo", "stages/01-zero"),
+        ("cold", "sft", "stages/02-cold"),
+        ("rl", "grpo", "stages/03-rl"),
+        ("look", "evaluate", "stages/04-look"),
+    ]
+    assert all(one["seconds"] > 0 and 0 <= one["figures"]["after"]["pass@1"] <= 1 for one in stages)
+    # The same model, problems and seed: what the last stage measures is what the stage before it ended with.
+    assert stages[3]["figures"]["after"] == stages[2]["figures"]["after"]
+    assert events(whole) == [
+        ("started", None),
+        *(("stage started", "zero"), ("stage done", "zero")),
+        *(("stage started", "cold"), ("stage done", "cold"), ("gate passed", "cold")),
+        *(("stage started", "rl"), ("stage done", "rl")),
+        *(("stage started", "look"), ("stage done", "look")),
+        ("finished", None),
+    ]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+@pytest.mark.timeout(6 * PATIENCE)
+def test_killed_in_each_stage_and_between_them_it_ends_the_same(whole, recipe, tmp_path):
+    run = tmp_path / "run"
+    for file in (
+        f"run/{ASIDE}pipeline.toml",
+        f"01-zero/{ASIDE}recipe.toml",
+        f"01-zero/checkpoints/{ASIDE}step-000002/",
+        f"01-zero/{ASIDE}summary.json",
+        f"02-cold/checkpoints/{ASIDE}step-000001/",
+        f"03-rl/evaluations/{ASIDE}after.json",
+        f"04-look/evaluations/{ASIDE}after.parquet",
+        f"run/{ASIDE}model/",
+    ):
+        die_at(file, run, recipe)
+        assert not (run / "summary.json").exists()
+    assert resume(run) == 0
+    assert_same(run, whole)
+
+
+def test_what_is_done_is_not_done_again(whole, tmp_path, capsys):
+    run = shutil.copytree(whole, tmp_path / "run")
+    stamps = {name: (run / "stages" / name / "summary.json").stat().st_mtime_ns for name in PLACES}
+    assert cli.main(["train", "--resume", "--json", "--run", str(run)]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found["run"] == str(run) and [one["name"] for one in found["stages"]] == ["zero", "cold", "rl", "look"]
+    assert "(2 of 4) cold: sft from stage:zero: is done" in said.err
+    assert stamps == {name: (run / "stages" / name / "summary.json").stat().st_mtime_ns for name in PLACES}
+
+
+def test_a_changed_stage_and_those_that_follow_it_are_run_anew(whole, tmp_path, capsys):
+    run = shutil.copytree(whole, tmp_path / "run")
+    assert resume(run, "rl.policy.learning_rate=5e-3", "zero.checkpoint_every=7") == 0
+    said = capsys.readouterr().err
+    assert "03-rl is not what the recipe asks for now" in said and "02-cold" not in said
+    assert sorted(place.name for place in (run / "stages").iterdir()) == [
+        *("01-zero", "02-cold", "03-rl", "03-rl.replaced-1", "04-look", "04-look.replaced-1")
+    ]
+    assert [event for event in events(run) if event[0] == "replaced"] == [
+        *(("replaced", "04-look"), ("replaced", "03-rl")),
+    ]
+    assert weights(run / "stages/02-cold") == weights(whole / "stages/02-cold")
+    assert weights(run / "stages/03-rl.replaced-1") == weights(whole) != weights(run)
+
+
+def test_a_recipe_that_differs_goes_on_with_what_is_the_same(whole, recipe, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    mine = tmp_path / "mine.toml"
+    mine.write_text(recipe.read_text().partition('[[stages]]\nname = "look"')[0])
+    assert cli.main(["train", str(mine), "--run", str(run)]) == 0
+    assert sorted(place.name for place in (run / "stages").iterdir()) == [*MODELS, "04-look.replaced-1"]
+    assert weights(run) == weights(whole)
+    stages = json.loads((run / "summary.json").read_text())["stages"]
+    assert [one["name"] for one in stages] == ["zero", "cold", "rl"]
+
+
+def test_a_folder_that_was_moved_is_gone_on_with(whole, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "elsewhere")
+    for gone in ("summary.json", "stages/04-look/summary.json", "stages/04-look/evaluations/after.json"):
+        (run / gone).unlink()
+    assert resume(run) == 0
+    assert_same(run, whole)
+    assert recipe_of(str(run / "stages/02-cold")).model == (run / "stages/01-zero/model").as_posix()
+
+
+def test_a_stage_that_misses_its_gate_stops_the_others(recipe, tmp_path, capsys):
+    run = tmp_path / "run"
+    asked = ["train", str(recipe), "--run", str(run), "cold.require=length < 1"]
+    assert cli.main(asked) == 2
+    said = capsys.readouterr().err
+    assert "stage cold has not reached what it must: its length is" in said and "length < 1 is required" in said
+    assert "the doctor looks at 8 and more" in said
+    assert not (run / "stages/03-rl").exists() and not (run / "summary.json").exists()
+    done = weights(run / "stages/02-cold")
+
+    assert resume(run) == 2  # it is not tried again: neither the stage nor the gate has changed
+    assert ("stage started", "cold") not in events(run)[events(run).index(("gate failed", "cold")) :]
+    assert resume(run, "cold.require=length > 1") == 0
+    assert weights(run / "stages/02-cold") == done and (run / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("look.task.name=quadratic", "did you mean quadratics?"),
+        ("rl.reward.absent.py:f=1", "there is no file"),
+        ("look.model=./absent", "there is no folder './absent'"),
+        ("rl.chat.thinking=on", "does not look at enable_thinking"),
+    ],
+)
+def test_what_is_wrong_with_a_late_stage_is_said_before_the_first_begins(recipe, tmp_path, capsys, word, said):
+    run = tmp_path / "run"
+    assert cli.main(["train", str(recipe), "--run", str(run), word]) == 2
+    captured = capsys.readouterr().err
+    assert said in captured and f"stage {word.partition('.')[0]}" in captured
+    assert not run.exists()
+
+
+def test_a_dry_run_shows_every_stage_and_changes_nothing(whole, recipe, tmp_path, capsys):
+    assert cli.main(["train", "--dry-run", str(recipe)]) == 0
+    out = capsys.readouterr().out
+    assert "# (2 of 4) cold: sft from stage:zero. A step: 2 demonstrations" in out and "3 of them.\n" in out
+    (tmp_path / "resolved.toml").write_text(out)
+    assert cli.main(["train", "--dry-run", str(tmp_path / "resolved.toml")]) == 0
+    assert capsys.readouterr().out == out
+    before = {file: file.stat().st_mtime_ns for file in whole.rglob("*")}
+    assert cli.main(["train", "--dry-run", "--json", "--resume", "--run", str(whole), "rl.steps=5"]) == 0
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)["recipe"]["stages"]) == 4 and "03-rl is not what" in captured.err
+    assert before == {file: file.stat().st_mtime_ns for file in whole.rglob("*")}
+
+
+def test_a_plain_run_is_not_begun_where_stages_are(whole, place, capsys):
+    assert cli.main(["train", str(place / "grpo.toml"), "--run", str(whole)]) == 2
+    assert "is there already" in capsys.readouterr().err

@@ -1,0 +1,141 @@
+"""Stages that learn from the data sets of others. What they learn depends on the data alone, not on where it lies."""
+
+import json
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from groupthink import cli
+from groupthink.pipeline.forecast import forecast
+from groupthink.pipeline.reading import load_pipeline
+from groupthink.recipe import load_recipe
+from groupthink.run.files import ASIDE
+from groupthink.task import open_task
+from tests.stage.conftest import weights
+from tests.stage.test_resume import PATIENCE, die_at
+
+STAGES = """\
+model = "nano"
+seed = 3
+steps = 2
+
+[task]
+problems_per_step = 8
+
+[rollout]
+group_size = 3
+max_tokens = 120
+processes = 1
+
+[policy]
+processes = 1
+threads = 1
+
+[evaluate]
+problems = 4
+samples = 1
+base_samples = 2
+
+[[stages]]
+name = "chains"
+stage = "sample"
+require = "kept >= 5"
+[stages.sample]
+problems = 16
+
+[[stages]]
+name = "cold"
+stage = "sft"
+[stages.sft]
+tasks = ["arithmetic", "stage:chains"]
+shares = [0.5, 0.5]
+examples_per_step = 4
+
+[[stages]]
+name = "rl"
+model = "stage:previous"
+[stages.task]
+name = "stage:chains"
+problems_per_step = 2
+"""
+MODELS = ["02-cold", "03-rl"]
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "data.toml"
+    path.write_text(STAGES)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(recipe, tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    assert cli.main(["train", str(recipe), "--run", str(run)]) == 0
+    return run
+
+
+def test_what_a_stage_imitates_is_what_the_other_wrote(whole):
+    recipe = load_recipe(whole / "stages/02-cold/recipe.toml")
+    assert recipe.sft.tasks == ("arithmetic", "stage:chains")
+    task = open_task("stage:chains", settings=recipe.task)
+    rows = [json.loads(line) for line in (whole / "stages/01-chains/data/train.jsonl").read_text().splitlines()]
+    written = {row["completion"][0]["content"] for row in rows}
+    assert {task.demonstrate(problem, careful=True) for problem in task.sample(0, 16)} <= written
+
+
+def test_problems_are_called_by_the_stage_and_not_by_the_place(whole):
+    recipe = load_recipe(whole / "stages/03-rl/recipe.toml")
+    assert open_task("stage:chains", settings=recipe.task).sample(0, 1)[0].id.startswith("stage:chains/train/")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+@pytest.mark.timeout(6 * PATIENCE)
+def test_killed_in_each_stage_and_moved_it_ends_the_same(whole, recipe, tmp_path):
+    run = tmp_path / "run"
+    for file in (
+        f"01-chains/rollouts/{ASIDE}step-000001",
+        f"01-chains/{ASIDE}data/",
+        f"02-cold/checkpoints/{ASIDE}step-000002/",
+        f"03-rl/rollouts/{ASIDE}step-000001",
+    ):
+        die_at(file, run, recipe)
+    moved = tmp_path / "elsewhere"
+    shutil.move(run, moved)
+    assert cli.main(["train", "--resume", "--run", str(moved)]) == 0
+    for name in MODELS:
+        assert weights(moved / "stages" / name) == weights(whole / "stages" / name)
+    data = [(one / "stages/01-chains/data/train.jsonl").read_bytes() for one in (moved, whole)]
+    assert data[0] == data[1]
+
+
+def test_a_forecast_holds_the_problems_that_data_will_be_sampled_from(recipe):
+    pipeline = load_pipeline(recipe)
+    assert forecast(pipeline, 1).sft.tasks == ("arithmetic",) and forecast(pipeline, 1).sft.shares == (0.5,)
+    assert forecast(pipeline, 2).task.names == ("quadratics",)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        (
+            "cold.model=stage:chains",
+            "asks for a model of stage 'chains', and it makes a data set: no stage before this one makes a model",
+        ),
+        (
+            "rl.task.name=stage:cold",
+            "asks for a data set of stage 'cold', and it makes a model: did you mean stage:chains?",
+        ),
+        ("rl.task.name=stage:chain", "did you mean stage:chains?"),
+    ],
+)
+def test_models_and_data_are_not_mistaken_for_each_other(recipe, capsys, word, said):
+    assert cli.main(["train", "--dry-run", str(recipe), word]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_stage_s_data_has_no_place_outside_a_pipeline():
+    with pytest.raises(ValueError, match="the data set that stage 'chains' of a pipeline wrote"):
+        open_task("stage:chains")
