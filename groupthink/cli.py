@@ -133,6 +133,7 @@ def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequ
     from groupthink.run.directory import Run, free_directory
     from groupthink.stage.named import require_named
     from groupthink.stage.prompt import require_chat
+    from groupthink.stage.teacher import require_teacher
 
     if args.resume:
         return Run.resume(args.run, overrides)
@@ -140,6 +141,7 @@ def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequ
     require_named(recipe, _tell)
     require_model(recipe.model, _tell, trust_remote_code=recipe.trust_remote_code)
     require_chat(recipe)
+    require_teacher(recipe, _tell)
     require_room(recipe)
     return Run.create(args.run or free_directory(recipe_name(recipe_path)), recipe)
 
@@ -204,12 +206,14 @@ def check(args: argparse.Namespace) -> int:
     from groupthink.run.printable import printable
     from groupthink.stage.named import require_named
     from groupthink.stage.prompt import require_chat
+    from groupthink.stage.teacher import require_teacher
 
     _quieten()
     recipe = _load(*_recipe_and_settings(args.words))
     require_named(recipe, _tell)
     require_model(recipe.model, _tell, trust_remote_code=recipe.trust_remote_code)
     require_chat(recipe)
+    require_teacher(recipe, _tell)
     planned = plan.plan(recipe, _tell)
     if not args.json:  # at once: it stands whatever becomes of the trials
         print("\n".join(in_words(planned)), flush=True)

@@ -16,7 +16,6 @@ from groupthink.model.lora import add_lora
 from groupthink.model.quantised import load_quantised
 from groupthink.model.threads import find_processes, is_small, physical_cores
 from groupthink.policy.learner import Learner
-from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.recipe import Recipe
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
@@ -26,6 +25,7 @@ from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.run.checkpoints import find_damage
 from groupthink.run.directory import Run
 from groupthink.stage.supply import Supply
+from groupthink.stage.teacher import open_teacher
 from groupthink.task import Task, close_task, notes_of, open_tasks
 from groupthink.task.context import leave_out_long
 from groupthink.task.reply import reply_of
@@ -71,7 +71,9 @@ def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop
     _require_turns_in_time(task, recipe)
     tokenizer = load_tokenizer(reference_of(run), trust_remote_code=recipe.trust_remote_code)
     chat, model = Chat(tokenizer, recipe.chat), _first_policy(run, device)
-    too_long = leave_out_long(task, chat.encode, context_of(model.config), recipe.rollout.max_tokens)
+    teacher = open_teacher(run, chat, device) if recipe.stage == "distill" else None
+    context = min(filter(None, (context_of(one.config) for one in (model, teacher) if one is not None)), default=None)
+    too_long = leave_out_long(task, chat.encode, context, recipe.rollout.max_tokens)
     if (notes := notes_of(task)) or too_long:
         run.event("task", notes=list(notes), too_long=too_long)
     # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
@@ -88,7 +90,7 @@ def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop
             worth = fastest(engine, chat, problems, recipe.rollout, recipe.seed)
             engine = engine.keep(worth)
         _settle(run, model, worth)
-        learner = _open_learner(run, model, device)
+        learner = _open_learner(run, model, teacher, device)
         try:
             judge = Judge(recipe.reward, task, opening=chat.opening, code=recipe.code, judge=recipe.judge)
             shop = Workshop(task, Supply(task, recipe), chat, engine, judge, learner)
@@ -110,18 +112,17 @@ def _require_turns_in_time(task: Task, recipe: Recipe) -> None:
         )
 
 
-def _open_learner(run: Run, model: PreTrainedModel, device: torch.device) -> Learner:
+def _open_learner(run: Run, model: PreTrainedModel, teacher: PreTrainedModel | None, device: torch.device) -> Learner:
     recipe = run.recipe
-    objective, temperature = recipe.objective, recipe.rollout.temperature
-    if recipe.stage == "sft":  # demonstrations are imitated: nothing was sampled, and there is no reference
-        objective, temperature = ObjectiveSettings(surrogate="imitation", kl=0.0), 1.0
+    objective = recipe.objective_of_stage
+    own_reference = objective.kl and not recipe.lora.rank and teacher is None
     return Learner(
         model,
-        _load(run, device, model.dtype) if objective.kl and not recipe.lora.rank else None,
+        _load(run, device, model.dtype) if own_reference else teacher,
         recipe.policy,
         objective,
         total_steps=recipe.steps,
-        temperature=temperature,
+        temperature=1.0 if recipe.stage == "sft" else recipe.rollout.temperature,  # of what was not sampled: as it is
         device=device,
     )
 
@@ -131,7 +132,9 @@ def _first_policy(run: Run, device: torch.device) -> PreTrainedModel:
     recipe = run.recipe
     dtype, trusted = getattr(torch, recipe.policy.dtype), recipe.trust_remote_code
     if recipe.stage == "sft" and recipe.sft.from_scratch:
-        model = new_model(reference_of(run), recipe.seed, device=device, trust_remote_code=trusted).to(dtype)
+        layers = recipe.sft.layers
+        model = new_model(reference_of(run), recipe.seed, layers=layers, device=device, trust_remote_code=trusted)
+        model = model.to(dtype)
     elif recipe.lora.quantised:
         model = load_quantised(recipe.model, device=device, dtype=dtype, trust_remote_code=trusted)
     else:

@@ -98,7 +98,7 @@ def _one_device(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload,
     cache, copied = drawing_bytes(recipe, shape, staff, load, device)
     steady: Parts = {
         "weights": weight_bytes(recipe, shape),
-        "reference": every if has_reference(recipe) else 0.0,
+        "reference": reference_bytes(recipe, shape),
         "optimizer": optimizer_bytes(recipe, shape),
         # With an adapter the engine draws from a model of its own, into which it is merged.
         "decoder": copied + (every if adapted else 0.0),
@@ -137,14 +137,25 @@ def _beside_learning(recipe: Recipe, shape: ModelShape, staff: Staff, load: Work
     """The same of processes that learn. Each begins with a model of its own, whose room it keeps."""
     if staff.learning == 1:
         return 0.0
-    every = shape.parameters * item_of(recipe)
-    own = every + activation_bytes(recipe, shape, staff, load, device) + every  # a file of its gradient
-    return (staff.learning - 1) * own + every * (2 if has_reference(recipe) else 1)
+    every, reference = shape.parameters * item_of(recipe), reference_bytes(recipe, shape)
+    began = max(every, reference)  # one after the other
+    own = began + activation_bytes(recipe, shape, staff, load, device) + every  # a file of its gradient
+    return (staff.learning - 1) * own + every + reference
 
 
-def has_reference(recipe: Recipe) -> bool:
-    """Whether a second model is held, to which KL is measured."""
-    return recipe.stage != "sft" and bool(recipe.objective.kl) and not recipe.lora.rank
+def reference_bytes(recipe: Recipe, shape: ModelShape) -> float:
+    """Those of a second model that is held, to which KL is measured: the policy as it was, or the teacher."""
+    if recipe.stage == "distill":
+        return teacher_bytes(recipe.distill.teacher, recipe.trust_remote_code)
+    has_one = recipe.stage != "sft" and bool(recipe.objective.kl) and not recipe.lora.rank
+    return shape.parameters * item_of(recipe) if has_one else 0.0
+
+
+@cache
+def teacher_bytes(name: str, trust_remote_code: bool) -> int:
+    """Those of a teacher, in the precision that it was saved in."""
+    config = read_config(name, trust_remote_code=trust_remote_code)
+    return read_shape(name, trust_remote_code).parameters * stored_dtype(config).itemsize
 
 
 def item_of(recipe: Recipe) -> int:
