@@ -226,6 +226,11 @@ class Recipe:
         return objective
 
     @property
+    def layers(self) -> int:
+        """How many layers the model is to have that is made from scratch; 0: as many as `model`."""
+        return self.sft.layers if self.stage == "sft" else 0
+
+    @property
     def learns_alone(self) -> bool:
         """Whether one process must learn: workers share one type of weights and of gradients, and know no adapters."""
         return bool(self.lora.rank) or self.policy.dtype != "float32"
@@ -329,12 +334,16 @@ def describe_step(recipe: Recipe) -> str:
     problems, group_size, tokens = recipe.task.problems_per_step, recipe.rollout.group_size, recipe.rollout.max_tokens
     responses = problems * group_size
     rounds = f" in up to {recipe.task.rounds} rounds" if recipe.task.rounds > 1 else ""
-    teacher = f" by what {recipe.distill.teacher} makes of each token" if recipe.stage == "distill" else ""
-    departures = [f"{name}={value} (its row: {row})" for name, (value, row) in departures_of(recipe).items()]
-    return (
+    sampled = (
         f"A step: {problems} problems x {group_size} responses = {responses} responses of at most {tokens} tokens "
-        f"({responses * tokens:,} at most){rounds}, from which the policy is updated {_times(updates)}{teacher}."
-        + (f" The objective is {recipe.objective.name}, but for {', '.join(departures)}." if departures else "")
+        f"({responses * tokens:,} at most){rounds}, from which the"
+    )
+    if recipe.stage == "distill":
+        teacher = recipe.distill.teacher
+        return f"{sampled} student is updated {_times(updates)}, towards what {teacher} makes of each token."
+    departures = [f"{name}={value} (its row: {row})" for name, (value, row) in departures_of(recipe).items()]
+    return f"{sampled} policy is updated {_times(updates)}." + (
+        f" The objective is {recipe.objective.name}, but for {', '.join(departures)}." if departures else ""
     )
 
 

@@ -132,9 +132,8 @@ def _first_policy(run: Run, device: torch.device) -> PreTrainedModel:
     recipe = run.recipe
     dtype, trusted = getattr(torch, recipe.policy.dtype), recipe.trust_remote_code
     if recipe.stage == "sft" and recipe.sft.from_scratch:
-        layers = recipe.sft.layers
-        model = new_model(reference_of(run), recipe.seed, layers=layers, device=device, trust_remote_code=trusted)
-        model = model.to(dtype)
+        place, layers = reference_of(run), recipe.layers
+        model = new_model(place, recipe.seed, layers=layers, device=device, trust_remote_code=trusted).to(dtype)
     elif recipe.lora.quantised:
         model = load_quantised(recipe.model, device=device, dtype=dtype, trust_remote_code=trusted)
     else:

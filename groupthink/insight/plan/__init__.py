@@ -11,7 +11,7 @@ from groupthink.insight.plan.changes import smallest
 from groupthink.insight.plan.machine import TYPICAL, Libraries, free_memory, grown
 from groupthink.insight.plan.measure import measure
 from groupthink.insight.plan.memory import Memory, needs, optimizer_bytes, weight_bytes
-from groupthink.insight.plan.shape import ModelShape, shape_of_policy
+from groupthink.insight.plan.shape import ModelShape, read_shape
 from groupthink.insight.plan.staff import Staff, staff_of
 from groupthink.insight.plan.workload import Workload, tokens_of
 from groupthink.model.loading import find_device
@@ -53,7 +53,7 @@ def plan(recipe: Recipe, tell: Callable[[str], None] | None = None) -> Plan:
 
     Raises ValueError where the model's config cannot be had, or is of an unknown kind.
     """
-    shape, device = shape_of_policy(recipe), find_device().type
+    shape, device = read_shape(recipe.model, recipe.trust_remote_code, recipe.layers), find_device().type
     staff, load, libraries = staff_of(recipe, shape, device), Workload.at_most(recipe), TYPICAL
     notes: list[str] = []
     seconds = total = worth = None
@@ -114,7 +114,7 @@ def require_room(recipe: Recipe) -> None:
 
 def _lack_of_room(recipe: Recipe) -> str | None:
     """Why a run cannot fit, with what would make it fit; None where it may."""
-    shape, device = shape_of_policy(recipe), find_device().type
+    shape, device = read_shape(recipe.model, recipe.trust_remote_code, recipe.layers), find_device().type
     load = Workload.at_most(recipe)
 
     def fits(asked: Recipe) -> bool:

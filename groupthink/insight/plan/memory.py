@@ -7,17 +7,19 @@ through mapped files counts once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 
 import torch
 
 from groupthink.insight.plan.machine import Libraries, total_memory
-from groupthink.insight.plan.shape import ModelShape
+from groupthink.insight.plan.shape import ModelShape, read_shape
 from groupthink.insight.plan.staff import Staff
 from groupthink.insight.plan.workload import Workload, group_of, responses_of
 from groupthink.model import native as learning_in_c
 from groupthink.model.fast_body import LONGEST, ROWS
 from groupthink.model.llama import Shape
+from groupthink.model.loading import read_config, stored_dtype
 from groupthink.model.logprobs import BLOCK_BYTES, CHUNK_BYTES
 from groupthink.model.threads import SMALL
 from groupthink.recipe import Recipe

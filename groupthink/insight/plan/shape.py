@@ -12,7 +12,6 @@ from groupthink.model.attention import register_attention
 from groupthink.model.llama import knows
 from groupthink.model.loading import context_of, read_config
 from groupthink.model.settings import ALL_LINEAR, LoraSettings
-from groupthink.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +64,6 @@ class ModelShape:
     def trained(self, lora: LoraSettings) -> int:
         """The parameters that learn."""
         return self.adapter(lora) if lora.rank else self.parameters
-
-
-def shape_of_policy(recipe: Recipe) -> ModelShape:
-    """The shape of what a recipe's run would train. Raises as `read_shape` does."""
-    layers = recipe.sft.layers if recipe.stage == "sft" else 0
-    return read_shape(recipe.model, recipe.trust_remote_code, layers)
 
 
 def read_shape(name: str | Path, trust_remote_code: bool = False, layers: int = 0) -> ModelShape:
