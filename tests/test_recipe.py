@@ -15,6 +15,13 @@ def test_the_recipes_at_the_top_are_the_packaged_ones():
     packaged = {file.name: file.read_text() for file in (TOP / "groupthink/recipes").glob("*.toml")}
     assert {file.name: file.read_text() for file in (TOP / "recipes").glob("*.toml")} == packaged
     assert bundled() == sorted(name.removesuffix(".toml") for name in packaged)
+    studies = {file.name: file.read_text() for file in (TOP / "groupthink/recipes/studies").glob("*.toml")}
+    assert studies and {file.name: file.read_text() for file in (TOP / "recipes/studies").glob("*.toml")} == studies
+
+
+@pytest.mark.parametrize("file", sorted((TOP / "recipes/studies").glob("*.toml")), ids=lambda file: file.stem)
+def test_every_study_is_a_recipe(file):
+    assert load_recipe(file).steps > 0
 
 
 def test_without_a_path_the_packaged_recipe_is_loaded():

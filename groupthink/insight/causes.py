@@ -273,9 +273,8 @@ def diagnose(run: History) -> list[Finding]:
     """What is wrong with a run, the likeliest cause first; before there are WINDOW steps, AT_ONCE alone."""
     if not len(run):
         return []
-    names = CAUSES if run.recipe.stage in BY_REWARDS else WITHOUT_REWARDS
-    if len(run) < WINDOW:
-        names = AT_ONCE
+    of_stage = tuple(CAUSES) if run.recipe.stage in BY_REWARDS else WITHOUT_REWARDS
+    names = of_stage if len(run) >= WINDOW else AT_ONCE
     answers = {name: CAUSES[name](run) for name in names}
     found = {name: answer for name, answer in answers.items() if answer is not None}
     return [Finding(name, *answer, run.step) for name, answer in found.items()]
