@@ -203,15 +203,13 @@ class Recipe:
 
     @property
     def objective_of_stage(self) -> ObjectiveSettings:
-        """What an update improves: where the stage is one that learns from rewards, the recipe's objective.
+        """What an update improves: the recipe's objective, where the stage learns from rewards.
 
         Demonstrations are imitated: nothing was sampled, and there is no reference. In a distillation the reference is
         the teacher, and there is nothing but the KL to it; that is compared on the learner's own side, so that what the
         engine rounds otherwise does not count, and weighed by the ratio, so that it is right in later updates, too.
         """
         objective = self.objective
-        if self.stage == "sft":
-            return ObjectiveSettings(surrogate="imitation", kl=0.0)
         if self.stage == "distill":
             return ObjectiveSettings(
                 surrogate="unclipped",
@@ -223,7 +221,7 @@ class Recipe:
                 entropy_target=objective.entropy_target,
                 entropy_step=objective.entropy_step,
             )
-        return objective
+        return objective if self.stage in BY_REWARDS else ObjectiveSettings(surrogate="imitation", kl=0.0)
 
     @property
     def layers(self) -> int:

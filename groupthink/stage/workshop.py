@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from groupthink.model.allocator import keep_freed_memory
 from groupthink.model.chat import Chat
 from groupthink.model.gradient_checkpointing import checkpoint_layers
-from groupthink.model.loading import context_of, find_device, load_model, load_tokenizer, new_model
+from groupthink.model.loading import context_of, find_device, load_model, load_tokenizer, new_model, read_context
 from groupthink.model.lora import add_lora
 from groupthink.model.quantised import load_quantised
 from groupthink.model.threads import find_processes, is_small, physical_cores
@@ -71,9 +71,7 @@ def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop
     _require_turns_in_time(task, recipe)
     tokenizer = load_tokenizer(reference_of(run), trust_remote_code=recipe.trust_remote_code)
     chat, model = Chat(tokenizer, recipe.chat), _first_policy(run, device)
-    teacher = open_teacher(run, chat, device) if recipe.stage == "distill" else None
-    context = min(filter(None, (context_of(one.config) for one in (model, teacher) if one is not None)), default=None)
-    too_long = leave_out_long(task, chat.encode, context, recipe.rollout.max_tokens)
+    too_long = leave_out_long(task, chat.encode, _context(recipe, model), recipe.rollout.max_tokens)
     if (notes := notes_of(task)) or too_long:
         run.event("task", notes=list(notes), too_long=too_long)
     # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
@@ -90,7 +88,7 @@ def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop
             worth = fastest(engine, chat, problems, recipe.rollout, recipe.seed)
             engine = engine.keep(worth)
         _settle(run, model, worth)
-        learner = _open_learner(run, model, teacher, device)
+        learner = _open_learner(run, model, chat, device)
         try:
             judge = Judge(recipe.reward, task, opening=chat.opening, code=recipe.code, judge=recipe.judge)
             shop = Workshop(task, Supply(task, recipe), chat, engine, judge, learner)
@@ -112,13 +110,24 @@ def _require_turns_in_time(task: Task, recipe: Recipe) -> None:
         )
 
 
-def _open_learner(run: Run, model: PreTrainedModel, teacher: PreTrainedModel | None, device: torch.device) -> Learner:
+def _context(recipe: Recipe, model: PreTrainedModel) -> int | None:
+    """The tokens that all can take who are to read a response; None: any number."""
+    contexts = [context_of(model.config)]
+    if recipe.stage == "distill":
+        contexts.append(read_context(recipe.distill.teacher, trust_remote_code=recipe.trust_remote_code))
+    return min(filter(None, contexts), default=None)
+
+
+def _open_learner(run: Run, model: PreTrainedModel, chat: Chat, device: torch.device) -> Learner:
     recipe = run.recipe
     objective = recipe.objective_of_stage
-    own_reference = objective.kl and not recipe.lora.rank and teacher is None
+    if recipe.stage == "distill":
+        reference = open_teacher(run, chat, device)
+    else:
+        reference = _load(run, device, model.dtype) if objective.kl and not recipe.lora.rank else None
     return Learner(
         model,
-        _load(run, device, model.dtype) if own_reference else teacher,
+        reference,
         recipe.policy,
         objective,
         total_steps=recipe.steps,

@@ -149,7 +149,7 @@ def reference_bytes(recipe: Recipe, shape: ModelShape) -> float:
     """Those of a second model that is held, to which KL is measured: the policy as it was, or the teacher."""
     if recipe.stage == "distill":
         return teacher_bytes(recipe.distill.teacher, recipe.trust_remote_code)
-    has_one = recipe.stage != "sft" and bool(recipe.objective.kl) and not recipe.lora.rank
+    has_one = bool(recipe.objective_of_stage.kl) and not recipe.lora.rank
     return shape.parameters * item_of(recipe) if has_one else 0.0
 
 
