@@ -115,7 +115,7 @@ def train(args: argparse.Namespace) -> None:
         try:
             view.started(run.recipe, run.remaining_steps())
             figures = stage.train(run, view)
-            view.note(_what_next(run.path, run.recipe.steps))
+            view.note(_what_next(run.path, run.recipe))
         except BaseException as error:
             if isinstance(cause := _cause(error), KeyboardInterrupt | BrokenPipeError):
                 cause.add_note(f"go on with: groupthink train --resume --run {run.path}")
@@ -237,13 +237,18 @@ def check(args: argparse.Namespace) -> int:
     return 0 if planned.fits else 1
 
 
-def _what_next(run: Path, steps: int) -> str:
+def _what_next(run: Path, recipe: "Recipe") -> str:
     from groupthink.run.directory import further
 
+    if recipe.stage == "sample":
+        return (
+            f"\nThe data set is in {run / 'data'}, and every response in {run / 'rollouts'}. To learn from it:\n"
+            f"""  stage = "sft" with sft.tasks = ["data:{run / "data"}"] and sft.shares = [1.0]"""
+        )
     return (
         f"\nThe model is in {run / 'model'}, and every response of every step in {run / 'rollouts'}. Next:\n"
         f"  groupthink eval {run} --samples 16    measure it more closely\n"
-        f"  groupthink train --resume --run {run} steps={further(steps)}    train it further\n"
+        f"  groupthink train --resume --run {run} steps={further(recipe.steps)}    train it further\n"
         "  groupthink explain    see the five steps on one problem"
     )
 

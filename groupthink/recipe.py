@@ -25,13 +25,13 @@ from groupthink.policy.settings import PolicySettings
 from groupthink.reward.settings import CodeSettings, JudgeSettings, RewardSettings
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.vllm.settings import VllmSettings
-from groupthink.stage.settings import DistillSettings, EvaluateSettings, SftSettings
+from groupthink.stage.settings import DistillSettings, EvaluateSettings, SampleSettings, SftSettings
 from groupthink.task import require_name
 from groupthink.task.settings import TaskSettings
 
 BY_REWARDS = ("grpo", "grpo_async")
 BY_SAMPLES = (*BY_REWARDS, "distill")
-STAGES = (*BY_SAMPLES, "sft")
+STAGES = (*BY_SAMPLES, "sft", "sample")
 TRACKERS = ("tensorboard", "wandb", "trackio")
 BUNDLED = files("groupthink").joinpath("recipes")
 DEFAULT, SUFFIX = "nano", ".toml"
@@ -47,10 +47,11 @@ AT_ODDS_WITH_PENALTIES = {
 class Recipe:
     """A run's settings, every one of them with a default."""
 
-    stage: str = "grpo"  # what a step is: grpo, grpo_async (sampled ahead), distill (by a teacher), or sft
+    stage: str = "grpo"  # what a step is: grpo, grpo_async (sampled ahead), distill (by a teacher), sft (learn from
+    # demonstrations), or sample (keep right chains as a data set)
     model: str = "nano"  # nano, a run, a checkpoint, a local folder or a hub id
     trust_remote_code: bool = False  # whether code that comes with the model, where it needs some, may be run
-    steps: int = 120
+    steps: int = 120  # of stage sample: as many as sample.problems take, whatever stands here
     seed: int = 0
     checkpoint_every: int = 40  # steps
     trackers: tuple[str, ...] = ()  # boards that are told the figures, too: tensorboard, wandb, trackio
@@ -68,10 +69,13 @@ class Recipe:
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     sft: SftSettings = field(default_factory=SftSettings)
     distill: DistillSettings = field(default_factory=DistillSettings)
+    sample: SampleSettings = field(default_factory=SampleSettings)
 
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
             raise ValueError(f"stage is {self.stage!r}: choose one of {', '.join(STAGES)}")
+        if self.stage == "sample":
+            object.__setattr__(self, "steps", math.ceil(self.sample.problems / self.task.problems_per_step))
         if self.steps < 0:
             raise ValueError(f"steps is {self.steps}: it cannot be negative")
         if self.checkpoint_every < 1:
@@ -92,6 +96,11 @@ class Recipe:
         if self.reward.judge:
             self.judge.require_server()
         self._require_what_tells_answers_apart()
+        if self.stage == "sample" and self.task.unlabelled:
+            raise ValueError(
+                'task.unlabelled withholds the answers, and stage="sample" keeps the chains whose answers are right: '
+                "leave it out"
+            )
 
     def _require_even_updates(self) -> None:
         examples, minibatches = self.sft.examples_per_step, self.policy.minibatches
@@ -330,6 +339,12 @@ def describe_step(recipe: Recipe) -> str:
         shown = recipe.sft.examples_per_step
         return f"A step: {shown} demonstrations, from which the model is updated {_times(updates)}."
     problems, group_size, tokens = recipe.task.problems_per_step, recipe.rollout.group_size, recipe.rollout.max_tokens
+    if recipe.stage == "sample":
+        return (
+            f"A step: {problems} problems x {recipe.sample.responses} responses = "
+            f"{problems * recipe.sample.responses} responses of at most {tokens} tokens, of which right ones are kept; "
+            f"{recipe.sample.problems} problems in all."
+        )
     responses = problems * group_size
     rounds = f" in up to {recipe.task.rounds} rounds" if recipe.task.rounds > 1 else ""
     sampled = (

@@ -15,8 +15,12 @@ def repeated(token_ids_T: np.ndarray | Sequence[int], n: int = 8) -> float:
     (0.0, 0.88)
     """
     runs = len(token_ids_T) - n + 1
-    if runs < 2:
-        return 0.0
+    return 1 - len(different_runs(token_ids_T, n)) / runs if runs > 1 else 0.0
+
+
+def different_runs(token_ids_T: np.ndarray | Sequence[int], n: int) -> np.ndarray:
+    """Hashes of the different runs of `n` tokens, uint64, sorted; none where there are fewer tokens."""
+    if len(token_ids_T) < n:
+        return np.zeros(0, np.uint64)
     factors_n = np.array([pow(MULTIPLIER, k, 2**64) for k in range(n)], np.uint64)
-    hashes = np.lib.stride_tricks.sliding_window_view(np.asarray(token_ids_T, np.uint64), n) @ factors_n
-    return 1 - len(np.unique(hashes)) / runs
+    return np.unique(np.lib.stride_tricks.sliding_window_view(np.asarray(token_ids_T, np.uint64), n) @ factors_n)

@@ -24,9 +24,9 @@ from groupthink.run.files import (
 )
 from groupthink.run.lines import append_line, read_lines, replace_lines
 from groupthink.run.lock import LOCK, Lock
-from groupthink.run.metrics import read_metrics, step_metrics, timed
+from groupthink.run.metrics import length_metrics, read_metrics, reward_metrics, step_metrics, timed
 from groupthink.run.printable import storable
-from groupthink.run.rollouts import rollout_table
+from groupthink.run.rollouts import rollout_table, sampled_table
 
 MAY_CHANGE = frozenset({"steps", "checkpoint_every", "trackers", "evaluate.patience"})
 """What a resumed run may set anew. (More steps also stretch the learning rate's schedule from there on.)"""
@@ -150,11 +150,23 @@ class Run:
 
         `timings` are seconds by phase, `figures` what else is to stand in the line.
         """
-        table = rollout_table(groups, scores, advantages_PG, batch, report)
-        directory = self.path / "rollouts"
-        directory.mkdir(exist_ok=True)
-        _write_table(directory / f"step-{step:06d}.parquet", table)
+        self._write_rollouts(step, rollout_table(groups, scores, advantages_PG, batch, report))
         return self.record_metrics(step, {**step_metrics(groups, scores, report), **figures}, timings)
+
+    def record_sampled(
+        self,
+        step: int,
+        groups: Sequence[Group],
+        scores: Sequence[Sequence[Score]],
+        timings: Mapping[str, float],
+    ) -> dict[str, float]:
+        """The same of a step that nothing is learned from."""
+        self._write_rollouts(step, sampled_table(groups, scores))
+        return self.record_metrics(step, {**reward_metrics(scores), **length_metrics(groups)}, timings)
+
+    def rollouts(self, step: int) -> list[dict[str, Any]]:
+        """The responses of a recorded step: a row for each, in order."""
+        return parquet.read_table(self._rollouts(step)).to_pylist()
 
     def record_metrics(self, step: int, metrics: Mapping[str, float], timings: Mapping[str, float]) -> dict[str, float]:
         """Write one line of the figures of a step, and return it."""
@@ -212,9 +224,9 @@ class Run:
         found = [(place, json.loads(place.read_text(encoding="utf-8"))) for place in places if place.exists()]
         return [(0 if place.stem == "before" else checkpoints.step_of(place), figures) for place, figures in found]
 
-    def publish(self, write: Callable[[Path], None]) -> Path:
-        """Have `write` fill the folder of the trained model, in place of one that is there."""
-        path = self.path / "model"
+    def publish(self, write: Callable[[Path], None], folder: str = "model") -> Path:
+        """Have `write` fill the folder of what the run makes, in place of one that is there: a model, or `data`."""
+        path = self.path / folder
         if path.exists():
             remove_directory(path)
         write_directory(path, write)
@@ -225,6 +237,13 @@ class Run:
         write_text(self.path / "summary.json", json.dumps(summary, indent=1))
         self.event("finished", step=self.steps_done)
         self.close()
+
+    def _rollouts(self, step: int) -> Path:
+        return self.path / "rollouts" / f"step-{step:06d}.parquet"
+
+    def _write_rollouts(self, step: int, table: pa.Table) -> None:
+        self._rollouts(step).parent.mkdir(exist_ok=True)
+        _write_table(self._rollouts(step), table)
 
     def _evaluation(self, name: str) -> Path:
         return self.path / "evaluations" / f"{name}.json"
@@ -272,6 +291,8 @@ def find_standing(
 
 def _require_further(path: Path, before: Recipe, recipe: Recipe) -> None:
     """Raise ValueError where a run that has finished is asked for nothing further."""
+    if recipe.stage == "sample":
+        raise ValueError(f"the run in {path} has finished: its data set is in {path / 'data'}; begin another for more")
     done = json.loads((path / "summary.json").read_text(encoding="utf-8")).get("steps", before.steps)
     early, patience = done < before.steps, before.evaluate.patience
     if recipe.steps > before.steps or (early and recipe.evaluate.patience != patience):

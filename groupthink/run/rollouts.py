@@ -25,15 +25,31 @@ def rollout_table(
     `advantages` what its tokens learned from: KL to go and whitening can make that another.
     """
     rows = [
-        _row(group, score, float(advantage), float(np.mean([one.value for one in group_scores])), place)
+        _row(group, score, place)
+        | {"group_mean": float(np.mean([one.value for one in group_scores])), "advantage": float(advantage)}
         for group, group_scores, advantages_G in zip(groups, scores, advantages_PG, strict=True)
         for place, (score, advantage) in enumerate(zip(group_scores, advantages_G, strict=True))
     ]
     assert len(rows) == len(batch.starts) - 1, "a batch holds every response, in order"
     for row, start, end in zip(rows, batch.starts[:-1], batch.starts[1:], strict=True):
         row |= {"advantages": batch.advantages_M[start:end], **_learned(report, slice(start, end))}
-    names = list(dict.fromkeys(name for group in scores for score in group for name in score.parts))
-    return pa.Table.from_pylist(rows, schema=schema(names))
+    return pa.Table.from_pylist(rows, schema=schema(_names(scores)))
+
+
+def sampled_table(groups: Sequence[Group], scores: Sequence[Sequence[Score]]) -> pa.Table:
+    """The same of responses that nothing is learned from: without the columns that say what was."""
+    rows = [
+        _row(group, score, place)
+        for group, group_scores in zip(groups, scores, strict=True)
+        for place, score in enumerate(group_scores)
+    ]
+    columns = [column for column in schema(_names(scores)) if column.name in rows[0]]
+    return pa.Table.from_pylist(rows, schema=pa.schema(columns))
+
+
+def _names(scores: Sequence[Sequence[Score]]) -> list[str]:
+    """Those of the parts of the reward."""
+    return list(dict.fromkeys(name for group in scores for score in group for name in score.parts))
 
 
 def schema(rewards: Sequence[str]) -> pa.Schema:
@@ -70,7 +86,7 @@ def schema(rewards: Sequence[str]) -> pa.Schema:
     )
 
 
-def _row(group: Group, score: Score, advantage: float, group_mean: float, place: int) -> dict:
+def _row(group: Group, score: Score, place: int) -> dict:
     response = group.responses[place]
     return {
         "problem": storable(group.problem.id),
@@ -86,8 +102,6 @@ def _row(group: Group, score: Score, advantage: float, group_mean: float, place:
         "parts": dict(score.parts),
         "extracted": None if score.extracted is None else storable(score.extracted),
         "note": storable(score.note),
-        "group_mean": group_mean,
-        "advantage": advantage,
         "token_ids": response.token_ids_T,
         "sampled": response.sampled_T,
         "version": response.versions_T,

@@ -24,6 +24,10 @@ def _stage(kind: str) -> Callable[["Run", "View"], dict[str, Any]]:
         from groupthink.stage.grpo_async import grpo_async
 
         return partial(train_by_grpo, take_steps={"grpo": grpo, "grpo_async": grpo_async, "distill": distill}[kind])
+    if kind == "sample":
+        from groupthink.stage.sample.sampling import sample
+
+        return sample
     assert kind == "sft", kind  # the recipe knows no other
     from groupthink.stage.sft import train_by_sft
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from groupthink.insight.causes import diagnose
 from groupthink.insight.history import History
-from groupthink.rollout.engine import EngineFailed
+from groupthink.rollout.engine import Engine, EngineFailed
 from groupthink.run.checkpoints import step_of
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
@@ -26,7 +26,7 @@ def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None]
     """
     save = save or shop.save
     return [
-        restarts(run, shop, view),
+        restarts(run, shop.engine, view),
         health(run, shop),
         symptoms(run, view),
         evaluation(run, shop, view),
@@ -36,16 +36,16 @@ def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None]
     ]
 
 
-def restarts(run: Run, shop: Workshop, view: View) -> Chore:
+def restarts(run: Run, engine: Engine, view: View) -> Chore:
     """After each step: say why a process that draws was replaced."""
-    told = len(shop.engine.restarts)
+    told = len(engine.restarts)
 
     def chore(done: int) -> None:
         nonlocal told
-        for reason in shop.engine.restarts[told:]:
+        for reason in engine.restarts[told:]:
             run.event("restarted", step=done - 1, reason=reason)
             view.note(f"{reason}; another took its place, and what it was drawing is drawn again")
-        told = len(shop.engine.restarts)
+        told = len(engine.restarts)
 
     return chore
 

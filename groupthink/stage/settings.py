@@ -1,6 +1,9 @@
-"""Settings of the stages themselves: the tables [evaluate], [sft] and [distill] of a recipe."""
+"""Settings of the stages themselves: the tables [evaluate], [sft], [distill] and [sample] of a recipe."""
 
 from dataclasses import dataclass
+
+from groupthink.nearest import nearest
+from groupthink.reward.language import SCRIPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +68,43 @@ class DistillSettings:
     """[distill]: on-policy distillation. `model` is the student; what is sampled and learned is set as for grpo."""
 
     teacher: str = ""  # whom the student is to write like: nano, a run, a checkpoint, a local folder or a hub id
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSettings:
+    """[sample]: rejection sampling. Right chains of `model` become a data set.
+
+    The problems are the first ones that [task] trains on (`task.pool`, `task.rounds` and `task.raise_at` say nothing
+    here), the responses are drawn as [rollout] says. What is dropped, and in which order: `stage/sample/filters.py`.
+    """
+
+    problems: int = 1000  # training problems; of a finite task, each at most once
+    responses: int = 4  # to each problem
+    keep: int = 0  # chains of a problem, at most: those of the highest score, then the shortest; 0: all that are left
+    repeated: float = 0.5  # the share of its runs of 8 tokens that came before, above which a chain is dropped; 1: off
+    script: str = ""  # in which the reasoning is to be written, as of reward.script; empty: in any
+    in_script: float = 1.0  # the share of its words that must be
+    shortest: int = 0  # tokens of a response, its end included
+    longest: int = 0  # tokens of a response; 0: as long as rollout.max_tokens allows
+    paragraph: int = 2000  # characters of the reasoning without a line break, at most; 0: off
+    code_blocks: bool = False  # whether the reasoning may hold blocks of code between ```
+    wording: float = 0.01  # the share of the problems above which 10 words are the task's wording and tell no problem
+    similar: float = 0.8  # the share of common runs of 8 characters from which on two chains are one; 0: off
+
+    def __post_init__(self) -> None:
+        for name in ("problems", "responses"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"sample.{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("keep", "shortest", "longest", "paragraph"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"sample.{name} must be 0 or more, not {getattr(self, name)}")
+        for name in ("repeated", "in_script", "wording", "similar"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"sample.{name} must lie in 0 to 1, not {getattr(self, name)}")
+        if self.longest and self.longest < self.shortest:
+            raise ValueError(f"sample.longest={self.longest} is below sample.shortest={self.shortest}: nothing is kept")
+        if self.script and self.script not in SCRIPTS:
+            raise ValueError(
+                f"sample.script is {self.script!r}: did you mean {nearest(self.script, SCRIPTS)}? "
+                f"(there are: {', '.join(SCRIPTS)})"
+            )

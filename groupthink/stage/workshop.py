@@ -69,18 +69,43 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
 def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop]:
     recipe = run.recipe
     _require_turns_in_time(task, recipe)
+    model = _first_policy(run, device)
+    chat = open_chat(run, task, model)
+    # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
+    drawn = load_policy(run, device, model.dtype) if recipe.lora.rank else model
+    with settled_engine(run, task, chat, drawn) as engine:
+        learner = _open_learner(run, model, chat, device)
+        try:
+            shop = Workshop(task, Supply(task, recipe), chat, engine, open_judge(recipe, task, chat), learner)
+            stand_at_checkpoint(run, shop)
+            yield shop
+        finally:
+            learner.close()
+
+
+def open_chat(run: Run, task: Task, model: PreTrainedModel) -> Chat:
+    """How problems are put to `model`; those that are too long for it are left out of `task`, as an event says."""
+    recipe = run.recipe
     tokenizer = load_tokenizer(reference_of(run), trust_remote_code=recipe.trust_remote_code)
-    chat, model = Chat(tokenizer, recipe.chat), _first_policy(run, device)
+    chat = Chat(tokenizer, recipe.chat)
     too_long = leave_out_long(task, chat.encode, _context(recipe, model), recipe.rollout.max_tokens)
     if (notes := notes_of(task)) or too_long:
         run.event("task", notes=list(notes), too_long=too_long)
-    # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
-    drawn = _load(run, device, model.dtype) if recipe.lora.rank else model
-    most = find_processes(model)
+    return chat
+
+
+def open_judge(recipe: Recipe, task: Task, chat: Chat) -> Judge:
+    return Judge(recipe.reward, task, opening=chat.opening, code=recipe.code, judge=recipe.judge)
+
+
+@contextmanager
+def settled_engine(run: Run, task: Task, chat: Chat, model: PreTrainedModel) -> Iterator[Engine]:
+    """What draws from `model`, with as many processes as the run has settled: at its first start, by measuring."""
+    recipe, most = run.recipe, find_processes(model)
     rollout = (
         recipe.rollout if recipe.rollout.lag else replace(recipe.rollout, processes=recipe.rollout.processes or most)
     )
-    engine = open_engine(drawn, tokenizer, rollout, device, recipe.vllm, run.path / "vllm")
+    engine = open_engine(model, chat.tokenizer, rollout, model.device, recipe.vllm, run.path / "vllm")
     try:
         worth = most
         if isinstance(engine, WorkerEngine) and not recipe.rollout.processes:
@@ -88,14 +113,7 @@ def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop
             worth = fastest(engine, chat, problems, recipe.rollout, recipe.seed)
             engine = engine.keep(worth)
         _settle(run, model, worth)
-        learner = _open_learner(run, model, chat, device)
-        try:
-            judge = Judge(recipe.reward, task, opening=chat.opening, code=recipe.code, judge=recipe.judge)
-            shop = Workshop(task, Supply(task, recipe), chat, engine, judge, learner)
-            stand_at_checkpoint(run, shop)
-            yield shop
-        finally:
-            learner.close()
+        yield engine
     finally:
         engine.close()
 
@@ -124,7 +142,7 @@ def _open_learner(run: Run, model: PreTrainedModel, chat: Chat, device: torch.de
     if recipe.stage == "distill":
         reference = open_teacher(run, chat, device)
     else:
-        reference = _load(run, device, model.dtype) if objective.kl and not recipe.lora.rank else None
+        reference = load_policy(run, device, model.dtype) if objective.kl and not recipe.lora.rank else None
     return Learner(
         model,
         reference,
@@ -146,7 +164,7 @@ def _first_policy(run: Run, device: torch.device) -> PreTrainedModel:
     elif recipe.lora.quantised:
         model = load_quantised(recipe.model, device=device, dtype=dtype, trust_remote_code=trusted)
     else:
-        model = _load(run, device, dtype)
+        model = load_policy(run, device, dtype)
     if recipe.lora.rank:
         add_lora(model, recipe.lora, recipe.seed)
     if recipe.policy.recompute_layers:
@@ -154,7 +172,7 @@ def _first_policy(run: Run, device: torch.device) -> PreTrainedModel:
     return model
 
 
-def _load(run: Run, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
+def load_policy(run: Run, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
     """The policy before any update, once more."""
     return load_model(reference_of(run), device=device, dtype=dtype, trust_remote_code=run.recipe.trust_remote_code)
 

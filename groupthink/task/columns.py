@@ -34,11 +34,12 @@ def find_columns(
     *,
     tested: bool = False,
     unlabelled: bool = False,
+    shown: bool = False,
 ) -> Columns:
     """The columns of these names; where a name is empty, the one that is called as such columns mostly are.
 
-    `tested`: the rows bring tests, and may do without an answer; so may they where it is `unlabelled`. Raises
-    ValueError, with the columns that there are.
+    `tested`: the rows bring tests, and may do without an answer; so may they where it is `unlabelled`, or where whole
+    solutions are `shown`. Raises ValueError, with the columns that there are.
     """
     names = column_names(rows)
     if not names:
@@ -60,7 +61,7 @@ def find_columns(
     asked, stated = find("task.prompt", prompt, PROMPTS), find("task.answer", answer, usual)
     if asked is None:
         raise ValueError(_missing(place, "problem", PROMPTS, "task.prompt", names))
-    if stated is None and (tested or unlabelled):
+    if stated is None and (tested or unlabelled or shown):
         return Columns(asked, None)
     if stated is None or stated == asked:
         raise ValueError(_missing(place, "answer", ANSWERS, "task.answer", names))

@@ -4,7 +4,8 @@
     data = "openai/gsm8k:main"
     split = "test"
 
-Training problems come in epochs, each in an order of its own: problem i is a function of (seed, i).
+Training problems come in epochs, each in an order of its own: problem i is a function of (seed, i). A problem to which
+rows show several solutions is one problem: each epoch shows the next of them.
 """
 
 from groupthink.chain import CLOSE, OPEN
@@ -13,6 +14,7 @@ from groupthink.task.answer import Rule, open_rule
 from groupthink.task.finite import Finite
 from groupthink.task.reading import Reading, read_problems
 from groupthink.task.settings import TaskSettings
+from groupthink.task.shown import SHOWN, in_turn
 from groupthink.task.tables import stamp_of
 from groupthink.task.verdict import Verdict
 
@@ -41,8 +43,18 @@ class DataTask(Finite):
         self._train, self._held, self.notes = read.train, read.held_out, read.notes
         self._rule = open_rule(read.rule)
 
+    def sample(self, step: int, n: int) -> list[Problem]:
+        """As `Finite` has them, each with the solution whose turn it is."""
+        problems = super().sample(step, n)
+        return [in_turn(problem, index // self.size) for index, problem in enumerate(problems, step * n)]
+
     def demonstrate(self, problem: Problem, careful: bool) -> str:
-        """The worked solution that the data set brings. Raises ValueError where it brings none."""
+        """The worked solution that the data set brings, to the letter where it shows whole responses.
+
+        Raises ValueError where it brings none.
+        """
+        if shown := problem.info.get(SHOWN):
+            return shown[0]
         solution = problem.info.get("solution")
         if solution is None or problem.answer is None:
             raise ValueError(f"{problem.id} has no worked solution to imitate: sft needs a data set with solutions")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from groupthink.chain import CLOSE
 from groupthink.nearest import nearest
 from groupthink.records import Problem
 from groupthink.task.answer import RULES
@@ -22,6 +23,8 @@ from groupthink.task.columns import (
 from groupthink.task.hashed import picked, share_of
 from groupthink.task.program_tests import COLUMNS as TESTS
 from groupthink.task.program_tests import Tests, has_tests, read_tests
+from groupthink.task.shown import COLUMNS as SHOWING
+from groupthink.task.shown import SHOWN, shows_solution, solution_of, split_chat
 from groupthink.task.tables import TRAINING, Row, Stamp, read_splits
 
 
@@ -61,9 +64,12 @@ def read_problems(asked: Reading) -> Problems:
     training = _training(splits, place)
     rows = splits[training]
     tested = 2 * sum(map(has_tests, rows)) > len(rows)  # the few that have none are left out
+    shown = all(map(shows_solution, rows))  # a solution states the answer
     named = [*rows, *splits.get(split, [])] if asked.unlabelled else rows  # those to measure by may have answers
-    columns = find_columns(named, place, asked.prompt, asked.answer, tested=tested, unlabelled=asked.unlabelled)
-    notes = [_mapping(place, columns, splits, training, tested=tested, unlabelled=asked.unlabelled)]
+    columns = find_columns(
+        named, place, asked.prompt, asked.answer, tested=tested, unlabelled=asked.unlabelled, shown=shown
+    )
+    notes = [_mapping(place, columns, splits, training, tested=tested, unlabelled=asked.unlabelled, shown=shown)]
     every = _read(asked, training, rows, columns, notes, tested=tested)
     if split == "held_out":
         held = picked(_measurable(every), asked.held_out)
@@ -83,6 +89,8 @@ def read_problems(asked: Reading) -> Problems:
     if answers and not tested:
         notes.append(f"answers are compared by the rule {rule!r}, the first one being {answers[0]!r}")
     elif not tested:
+        if shown and not asked.unlabelled:
+            return Problems(train, held_out, asked.verify or "exact", tuple(notes))
         _require_rule(place, asked.verify)
         notes.append(f"no answer is known: votes are compared by the rule {rule!r}")
     return Problems(train, held_out, rule, tuple(notes))
@@ -122,28 +130,38 @@ def _read(
     found: dict[str, Problem] = {}
     left: Counter[str] = Counter()
     disputed: set[str] = set()
+    shown: dict[str, list[str]] = {}
     kinds: set[str] = set()
     for number, row in enumerate(rows, 1):
         try:
             value = None if columns.answer is None else value_of(row, columns.answer)
-            prompt = read_prompt(value_of(row, columns.prompt))
+            question, last = split_chat(value_of(row, columns.prompt))
+            prompt, solution = read_prompt(question), None if asked.unlabelled else solution_of(row, last)
             worked = columns.answer is not None and columns.answer.lower() == "solution"
             answer = read_answer(value, worked=worked)
+            if columns.answer is None and solution is not None:
+                answer = read_answer(solution.rpartition(CLOSE)[2], worked=True)
             tests: Tests = read_tests(row) if has_tests(row) else []
         except ValueError as error:
             raise ValueError(f"{asked.place}, {split}, row {number}: {error}") from None
-        if prompt is None or (answer is None and not tests and not asked.unlabelled):
+        if prompt is None or (answer is None and not tests and not asked.unlabelled and solution is None):
             left["without a problem" if prompt is None else "without tests" if tested else "without an answer"] += 1
             continue
         if value is not None:
             kinds.add(type(value).__name__)
         key = key_of(prompt)
-        if key in found:
+        solutions = shown.setdefault(key, [])
+        if solution is not None and solution not in solutions:
+            solutions.append(solution)
+        elif key in found:
             left["that repeat another"] += 1
+        if key in found:
             if (found[key].answer, found[key].info.get("tests", [])) != (answer, tests):
                 disputed.add(key)
             continue
         info = _info(row, columns, value, tests, withheld=asked.unlabelled)
+        if solution is not None:
+            info[SHOWN] = solutions
         found[key] = Problem(f"{asked.name}/{split}/{number}", asked.name, prompt, answer, info)
     for key in disputed:
         del found[key]
@@ -160,6 +178,7 @@ def _info(row: Row, columns: Columns, value: object, tests: Tests, *, withheld: 
     solution. Where answers are withheld, nothing that tells them.
     """
     left = {columns.prompt.partition(".")[0]} - {"reward_model", "extra_info"} | set(TESTS)
+    left |= set(SHOWING) if shows_solution(row) else set()
     telling = {name.partition(".")[0].lower() for name in (*ANSWERS, "extra_info", columns.answer or "")}
     info: dict[str, object] = {
         key: held
@@ -188,9 +207,18 @@ def _is_plain(value: object) -> bool:
 
 
 def _mapping(
-    place: str, columns: Columns, splits: dict[str, list[Row]], training: str, *, tested: bool, unlabelled: bool
+    place: str,
+    columns: Columns,
+    splits: dict[str, list[Row]],
+    training: str,
+    *,
+    tested: bool,
+    unlabelled: bool,
+    shown: bool,
 ) -> str:
     answer = "its tests decide" if tested else "none is its answer"
+    if shown and not unlabelled:
+        answer = "the answer is what its solution states"
     if columns.answer is not None:
         answer = f"the answer is its column {columns.answer!r}"
         answer += ", withheld from training" * unlabelled + ", and its tests go along" * tested

@@ -1,6 +1,7 @@
 """The rows of a data set, by split: of a file, of a folder of files, or of a data set of the Hugging Face hub.
 
 train.jsonl   {"question": "2+2?", "answer": "4"} a line
+sampled/      train.parquet, train.jsonl: of one name, so the same rows in two forms; one is read
 MATH/         train/algebra/1.json, ..., test/algebra/1.json, ...: a row a file
 gsm8k/main/   train-00000-of-00001.parquet, test-00000-of-00001.parquet
 openai/gsm8k:main   on the hub, with the configuration after the colon
@@ -58,6 +59,7 @@ def _read_folder(folder: Path) -> dict[str, list[Row]]:
         return _by_split(datasets.load_from_disk(str(folder)))
     files = sorted(path for path in folder.rglob("*") if path.suffix in READERS and not _is_hidden(path, folder))
     files = [path for path in files if path.name not in ("dataset_info.json", "dataset_infos.json")]
+    files = [path for path in files if path.suffix == ".parquet" or path.with_suffix(".parquet") not in files]
     if not files:
         raise ValueError(f"{folder} holds no data: files end with one of {', '.join(READERS)}")
     inner = [path.relative_to(folder) for path in files]

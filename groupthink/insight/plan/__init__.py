@@ -174,6 +174,8 @@ def _step(recipe: Recipe, seconds: Mapping[str, float]) -> float:
 def _total(recipe: Recipe, shape: ModelShape, seconds: Mapping[str, float], response: float, start: float) -> float:
     """Seconds of a run from its start to its end."""
     steps, evaluate = recipe.steps, recipe.evaluate
+    if recipe.stage == "sample":
+        return start + steps * _step(recipe, seconds)
     asked = [evaluate.samples + 1] * (1 + ((steps - 1) // evaluate.every if evaluate.every and steps else 0))
     if recipe.stage == "sft":
         asked[-1] = evaluate.base_samples + 1 + evaluate.samples

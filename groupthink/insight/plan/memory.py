@@ -98,6 +98,9 @@ def _one_device(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload,
     item, trained, adapted = item_of(recipe), shape.trained(recipe.lora), bool(recipe.lora.rank)
     every = shape.parameters * item
     cache, copied = drawing_bytes(recipe, shape, staff, load, device)
+    if recipe.stage == "sample":  # nothing learns
+        beside = _beside_drawing(recipe, shape, staff, load, device)
+        return {"weights": every, "decoder": copied, "cache": cache, "processes": beside}
     steady: Parts = {
         "weights": weight_bytes(recipe, shape),
         "reference": reference_bytes(recipe, shape),
@@ -222,8 +225,10 @@ def live_rows(recipe: Recipe, staff: Staff) -> tuple[int, int]:
     """
     asked = [(recipe.evaluate.problems, recipe.evaluate.samples), (recipe.evaluate.problems, 1)]
     asked.append((recipe.evaluate.problems, recipe.evaluate.base_samples))
+    if recipe.stage == "sample":  # there are none
+        asked.clear()
     if recipe.stage != "sft":
-        asked.append((recipe.task.problems_per_step * (1 + recipe.rollout.lag), recipe.rollout.group_size))
+        asked.append((recipe.task.problems_per_step * (1 + recipe.rollout.lag), group_of(recipe)))
     found = []
     for problems, samples in asked:
         prompts = min(ceil(problems / staff.drawing), max(1, ROWS_AT_ONCE // samples))
@@ -348,7 +353,8 @@ def _floats_by_transformers(shape: ModelShape) -> int:
 
 
 def _libraries(recipe: Recipe, staff: Staff, libraries: Libraries) -> float:
-    beside = staff.learning - 1 + (1 if recipe.rollout.lag else staff.drawing - 1)
+    learning = 1 if recipe.stage == "sample" else staff.learning
+    beside = learning - 1 + (1 if recipe.rollout.lag else staff.drawing - 1)
     if recipe.rollout.engine == "vllm":
-        beside = staff.learning - 1
+        beside = learning - 1
     return libraries.code + libraries.main + beside * libraries.worker

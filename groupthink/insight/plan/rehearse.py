@@ -91,6 +91,8 @@ def main(words: Sequence[str], began: float) -> None:
     `began`: when this process did, by `time.perf_counter`.
     """
     recipe, depths = load_recipe(words[0]), [int(word) for word in words[1:]]
+    if recipe.stage == "sample":  # it has groups of its own size
+        recipe = replace(recipe, rollout=replace(recipe.rollout, group_size=recipe.sample.responses))
     code, data = held()
     found = []
     for depth in depths:
@@ -142,13 +144,14 @@ def rehearse(recipe: Recipe, depth: int, code: int, data: int, began: float) -> 
             seconds["generate"] = 0.0
         else:
             seconds["score"] = judging * problems_of(recipe) * group_of(recipe)
-        # The first update waits for the processes that learn, as it does in a run.
-        start += timed(partial(parts.learner.update, batch_of(recipe, two_of(groups))))[0]
-        seconds["learn"], batch, report = learn(recipe, parts, groups, load)
-        seconds["sync"] = sync(parts)
-        if recipe.stage != "sft":
-            share = problems_of(recipe) * group_of(recipe) * load.response / max(len(batch.token_ids_M), 1)
-            seconds["record"] = record(recipe, groups, scores, batch, report) * share
+        if recipe.stage != "sample":
+            # The first update waits for the processes that learn, as it does in a run.
+            start += timed(partial(parts.learner.update, batch_of(recipe, two_of(groups))))[0]
+            seconds["learn"], batch, report = learn(recipe, parts, groups, load)
+            seconds["sync"] = sync(parts)
+            if recipe.stage != "sft":
+                share = problems_of(recipe) * group_of(recipe) * load.response / max(len(batch.token_ids_M), 1)
+                seconds["record"] = record(recipe, groups, scores, batch, report) * share
         return Rehearsal(
             seconds={phase: seconds.get(phase, 0.0) for phase in STEP},
             response_seconds=per_response + 2 * judging,  # which an evaluation does twice: strictly, and leniently

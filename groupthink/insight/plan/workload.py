@@ -34,7 +34,7 @@ def problems_of(recipe: Recipe) -> int:
 
 
 def group_of(recipe: Recipe) -> int:
-    return 1 if recipe.stage == "sft" else recipe.rollout.group_size
+    return {"sft": 1, "sample": recipe.sample.responses}.get(recipe.stage, recipe.rollout.group_size)
 
 
 def tokens_of(recipe: Recipe, load: Workload) -> int:

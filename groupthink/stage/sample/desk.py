@@ -1,0 +1,124 @@
+"""The parts that draw and judge, without a learner: no reference model, no optimizer."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
+
+from groupthink.model.allocator import keep_freed_memory
+from groupthink.model.chat import Chat
+from groupthink.model.loading import NANO, find_device, resolve
+from groupthink.model.lora import merged_tensors
+from groupthink.recipe import Recipe
+from groupthink.records import Weights
+from groupthink.reward.judge import Judge
+from groupthink.rollout.checksum import checksums
+from groupthink.rollout.engine import Engine
+from groupthink.rollout.noise import mix
+from groupthink.run.directory import Run
+from groupthink.stage.supply import Supply
+from groupthink.stage.workshop import load_policy, open_chat, open_judge, settled_engine
+from groupthink.task import Task, close_task, open_tasks
+from groupthink.task.reply import reply_of
+
+STATE = "policy.json"
+"""In a checkpoint: which policy has drawn so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What `sample` works with."""
+
+    task: Task
+    supply: Supply
+    chat: Chat
+    engine: Engine
+    judge: Judge
+    policy: str  # which weights draw: see `policy_name`
+
+    def save(self, folder: Path) -> None:
+        """Write what a checkpoint holds: the responses themselves are in the run's rollouts."""
+        (folder / STATE).write_text(json.dumps({"policy": self.policy}) + "\n")
+
+
+@contextmanager
+def open_desk(run: Run) -> Iterator[Desk]:
+    """Open the parts; the engine draws from the recipe's model.
+
+    Raises ValueError for a task of several turns or of too few problems, and where the model is not the one that drew
+    what the run has already.
+    """
+    keep_freed_memory()
+    recipe, device = run.recipe, find_device()
+    task = open_tasks(recipe.task, recipe.seed)
+    try:
+        require_single_turns(task)
+        model = load_policy(run, device, getattr(torch, recipe.policy.dtype))
+        policy = policy_name(recipe.model, model)
+        require_same_policy(run, policy)
+        chat = open_chat(run, task, model)
+        require_enough(task, recipe.sample.problems)
+        with settled_engine(run, task, chat, model) as engine:
+            engine.load(Weights(0, merged_tensors(model)))
+            judge = open_judge(recipe, task, chat)
+            yield Desk(task, Supply(task, _each_once(recipe)), chat, engine, judge, policy)
+    finally:
+        close_task(task)
+
+
+def policy_name(name: str, model: PreTrainedModel) -> str:
+    """Where a model's weights come from, and 32 bits that tell them from others.
+
+    "nano@1c0d9a3b", "zero/model@...", "zero/checkpoints/step-000040@...", "Qwen/Qwen3-0.6B@..."
+    """
+    version = mix(*(part for each in sorted(checksums(merged_tensors(model)).items()) for part in each)) >> 31
+    return f"{_place_name(name)}@{version:08x}"
+
+
+def _place_name(name: str) -> str:
+    place = resolve(name)
+    if isinstance(place, str) or place == NANO:
+        return name
+    for run in place.resolve().parents[:2]:  # RUN/model, or RUN/checkpoints/step-000050
+        if (run / "recipe.toml").is_file():
+            return place.resolve().relative_to(run.parent).as_posix()
+    return place.resolve().name
+
+
+def require_same_policy(run: Run, policy: str) -> None:
+    """Raise ValueError where other weights drew what the run has already."""
+    newest = run.latest_checkpoint()
+    before = policy if newest is None else json.loads((newest / STATE).read_text())["policy"]
+    if before != policy:
+        raise ValueError(
+            f"the model {run.recipe.model} has changed since this run began ({before}, now {policy}): bring it back, "
+            "or begin another run"
+        )
+
+
+def require_single_turns(task: Task) -> None:
+    """Raise ValueError where responses have turns between which the task replies."""
+    if reply_of(task):
+        raise ValueError(
+            f"task {task.name} replies to what the policy writes, and a row of a data set is one chain of thought and "
+            'its answer: take another task for stage="sample"'
+        )
+
+
+def require_enough(task: Task, problems: int) -> None:
+    """Raise ValueError where a finite task would give a problem twice."""
+    size = getattr(task, "size", None)
+    if size is not None and problems > size:
+        raise ValueError(
+            f"sample.problems is {problems}, and {task.name} has {size} problems to train on: take at most so many, "
+            "and in sample.responses more responses to each"
+        )
+
+
+def _each_once(recipe: Recipe) -> Recipe:
+    """The recipe with its training problems as they come: no pool of them, and one round a step."""
+    return replace(recipe, task=replace(recipe.task, pool=0, rounds=1))
