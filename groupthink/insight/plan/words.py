@@ -7,7 +7,7 @@ from groupthink.insight.plan.memory import Memory
 
 FOR = {
     "weights": "weights",
-    "reference": "reference model (KL)",
+    "reference": "reference or teacher (KL)",
     "gradients": "gradients",
     "optimizer": "optimizer",
     "decoder": "weights as the engine has them",
