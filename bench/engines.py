@@ -95,8 +95,8 @@ Right = dict[str, dict[int, np.ndarray]]
 """By engine and seed: for each held-out problem, in the order of their ids, how many of its responses were right."""
 
 
-def right_of(run: Path) -> np.ndarray:
-    rows = parquet.read_table(run / "evaluations" / "after.parquet").to_pylist()
+def right_of(run: Path, evaluation: str = "after") -> np.ndarray:
+    rows = parquet.read_table(run / "evaluations" / f"{evaluation}.parquet").to_pylist()
     by_problem: dict[str, int] = defaultdict(int)
     for row in rows:
         if row["kind"] == "sampled":

@@ -14,6 +14,7 @@ from groupthink.run.terminal import View, open_view
 from groupthink.stage.evaluate import evaluate_model
 from groupthink.stage.named import require_named
 from groupthink.stage.prompt import require_chat
+from groupthink.stage.teacher import require_teacher
 from groupthink.user_code import give
 
 Reward = str | Callable[..., Any]
@@ -70,6 +71,7 @@ def train(
         require_named(asked, view.note)
         require_model(asked.model, view.note, trust_remote_code=asked.trust_remote_code)
         require_chat(asked)
+        require_teacher(asked, view.note)
         require_room(asked)
         begun = Run.create(run or free_directory(recipe_name(recipe)), asked)
     with begun:

@@ -180,6 +180,7 @@ def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequ
     from groupthink.run.directory import Run, free_directory
     from groupthink.stage.named import require_named
     from groupthink.stage.prompt import require_chat
+    from groupthink.stage.teacher import require_teacher
 
     if args.resume:
         return Run.resume(args.run, overrides)
@@ -187,6 +188,7 @@ def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequ
     require_named(recipe, _tell)
     require_model(recipe.model, _tell, trust_remote_code=recipe.trust_remote_code)
     require_chat(recipe)
+    require_teacher(recipe, _tell)
     require_room(recipe)
     return Run.create(args.run or free_directory(recipe_name(recipe_path)), recipe)
 
@@ -265,6 +267,7 @@ def check(args: argparse.Namespace) -> int:
     from groupthink.pipeline.reading import has_stages, load_pipeline
     from groupthink.stage.named import require_named
     from groupthink.stage.prompt import require_chat
+    from groupthink.stage.teacher import require_teacher
 
     _quieten()
     recipe_path, overrides = _recipe_and_settings(args.words)
@@ -274,6 +277,7 @@ def check(args: argparse.Namespace) -> int:
     require_named(recipe, _tell)
     require_model(recipe.model, _tell, trust_remote_code=recipe.trust_remote_code)
     require_chat(recipe)
+    require_teacher(recipe, _tell)
     found, code = _checked(recipe, args.json)
     if args.json:
         _print_json(found)

@@ -25,12 +25,13 @@ from groupthink.policy.settings import PolicySettings
 from groupthink.reward.settings import CodeSettings, JudgeSettings, RewardSettings
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.vllm.settings import VllmSettings
-from groupthink.stage.settings import EvaluateSettings, SampleSettings, SftSettings
+from groupthink.stage.settings import DistillSettings, EvaluateSettings, SampleSettings, SftSettings
 from groupthink.task import require_name
 from groupthink.task.settings import TaskSettings
 
 BY_REWARDS = ("grpo", "grpo_async")
-STAGES = (*BY_REWARDS, "sft", "sample", "evaluate")
+BY_SAMPLES = (*BY_REWARDS, "distill")
+STAGES = (*BY_SAMPLES, "sft", "sample", "evaluate")
 TRACKERS = ("tensorboard", "wandb", "trackio")
 BUNDLED = files("groupthink").joinpath("recipes")
 DEFAULT, SUFFIX = "nano", ".toml"
@@ -52,8 +53,8 @@ AT_ODDS_WITH_PENALTIES = {
 class Recipe:
     """A run's settings, every one of them with a default."""
 
-    stage: str = "grpo"  # what a step is: grpo, grpo_async (sampled ahead), sft (learn from demonstrations), or
-    # sample (keep right chains as a data set); or evaluate: the model is measured, in no steps
+    stage: str = "grpo"  # what a step is: grpo, grpo_async (sampled ahead), distill (by a teacher), sft (learn from
+    # demonstrations), or sample (keep right chains as a data set); or evaluate: the model is measured, in no steps
     model: str = "nano"  # nano, a run, a checkpoint, a local folder or a hub id
     trust_remote_code: bool = False  # whether code that comes with the model, where it needs some, may be run
     steps: int = 120  # of stage sample: as many as sample.problems take, whatever stands here
@@ -73,12 +74,13 @@ class Recipe:
     lora: LoraSettings = field(default_factory=LoraSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     sft: SftSettings = field(default_factory=SftSettings)
+    distill: DistillSettings = field(default_factory=DistillSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
 
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
             raise ValueError(f"stage is {self.stage!r}: choose one of {', '.join(STAGES)}")
-        if self.stage == "sample":
+        if self.stage == "sample":  # all that counts steps finds them here
             object.__setattr__(self, "steps", math.ceil(self.sample.problems / self.task.problems_per_step))
         if self.stage == "evaluate":
             object.__setattr__(self, "steps", 0)
@@ -97,6 +99,8 @@ class Recipe:
         self._require_a_stage_that_can_lag()
         self._require_what_can_learn()
         self._require_what_can_be_compared()
+        if self.stage == "distill":
+            self._require_what_a_teacher_can_say()
         if self.reward.judge:
             self.judge.require_server()
         self._require_what_tells_answers_apart()
@@ -114,7 +118,7 @@ class Recipe:
                 "choose a divisor of sft.examples_per_step"
             )
         responses = self.task.problems_per_step * self.rollout.group_size
-        if self.stage in BY_REWARDS and responses % self.policy.minibatches:
+        if self.stage in BY_SAMPLES and responses % self.policy.minibatches:
             raise ValueError(
                 f"policy.minibatches={self.policy.minibatches} does not divide the {responses} responses of a step: "
                 "choose a divisor of task.problems_per_step * rollout.group_size"
@@ -192,6 +196,18 @@ class Recipe:
                 "take at least 2"
             )
 
+    def _require_what_a_teacher_can_say(self) -> None:
+        if not self.distill.teacher:
+            raise ValueError(
+                'stage="distill" needs a teacher: name a model with the same tokenizer in distill.teacher, such as '
+                "distill.teacher=runs/nano"
+            )
+        if self.task.rounds > 1:
+            raise ValueError(
+                f"task.rounds is {self.task.rounds}: further rounds look for groups whose rewards differ, and "
+                'stage="distill" learns from every group; set task.rounds=1'
+            )
+
     def _require_what_tells_answers_apart(self) -> None:
         reward = self.reward
         telling = (reward.majority, reward.code, reward.judge, reward.environment, *reward.functions.values())
@@ -201,6 +217,33 @@ class Recipe:
                 "no other reward tells one answer from another: set reward.majority (the group's own vote), such as "
                 "reward.majority=0.8, or weigh a reward of your own"
             )
+
+    @property
+    def objective_of_stage(self) -> ObjectiveSettings:
+        """What an update improves: the recipe's objective, where the stage learns from rewards.
+
+        Demonstrations are imitated: nothing was sampled, and there is no reference. In a distillation the reference is
+        the teacher, and there is nothing but the KL to it; that is compared on the learner's own side, so that what the
+        engine rounds otherwise does not count, and weighed by the ratio, so that it is right in later updates, too.
+        """
+        objective = self.objective
+        if self.stage == "distill":
+            return ObjectiveSettings(
+                surrogate="unclipped",
+                kl=1.0,
+                kl_estimator="k3_unbiased",
+                reduction=objective.reduction,
+                overlong=objective.overlong,
+                entropy_bonus=objective.entropy_bonus,
+                entropy_target=objective.entropy_target,
+                entropy_step=objective.entropy_step,
+            )
+        return objective if self.stage in BY_REWARDS else ObjectiveSettings(surrogate="imitation", kl=0.0)
+
+    @property
+    def layers(self) -> int:
+        """How many layers the model is to have that is made from scratch; 0: as many as `model`."""
+        return self.sft.layers if self.stage == "sft" else 0
 
     @property
     def learns_alone(self) -> bool:
@@ -339,11 +382,16 @@ def describe_step(recipe: Recipe) -> str:
         )
     responses = problems * group_size
     rounds = f" in up to {recipe.task.rounds} rounds" if recipe.task.rounds > 1 else ""
-    departures = [f"{name}={value} (its row: {row})" for name, (value, row) in departures_of(recipe).items()]
-    return (
+    sampled = (
         f"A step: {problems} problems x {group_size} responses = {responses} responses of at most {tokens} tokens "
-        f"({responses * tokens:,} at most){rounds}, from which the policy is updated {_times(updates)}."
-        + (f" The objective is {recipe.objective.name}, but for {', '.join(departures)}." if departures else "")
+        f"({responses * tokens:,} at most){rounds}, from which the"
+    )
+    if recipe.stage == "distill":
+        teacher = recipe.distill.teacher
+        return f"{sampled} student is updated {_times(updates)}, towards what {teacher} makes of each token."
+    departures = [f"{name}={value} (its row: {row})" for name, (value, row) in departures_of(recipe).items()]
+    return f"{sampled} policy is updated {_times(updates)}." + (
+        f" The objective is {recipe.objective.name}, but for {', '.join(departures)}." if departures else ""
     )
 
 

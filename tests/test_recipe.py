@@ -15,6 +15,13 @@ def test_the_recipes_at_the_top_are_the_packaged_ones():
     packaged = {file.name: file.read_text() for file in (TOP / "groupthink/recipes").glob("*.toml")}
     assert {file.name: file.read_text() for file in (TOP / "recipes").glob("*.toml")} == packaged
     assert bundled() == sorted(name.removesuffix(".toml") for name in packaged)
+    studies = {file.name: file.read_text() for file in (TOP / "groupthink/recipes/studies").glob("*.toml")}
+    assert studies and {file.name: file.read_text() for file in (TOP / "recipes/studies").glob("*.toml")} == studies
+
+
+@pytest.mark.parametrize("file", sorted((TOP / "recipes/studies").glob("*.toml")), ids=lambda file: file.stem)
+def test_every_study_is_a_recipe(file):
+    assert load_recipe(file).steps > 0
 
 
 def test_without_a_path_the_packaged_recipe_is_loaded():
@@ -125,7 +132,10 @@ def test_an_unknown_name_in_a_file_is_answered_too(tmp_path):
         ("task=4", "task is a table"),
         ("sft.tasks=quadratics", "expected a list, each item text"),
         ("sft.from_scratch=1", "expected true or false"),
-        ("stage=grop", "choose one of grpo, grpo_async, sft"),
+        ("stage=grop", "choose one of grpo, grpo_async, distill, sft"),
+        ("sft.layers=2", "with sft.from_scratch=true"),
+        ("stage=distill", "needs a teacher"),
+        ("distill.techer=nano", "did you mean distill.teacher"),
         ("rollout.group_size=1", "a group of one has no average to differ from"),
         ("steps", "write key=value"),
         ("trust_remote_code=1", "trust_remote_code is 1: expected true or false"),
@@ -172,6 +182,8 @@ def test_a_step_is_described_in_plain_words():
 def test_updates_and_rounds_are_counted():
     shown = load_recipe(overrides=["stage=sft", "policy.minibatches=4", "policy.epochs=2"])
     assert describe_step(shown) == "A step: 64 demonstrations, from which the model is updated 8 times."
+    taught = load_recipe(overrides=["stage=distill", "distill.teacher=runs/wise", "objective.kl=0.1"])
+    assert describe_step(taught).endswith("is updated once, towards what runs/wise makes of each token.")
     assert "at most) in up to 3 rounds, from" in describe_step(load_recipe(overrides=["task.rounds=3"]))
 
 
@@ -219,3 +231,13 @@ def test_the_default_recipe_holds_the_policy_by_kl_in_the_loss():
 def test_a_table_that_is_misspelt_is_answered_with_the_setting_that_was_meant(word, meant):
     with pytest.raises(ValueError, match=rf"unknown table \[\w+\]: did you mean {re.escape(meant)}\?"):
         load_recipe(overrides=[word])
+
+
+def test_a_distillation_learns_from_the_teacher_alone():
+    words = ["stage=distill", "distill.teacher=nano", "objective.kl=0", "objective.name=gspo", "rollout.group_size=1"]
+    objective = load_recipe(overrides=[*words, "objective.reduction=token_mean"]).objective_of_stage
+    assert (objective.kl, objective.kl_place, objective.reduction) == (1.0, "loss", "token_mean")
+    with pytest.raises(ValueError, match=r"set task\.rounds=1"):
+        load_recipe(overrides=[*words, "task.rounds=2"])
+    with pytest.raises(ValueError, match="does not divide the 16 responses"):
+        load_recipe(overrides=[*words, "policy.minibatches=3"])

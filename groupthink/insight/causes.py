@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from groupthink.insight.history import WINDOW, History, mean
+from groupthink.recipe import BY_REWARDS
 
 ACCURACY, FORMAT = "rewards/accuracy/mean", "rewards/format/mean"
 LENGTH, CUT, CUT_AFTER = "completions/mean_length", "completions/clipped_ratio", "completions/cut_after_answer"
@@ -264,11 +265,16 @@ AT_ONCE = ("no_stop", "truncated")
 """What is seen in the first step already, before an hour is spent."""
 
 
+WITHOUT_REWARDS = ("mismatch", "learning_rate", "repetition", "no_stop", "truncated")
+"""What can be wrong where nothing is learned from rewards: what they pay for does not steer such a run."""
+
+
 def diagnose(run: History) -> list[Finding]:
     """What is wrong with a run, the likeliest cause first; before there are WINDOW steps, AT_ONCE alone."""
     if not len(run):
         return []
-    names = CAUSES if len(run) >= WINDOW else AT_ONCE
+    of_stage = tuple(CAUSES) if run.recipe.stage in BY_REWARDS else WITHOUT_REWARDS
+    names = of_stage if len(run) >= WINDOW else AT_ONCE
     answers = {name: CAUSES[name](run) for name in names}
     found = {name: answer for name, answer in answers.items() if answer is not None}
     return [Finding(name, *answer, run.step) for name, answer in found.items()]

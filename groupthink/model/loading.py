@@ -48,6 +48,27 @@ def resolve(name: str | Path) -> Path | str:
     raise ValueError(f"{str(name)!r} holds no model: neither config.json, model/, nor a complete checkpoint")
 
 
+def read_config(name: str | Path, *, layers: int = 0, trust_remote_code: bool = False) -> PretrainedConfig:
+    """The config of a model by its name; with `layers`, that of the same architecture with its first layers alone.
+
+    Raises OSError where it cannot be had, and ValueError where it has fewer layers.
+    """
+    place = resolve(name)
+    config = AutoConfig.from_pretrained(
+        place, trust_remote_code=trust_remote_code, local_files_only=isinstance(place, Path)
+    )
+    text = config.get_text_config()
+    if layers > text.num_hidden_layers:
+        raise ValueError(
+            f"{layers} layers are asked for, and {str(name)!r} has {text.num_hidden_layers}: take at most so many"
+        )
+    if layers:
+        text.num_hidden_layers = layers
+        if getattr(text, "layer_types", None):
+            text.layer_types = text.layer_types[:layers]
+    return config
+
+
 def context_of(config: PretrainedConfig) -> int | None:
     """The tokens that a model takes at most; None: its config names no bound."""
     return getattr(config.get_text_config(), "max_position_embeddings", None)
@@ -132,15 +153,20 @@ def read_weights(name: str | Path, dtype: torch.dtype, trust_remote_code: bool, 
 
 
 def new_model(
-    name: str | Path, seed: int, *, device: str | torch.device = "cpu", trust_remote_code: bool = False
+    name: str | Path,
+    seed: int,
+    *,
+    layers: int = 0,
+    device: str | torch.device = "cpu",
+    trust_remote_code: bool = False,
 ) -> PreTrainedModel:
-    """A model of the shape that `name` has, in float32, its weights drawn anew by `seed`."""
+    """A model of the shape that `name` has, in float32, its weights drawn anew by `seed`.
+
+    `layers`: so many of its layers, the first ones; 0: all. Raises ValueError where it has fewer.
+    """
     register_attention()
-    place = resolve(name)
     with torch.random.fork_rng(devices=[]), no_unasked_code(name):
-        config = AutoConfig.from_pretrained(
-            place, trust_remote_code=trust_remote_code, local_files_only=isinstance(place, Path)
-        )
+        config = read_config(name, layers=layers, trust_remote_code=trust_remote_code)
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(
             config, attn_implementation="groupthink", dtype=torch.float32, trust_remote_code=trust_remote_code
@@ -161,13 +187,14 @@ def load_tokenizer(
 
 def read_context(name: str | Path, *, trust_remote_code: bool = False) -> int | None:
     """`context_of` a model by its name. Raises OSError where its config cannot be had."""
-    place = resolve(name)
     with no_unasked_code(name):
-        return context_of(
-            AutoConfig.from_pretrained(
-                place, trust_remote_code=trust_remote_code, local_files_only=isinstance(place, Path)
-            )
-        )
+        return context_of(read_config(name, trust_remote_code=trust_remote_code))
+
+
+def stored_dtype(config: PretrainedConfig) -> torch.dtype:
+    """The precision that a model's weights were saved in, as its config has it; float32 where that says nothing."""
+    dtype = config.get_text_config().dtype or config.dtype
+    return dtype if isinstance(dtype, torch.dtype) else torch.float32
 
 
 def refuse_pickles(place: Path | str) -> None:

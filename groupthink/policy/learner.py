@@ -40,8 +40,9 @@ Pass = TypeVar("Pass", Forward, Backward)
 class Learner:
     """Updates a policy by an objective. It has no random state: the same batches give the same weights.
 
-    `reference` is needed where the objective has a KL term, unless the model learns by LoRA: then it is the model
-    without its adapter. It follows the policy where the objective says so, and is held fixed otherwise.
+    `reference` is needed where the objective has a KL term, unless the model learns by LoRA: without one it is then the
+    model without its adapter. It follows the policy where the objective says so, and is held fixed otherwise. It may be
+    another model, of any shape and precision, that has the same tokens: a teacher.
     `total_steps` is the length of the learning rate's schedule, in calls of `update`. `temperature` is the one that
     responses were sampled at: logits are divided by it, as they were then.
     """
@@ -112,7 +113,7 @@ class Learner:
         settings, live = self.settings, live_groups(batch)
         groups = live if only_live_groups_teach(self.objective) else np.arange(len(batch.prompts))
         computed = responses_of(batch, groups)
-        traced = responses_of(batch, live[: settings.traced_groups])
+        traced = responses_of(batch, (live if len(live) else groups)[: settings.traced_groups])
         parts = [np.intersect1d(part, computed) for part in split(batch, settings.minibatches)]
         rate, bonus = self._set_learning_rate(), self._applied_bonus
         self.guard.next_batch()

@@ -50,7 +50,10 @@ class Backward:
 
 
 class Passes:
-    """Passes of a policy and of its reference, in this process. `temperature` divides the logits."""
+    """Passes of a policy and of its reference, in this process. `temperature` divides the logits.
+
+    The reference of a policy that learns by LoRA is, where none is given, the policy without its adapter.
+    """
 
     def __init__(
         self,
@@ -70,7 +73,7 @@ class Passes:
     @torch.no_grad()
     def forward(self, batch: Batch, whose: str) -> Forward:
         """The log-probabilities of a batch's tokens, and the entropies, under the "policy" or the "reference"."""
-        if whose == "reference" and has_lora(self.policy):
+        if whose not in self.scorers and has_lora(self.policy):
             with adapter_off(self.policy):
                 return self.forward(batch, "policy")
         logprobs_M, entropies_M = self.scorers[whose](self._pack(batch), self.temperature)

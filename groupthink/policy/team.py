@@ -17,7 +17,7 @@ from groupthink.model.shared_tensors import SharedTensors
 from groupthink.model.workers import Workers
 from groupthink.policy.memory import OutOfMemory, is_out_of_memory
 from groupthink.policy.passes import Backward, Forward, MicroBatch, Passes
-from groupthink.policy.worker import Description, learn
+from groupthink.policy.worker import Description, Mapped, learn
 from groupthink.records import Batch
 
 
@@ -54,10 +54,10 @@ class Team:
         for i in range(len(self._workers)):
             self._gradients.append(SharedTensors(folder / f"gradient-{i}", self._held["policy"]))
             it = Description(
-                architecture=type(policy),
-                config=policy.config,
-                dtype=policy.dtype,
-                weights={whose: folder / whose for whose in models},
+                models={
+                    whose: Mapped(type(model), model.config, model.dtype, folder / whose)
+                    for whose, model in models.items()
+                },
                 gradient=folder / f"gradient-{i}",
                 objective=local.objective,
                 temperature=local.temperature,

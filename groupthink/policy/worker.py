@@ -18,13 +18,20 @@ from groupthink.model.workers import Mailbox
 
 
 @dataclass(frozen=True, slots=True)
+class Mapped:
+    """What a model is made of whose weights are mapped."""
+
+    architecture: Any  # its class
+    config: Any
+    dtype: Any
+    weights: Path  # the file that `SharedTensors` map
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """What a worker needs to be like the process that started it."""
 
-    architecture: Any  # the class of the model
-    config: Any  # of the model
-    dtype: Any
-    weights: Mapping[str, Path]  # of the "policy" and the "reference": files that `SharedTensors` map
+    models: Mapping[str, Mapped]  # the "policy", and the "reference" where there is one
     gradient: Path  # another such file, of this worker's own
     objective: Any  # ObjectiveSettings
     temperature: float
@@ -49,9 +56,9 @@ def learn(connection: Mailbox) -> None:
     torch.set_num_threads(it.threads)
 
     models, files = {}, {}
-    for whose, path in it.weights.items():
-        model = it.architecture._from_config(it.config, dtype=it.dtype, attn_implementation="groupthink").eval()
-        files[whose] = SharedTensors(path, dict(model.named_parameters()))
+    for whose, its in it.models.items():
+        model = its.architecture._from_config(its.config, dtype=its.dtype, attn_implementation="groupthink").eval()
+        files[whose] = SharedTensors(its.weights, dict(model.named_parameters()))
         for name, parameter in model.named_parameters():
             parameter.data = files[whose].tensors[name]
         models[whose] = model

@@ -30,6 +30,14 @@ REWARDED: tuple[Figure, ...] = (
 )
 """What is shown of a step that had rewards. Its loss says nothing: it is near 0 by construction."""
 
+TAUGHT: tuple[Figure, ...] = (
+    ("KL to the teacher", "distill/reverse_kl", "{:.4f}"),
+    ("right", "rewards/accuracy/mean", "{:.0%}"),
+    ("tokens", "completions/mean_length", "{:.0f}"),
+    ("entropy", "entropy", "{:.2f}"),
+)
+"""What is shown of a step that learned from a teacher."""
+
 IMITATED: tuple[Figure, ...] = (("loss", "loss", "{:.3f}"),)
 """What is shown of a step that learned from demonstrations."""
 
@@ -256,7 +264,7 @@ def _shares(figures: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _figures(metrics: Mapping[str, float]) -> list[Figure]:
-    every = REWARDED if "reward" in metrics else IMITATED
+    every = TAUGHT if "distill/reverse_kl" in metrics else REWARDED if "reward" in metrics else IMITATED
     return [figure for figure in every if figure[1] in metrics]
 
 

@@ -18,11 +18,12 @@ def train(run: "Run", view: "View") -> dict[str, Any]:
 
 
 def _stage(kind: str) -> Callable[["Run", "View"], dict[str, Any]]:
-    if kind in ("grpo", "grpo_async"):
+    if kind in ("grpo", "grpo_async", "distill"):
+        from groupthink.stage.distill import distill
         from groupthink.stage.grpo import grpo, train_by_grpo
         from groupthink.stage.grpo_async import grpo_async
 
-        return partial(train_by_grpo, take_steps={"grpo": grpo, "grpo_async": grpo_async}[kind])
+        return partial(train_by_grpo, take_steps={"grpo": grpo, "grpo_async": grpo_async, "distill": distill}[kind])
     if kind == "sample":
         from groupthink.stage.sample.sampling import sample
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from groupthink.recipe import BY_REWARDS, Recipe
+from groupthink.recipe import BY_SAMPLES, Recipe
 from groupthink.reward.judge import require_environment
 from groupthink.reward.named import named_rewards
 from groupthink.run.trackers import require_trackers
@@ -26,7 +26,7 @@ def require_named(recipe: Recipe, tell: Callable[[str], None] | None = None) -> 
             if tell is not None:
                 for note in notes_of(task):
                     tell(note)
-            if place == 0 and recipe.stage in BY_REWARDS:
+            if place == 0 and recipe.stage in BY_SAMPLES:
                 require_environment(recipe.reward, task)
         finally:
             close_task(task)

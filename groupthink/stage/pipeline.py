@@ -7,16 +7,20 @@ from typing import Any
 from groupthink import stage
 from groupthink.insight.doctor import examine, in_words
 from groupthink.insight.plan import require_room
+from groupthink.insight.report import read_report
+from groupthink.insight.report.markdown import card_section
 from groupthink.model.loading import require_model, resolve
 from groupthink.pipeline import Pipeline, describe_stage
 from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.gate import figures_of, missed
 from groupthink.recipe import Recipe
+from groupthink.run.card import put_stages
 from groupthink.run.pipeline import PipelineRun
 from groupthink.run.stages import made_models, standing_stages
 from groupthink.run.terminal import View, describe_evaluation
 from groupthink.stage.named import require_named
 from groupthink.stage.prompt import require_chat
+from groupthink.stage.teacher import require_teacher
 
 
 class GateMissed(RuntimeError):
@@ -54,6 +58,7 @@ def _require(recipe: Recipe, tell: Callable[[str], None], ready: bool) -> None:
     if ready:
         require_model(recipe.model, tell, trust_remote_code=recipe.trust_remote_code)
         require_chat(recipe)
+        require_teacher(recipe, tell)
         if recipe.stage != "evaluate":  # it holds less than any that trains
             require_room(recipe)
 
@@ -74,7 +79,10 @@ def run_stages(run: PipelineRun, open_view: Callable[[], View]) -> dict[str, Any
             _require_gate(run, number)
         finally:
             view.closed()
-    return run.finish()
+    figures = run.finish()
+    if (run.path / "model").exists():
+        put_stages(run.path / "model", card_section(read_report(run.path)))
+    return figures
 
 
 def _run_stage(run: PipelineRun, number: int, view: View) -> None:

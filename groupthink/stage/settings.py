@@ -1,4 +1,4 @@
-"""Settings of the stages themselves: the tables [evaluate], [sft] and [sample] of a recipe."""
+"""Settings of the stages themselves: the tables [evaluate], [sft], [distill] and [sample] of a recipe."""
 
 from dataclasses import dataclass
 
@@ -40,6 +40,7 @@ class SftSettings:
     shares: tuple[float, ...] = (0.85, 0.15)  # how often each of them is drawn
     examples_per_step: int = 64  # demonstrations a step
     from_scratch: bool = False  # take only the architecture and the tokenizer of `model`, not its weights
+    layers: int = 0  # from scratch: so many of the architecture's layers, for a smaller student; 0: all of them
     careful_share: float = 1.0  # this share of the steps, from the first on, sees flawless work; the rest haste
     hasty_share: float = 1.0  # after that, this share of a step's demonstrations is hasty
 
@@ -55,6 +56,18 @@ class SftSettings:
         for name in ("careful_share", "hasty_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"sft.{name} must lie in 0 to 1, not {getattr(self, name)}")
+        if self.layers < 0 or (self.layers and not self.from_scratch):
+            raise ValueError(
+                f"sft.layers is {self.layers}: give a number of layers, with sft.from_scratch=true (some layers of a "
+                "trained model are none); 0: all of them"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class DistillSettings:
+    """[distill]: on-policy distillation. `model` is the student; what is sampled and learned is set as for grpo."""
+
+    teacher: str = ""  # whom the student is to write like: nano, a run, a checkpoint, a local folder or a hub id
 
 
 @dataclass(frozen=True, slots=True)

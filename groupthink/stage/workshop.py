@@ -11,12 +11,11 @@ from transformers import PreTrainedModel
 from groupthink.model.allocator import keep_freed_memory
 from groupthink.model.chat import Chat
 from groupthink.model.gradient_checkpointing import checkpoint_layers
-from groupthink.model.loading import context_of, find_device, load_model, load_tokenizer, new_model
+from groupthink.model.loading import context_of, find_device, load_model, load_tokenizer, new_model, read_context
 from groupthink.model.lora import add_lora
 from groupthink.model.quantised import load_quantised
 from groupthink.model.threads import find_processes, is_small, physical_cores
 from groupthink.policy.learner import Learner
-from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.recipe import Recipe
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
@@ -26,6 +25,7 @@ from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.run.checkpoints import find_damage
 from groupthink.run.directory import Run
 from groupthink.stage.supply import Supply
+from groupthink.stage.teacher import open_teacher
 from groupthink.task import Task, close_task, notes_of, open_tasks
 from groupthink.task.context import leave_out_long
 from groupthink.task.reply import reply_of
@@ -74,7 +74,7 @@ def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop
     # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
     drawn = load_policy(run, device, model.dtype) if recipe.lora.rank else model
     with settled_engine(run, task, chat, drawn) as engine:
-        learner = _open_learner(run, model, device)
+        learner = _open_learner(run, model, chat, device)
         try:
             shop = Workshop(task, Supply(task, recipe), chat, engine, open_judge(recipe, task, chat), learner)
             stand_at_checkpoint(run, shop)
@@ -88,7 +88,7 @@ def open_chat(run: Run, task: Task, model: PreTrainedModel) -> Chat:
     recipe = run.recipe
     tokenizer = load_tokenizer(reference_of(run), trust_remote_code=recipe.trust_remote_code)
     chat = Chat(tokenizer, recipe.chat)
-    too_long = leave_out_long(task, chat.encode, context_of(model.config), recipe.rollout.max_tokens)
+    too_long = leave_out_long(task, chat.encode, _context(recipe, model), recipe.rollout.max_tokens)
     if (notes := notes_of(task)) or too_long:
         run.event("task", notes=list(notes), too_long=too_long)
     return chat
@@ -128,18 +128,28 @@ def _require_turns_in_time(task: Task, recipe: Recipe) -> None:
         )
 
 
-def _open_learner(run: Run, model: PreTrainedModel, device: torch.device) -> Learner:
+def _context(recipe: Recipe, model: PreTrainedModel) -> int | None:
+    """The tokens that all can take who are to read a response; None: any number."""
+    contexts = [context_of(model.config)]
+    if recipe.stage == "distill":
+        contexts.append(read_context(recipe.distill.teacher, trust_remote_code=recipe.trust_remote_code))
+    return min(filter(None, contexts), default=None)
+
+
+def _open_learner(run: Run, model: PreTrainedModel, chat: Chat, device: torch.device) -> Learner:
     recipe = run.recipe
-    objective, temperature = recipe.objective, recipe.rollout.temperature
-    if recipe.stage == "sft":  # demonstrations are imitated: nothing was sampled, and there is no reference
-        objective, temperature = ObjectiveSettings(surrogate="imitation", kl=0.0), 1.0
+    objective = recipe.objective_of_stage
+    if recipe.stage == "distill":
+        reference = open_teacher(run, chat, device)
+    else:
+        reference = load_policy(run, device, model.dtype) if objective.kl and not recipe.lora.rank else None
     return Learner(
         model,
-        load_policy(run, device, model.dtype) if objective.kl and not recipe.lora.rank else None,
+        reference,
         recipe.policy,
         objective,
         total_steps=recipe.steps,
-        temperature=temperature,
+        temperature=1.0 if recipe.stage == "sft" else recipe.rollout.temperature,  # of what was not sampled: as it is
         device=device,
     )
 
@@ -149,7 +159,8 @@ def _first_policy(run: Run, device: torch.device) -> PreTrainedModel:
     recipe = run.recipe
     dtype, trusted = getattr(torch, recipe.policy.dtype), recipe.trust_remote_code
     if recipe.stage == "sft" and recipe.sft.from_scratch:
-        model = new_model(reference_of(run), recipe.seed, device=device, trust_remote_code=trusted).to(dtype)
+        place, layers = reference_of(run), recipe.layers
+        model = new_model(place, recipe.seed, layers=layers, device=device, trust_remote_code=trusted).to(dtype)
     elif recipe.lora.quantised:
         model = load_quantised(recipe.model, device=device, dtype=dtype, trust_remote_code=trusted)
     else:

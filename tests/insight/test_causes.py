@@ -121,6 +121,11 @@ def test_figures_that_are_not_there_are_no_evidence():
     assert diagnose(History(load_recipe(overrides=["stage=sft"]), lines)) == []
 
 
+@pytest.mark.parametrize("cause", ["too_easy", "no_variety", "hacking", "kl"])
+def test_rewards_are_no_fault_of_a_run_that_does_not_learn_from_them(cause):
+    assert diagnose(history(ILL[cause], STEPS, "stage=distill", "distill.teacher=nano")) == []
+
+
 @pytest.mark.parametrize("nothing", [None, float("nan"), float("inf")])
 def test_figures_that_are_no_numbers_are_no_evidence(nothing):
     """Nobody may know what is right; and what was not finite stands in the file as null."""

@@ -78,7 +78,7 @@ def test_a_model_that_cannot_be_had_is_named(monkeypatch):
     def refuse(*_, **__):
         raise OSError("no network\nand more")
 
-    monkeypatch.setattr("groupthink.insight.plan.shape.AutoConfig.from_pretrained", refuse)
+    monkeypatch.setattr("groupthink.model.loading.AutoConfig.from_pretrained", refuse)
     with pytest.raises(ValueError, match=r"the config of 'some/model' is needed .*\(no network\)"):
         read_shape("some/model")
 
@@ -119,6 +119,27 @@ def test_what_a_learner_holds_by_hand():
     lora = parts("objective.kl=0.01", "lora.rank=2")
     assert "reference" not in lora and lora["optimizer"] == 8 * adapter
     assert lora["weights"] == 4 * (PARAMETERS + adapter)
+
+
+def test_a_teacher_is_held_beside_the_student_as_it_was_saved(tmp_path):
+    teacher = tiny("qwen3", num_hidden_layers=6)
+    teacher.to(torch.bfloat16).save_pretrained(tmp_path)
+    words = ("stage=distill", f"distill.teacher={tmp_path.as_posix()}", "objective.kl=0")
+    its = 2 * teacher.num_parameters()
+    assert parts(*words)["reference"] == parts(*words, "lora.rank=2")["reference"] == its
+    staff = replace(ALONE, learning=2)
+    beside = parts(*words, staff=staff)["processes"]
+    activations = memory.activation_bytes(load_recipe(overrides=words), SHAPE, staff, LOAD, "cpu")
+    # Files of student and teacher; in the other process the room of the larger, a gradient, and activations.
+    assert beside == pytest.approx(
+        4 * PARAMETERS + its + max(4 * PARAMETERS, its) + 4 * PARAMETERS + activations, abs=1
+    )
+
+
+def test_a_student_of_fewer_layers_is_counted_so(tmp_path):
+    tiny("gemma2").save_pretrained(tmp_path)
+    whole, half = read_shape(tmp_path), read_shape(tmp_path, layers=1)
+    assert half.layers == 1 and 2 * half.body == whole.body and half.head == whole.head
 
 
 def test_what_processes_share_counts_once():
@@ -218,6 +239,12 @@ def test_smaller_micro_batches_and_recomputed_layers_take_less():
     small = parts(*words[:1], "policy.micro_batch_tokens=2048", load=load)["activations"]
     assert small < large / 6
     assert parts(*words, "policy.recompute_layers=true", load=load)["activations"] < large
+
+
+def test_sampling_holds_nothing_that_learns():
+    assert set(parts("stage=sample")) == {"weights", "decoder", "cache"}
+    few, many = (parts("stage=sample", f"sample.responses={count}")["cache"] for count in (1, 8))
+    assert few < many
 
 
 # -- this machine --
@@ -405,6 +432,20 @@ def test_the_time_of_a_run_adds_up():
     assert planning._step(ahead, seconds) == 3.0 and planning._step(recipe, seconds) == 5.0
 
 
+def test_sampling_takes_the_time_of_its_steps_alone():
+    recipe = load_recipe(overrides=["stage=sample", "sample.problems=40", "task.problems_per_step=16"])
+    assert planning._total(recipe, SHAPE, {"generate": 3.0, "learn": 0.0}, 0.1, 7.0) == 7 + 3 * 3
+
+
+def test_check_rehearses_what_a_stage_without_learning_does(place, capsys):  # noqa: F811
+    words = ["stage=sample", "sample.problems=4", "sample.responses=2"]
+    assert cli.main(["check", "--json", str(place / "grpo.toml"), *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    seconds = found["plan"]["seconds"]
+    assert found["rewards"] is None and found["plan"]["staff"]["learning"] == 1
+    assert seconds["generate"] > 0 and seconds["learn"] == seconds["sync"] == 0
+
+
 def test_check_rehearses_a_step_in_another_process_and_tries_the_rewards(place, capsys):  # noqa: F811
     assert cli.main(["check", "--json", str(place / "grpo.toml")]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -454,6 +495,19 @@ def test_models_of_fewer_layers_stand_for_one_whose_weights_are_not_here(place, 
     recipe = replace(load_recipe(place / "grpo.toml"), model=str(tmp_path))
     found = measure(recipe, read_shape(tmp_path), "cpu", fits=True)
     assert not found.seen and found.response == 24 and found.seconds["learn"] > 0
+
+
+@pytest.mark.slow
+def test_a_step_with_a_teacher_is_rehearsed(place, tmp_path):  # noqa: F811
+    tiny("qwen3", num_hidden_layers=4).save_pretrained(tmp_path)
+    build_tokenizer().save_pretrained(tmp_path)
+    words = ["stage=distill", f"distill.teacher={tmp_path.as_posix()}"]
+    recipe = load_recipe(place / "grpo.toml", words)
+    shape = read_shape(recipe.model)
+    assert measure(recipe, shape, "cpu", fits=True).seen
+    (tmp_path / "model.safetensors").unlink()
+    found = measure(recipe, shape, "cpu", fits=True)
+    assert not found.seen and found.seconds["learn"] > 0
 
 
 # -- the plan --

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from groupthink.model.chat import Chat
 from groupthink.model.demonstrations import encode_demonstrations
@@ -160,6 +161,30 @@ def test_new_weights_are_drawn_by_seed(place):
     torch.rand(3)  # the state of torch's own draws does not matter
     assert torch.equal(drawn(1), drawn(1))
     assert not torch.equal(drawn(1), drawn(2))
+
+
+def test_a_student_of_fewer_layers_is_an_ordinary_model(place, tmp_path):
+    recipe = tmp_path / "sft.toml"
+    recipe.write_text(SFT.format(place=place.as_posix()))
+    run = train(tmp_path / "run", recipe, "sft.layers=1", "steps=2")
+    whole = AutoModelForCausalLM.from_pretrained(place / "model")
+    student = AutoModelForCausalLM.from_pretrained(run.path / "model")
+    assert student.config.num_hidden_layers == len(student.config.layer_types) == 1
+    layers = {name for name in whole.state_dict() if ".layers.1." in name}
+    assert layers and student.state_dict().keys() == whole.state_dict().keys() - layers
+    ids = torch.tensor([[7, 8, 9]])
+    assert student.generate(ids, max_new_tokens=3, min_new_tokens=3).shape == (1, 6)
+    begun = weights(run.path)
+    (run.path / "summary.json").unlink()
+    for name in ("model", "checkpoints/step-000002"):
+        (run.path / name).rename(tmp_path / name.rpartition("/")[2])
+    resume(run.path)
+    assert weights(run.path) == begun
+
+
+def test_more_layers_than_there_are_are_refused(place):
+    with pytest.raises(ValueError, match=r"3 layers are asked for, and .* has 2"):
+        new_model(place / "model", 0, layers=3)
 
 
 @pytest.mark.parametrize("kind", ["qwen3", "gemma2"])

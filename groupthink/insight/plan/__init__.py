@@ -53,7 +53,7 @@ def plan(recipe: Recipe, tell: Callable[[str], None] | None = None) -> Plan:
 
     Raises ValueError where the model's config cannot be had, or is of an unknown kind.
     """
-    shape, device = read_shape(recipe.model, recipe.trust_remote_code), find_device().type
+    shape, device = read_shape(recipe.model, recipe.trust_remote_code, recipe.layers), find_device().type
     staff, load, libraries = staff_of(recipe, shape, device), Workload.at_most(recipe), TYPICAL
     notes: list[str] = []
     seconds = total = worth = None
@@ -114,7 +114,7 @@ def require_room(recipe: Recipe) -> None:
 
 def _lack_of_room(recipe: Recipe) -> str | None:
     """Why a run cannot fit, with what would make it fit; None where it may."""
-    shape, device = read_shape(recipe.model, recipe.trust_remote_code), find_device().type
+    shape, device = read_shape(recipe.model, recipe.trust_remote_code, recipe.layers), find_device().type
     load = Workload.at_most(recipe)
 
     def fits(asked: Recipe) -> bool:
@@ -188,6 +188,8 @@ def _total(recipe: Recipe, shape: ModelShape, seconds: Mapping[str, float], resp
 
 
 def _assumed(recipe: Recipe, load: Workload, measured: bool) -> str:
+    if load.measured and recipe.stage == "sample":
+        return "the mean of responses of the model"
     if load.measured:
         kind = "demonstrations" if recipe.stage == "sft" else "responses of the model as it is now"
         return f"the mean of {kind}; responses may become longer or shorter as it learns"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from groupthink.insight.plan.shape import ModelShape
+from groupthink.insight.plan.shape import ModelShape, read_shape
 from groupthink.model.loading import weights_here
 from groupthink.recipe import Recipe, dump_recipe
 
@@ -53,6 +53,10 @@ def measure(recipe: Recipe, shape: ModelShape, device: str, *, fits: bool) -> Re
     of the same shape with fewer layers and random weights.
     """
     whole = fits and shape.parameters <= WHOLE[device] and bool(weights_here(recipe.model))
+    if whole and recipe.stage == "distill":
+        teacher = recipe.distill.teacher
+        size = read_shape(teacher, recipe.trust_remote_code).parameters
+        whole = size <= WHOLE[device] and bool(weights_here(teacher))
     depths = (0,) if whole else tuple(min(depth, shape.layers) for depth in DEPTHS)
     if len(set(depths)) == 1:
         depths = depths[:1]

@@ -7,20 +7,22 @@ through mapped files counts once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 
 import torch
 
 from groupthink.insight.plan.machine import Libraries, total_memory
-from groupthink.insight.plan.shape import ModelShape
+from groupthink.insight.plan.shape import ModelShape, read_shape
 from groupthink.insight.plan.staff import Staff
 from groupthink.insight.plan.workload import Workload, group_of, responses_of
 from groupthink.model import native as learning_in_c
 from groupthink.model.fast_body import LONGEST, ROWS
 from groupthink.model.llama import Shape
+from groupthink.model.loading import read_config, stored_dtype
 from groupthink.model.logprobs import block_bytes, chunk_bytes
 from groupthink.model.threads import SMALL
-from groupthink.recipe import BY_REWARDS, Recipe
+from groupthink.recipe import Recipe
 from groupthink.rollout import native as drawing_in_c
 from groupthink.rollout.fast import GRAIN, GROWTH
 from groupthink.rollout.native import PAGE, PANEL
@@ -101,7 +103,7 @@ def _one_device(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload,
         return {"weights": every, "decoder": copied, "cache": cache, "processes": beside}
     steady: Parts = {
         "weights": weight_bytes(recipe, shape),
-        "reference": every if has_reference(recipe) else 0.0,
+        "reference": reference_bytes(recipe, shape),
         "optimizer": optimizer_bytes(recipe, shape),
         # With an adapter the engine draws from a model of its own, into which it is merged.
         "decoder": copied + (every if adapted else 0.0),
@@ -140,14 +142,25 @@ def _beside_learning(recipe: Recipe, shape: ModelShape, staff: Staff, load: Work
     """The same of processes that learn. Each begins with a model of its own, whose room it keeps."""
     if staff.learning == 1:
         return 0.0
-    every = shape.parameters * item_of(recipe)
-    own = every + activation_bytes(recipe, shape, staff, load, device) + every  # a file of its gradient
-    return (staff.learning - 1) * own + every * (2 if has_reference(recipe) else 1)
+    every, reference = shape.parameters * item_of(recipe), reference_bytes(recipe, shape)
+    began = max(every, reference)  # one after the other
+    own = began + activation_bytes(recipe, shape, staff, load, device) + every  # a file of its gradient
+    return (staff.learning - 1) * own + every + reference
 
 
-def has_reference(recipe: Recipe) -> bool:
-    """Whether a second model is held, to which KL is measured."""
-    return recipe.stage in BY_REWARDS and bool(recipe.objective.kl) and not recipe.lora.rank
+def reference_bytes(recipe: Recipe, shape: ModelShape) -> float:
+    """Those of a second model that is held, to which KL is measured: the policy as it was, or the teacher."""
+    if recipe.stage == "distill":
+        return teacher_bytes(recipe.distill.teacher, recipe.trust_remote_code)
+    has_one = bool(recipe.objective_of_stage.kl) and not recipe.lora.rank
+    return shape.parameters * item_of(recipe) if has_one else 0.0
+
+
+@cache
+def teacher_bytes(name: str, trust_remote_code: bool) -> int:
+    """Those of a teacher, in the precision that it was saved in."""
+    config = read_config(name, trust_remote_code=trust_remote_code)
+    return read_shape(name, trust_remote_code).parameters * stored_dtype(config).itemsize
 
 
 def item_of(recipe: Recipe) -> int:
@@ -210,16 +223,14 @@ def live_rows(recipe: Recipe, staff: Staff) -> tuple[int, int]:
 
     Evaluations ask for more of them than steps do.
     """
-    asked = [(recipe.evaluate.problems, recipe.evaluate.samples), (recipe.evaluate.problems, 1)]
-    asked.append((recipe.evaluate.problems, recipe.evaluate.base_samples))
-    if recipe.stage == "sample":  # there are none
-        asked.clear()
+    samples = (recipe.evaluate.samples, 1, recipe.evaluate.base_samples)
+    asked = [] if recipe.stage == "sample" else [(recipe.evaluate.problems, count) for count in samples]
     if recipe.stage != "sft":
         asked.append((recipe.task.problems_per_step * (1 + recipe.rollout.lag), group_of(recipe)))
     found = []
-    for problems, samples in asked:
-        prompts = min(ceil(problems / staff.drawing), max(1, ROWS_AT_ONCE // samples))
-        found.append((min(prompts * samples, ROWS_AT_ONCE), prompts))
+    for problems, count in asked:
+        prompts = min(ceil(problems / staff.drawing), max(1, ROWS_AT_ONCE // count))
+        found.append((min(prompts * count, ROWS_AT_ONCE), prompts))
     return max(found, key=lambda pair: (pair[0], pair[1]))
 
 
@@ -340,8 +351,7 @@ def _floats_by_transformers(shape: ModelShape) -> int:
 
 
 def _libraries(recipe: Recipe, staff: Staff, libraries: Libraries) -> float:
-    learning = 1 if recipe.stage == "sample" else staff.learning
-    beside = learning - 1 + (1 if recipe.rollout.lag else staff.drawing - 1)
+    beside = staff.learning - 1 + (1 if recipe.rollout.lag else staff.drawing - 1)
     if recipe.rollout.engine == "vllm":
-        beside = learning - 1
+        beside = staff.learning - 1
     return libraries.code + libraries.main + beside * libraries.worker

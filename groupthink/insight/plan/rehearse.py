@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from groupthink.insight.plan.machine import held_by
 from groupthink.insight.plan.measure import Rehearsal
@@ -37,14 +37,13 @@ from groupthink.model.attention import register_attention
 from groupthink.model.chat import Chat
 from groupthink.model.demonstrations import encode_demonstrations
 from groupthink.model.gradient_checkpointing import checkpoint_layers
-from groupthink.model.loading import find_device, load_model, load_tokenizer, resolve
+from groupthink.model.loading import find_device, load_model, load_tokenizer, read_config, stored_dtype
 from groupthink.model.lora import add_lora
 from groupthink.model.threads import find_processes
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
-from groupthink.policy.objective.settings import ObjectiveSettings
-from groupthink.recipe import BY_REWARDS, Recipe, load_recipe
+from groupthink.recipe import Recipe, load_recipe
 from groupthink.records import Batch, Group, Problem, Report, Response, Score
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine, Sampling
@@ -102,7 +101,7 @@ def main(words: Sequence[str], began: float) -> None:
     whole = (
         found[0]
         if len(found) == 1
-        else at_depth(read_shape(recipe.model, recipe.trust_remote_code).layers, depths, found)
+        else at_depth(read_shape(recipe.model, recipe.trust_remote_code, recipe.layers).layers, depths, found)
     )
     print(json.dumps(asdict(whole)))
 
@@ -180,7 +179,7 @@ def open_parts(recipe: Recipe, depth: int, notes: list[str]) -> Iterator[Parts]:
         closing.callback(close_task, task)
         model = policy(recipe, depth, device)
         chat = chat_of(recipe, notes)
-        shape = shape_of(model) if depth else read_shape(recipe.model, recipe.trust_remote_code)
+        shape = shape_of(model) if depth else read_shape(recipe.model, recipe.trust_remote_code, recipe.layers)
         if too_long := leave_out_long(task, chat.encode, shape.context, recipe.rollout.max_tokens):
             notes.append(f"{len(too_long)} problems are too long for the model and are left out, such as {too_long[0]}")
         drawn = bare(recipe, depth, device) if recipe.lora.rank else model
@@ -195,7 +194,7 @@ def open_parts(recipe: Recipe, depth: int, notes: list[str]) -> Iterator[Parts]:
                 f"one round of a step was measured; task.rounds={recipe.task.rounds} may draw so many times that"
             )
         # What a run would settle goes by the whole model.
-        real = shape if not depth else read_shape(recipe.model, recipe.trust_remote_code)
+        real = shape if not depth else read_shape(recipe.model, recipe.trust_remote_code, recipe.layers)
         rollout = replace(recipe.rollout, engine="torch", lag=0, processes=staff_of(recipe, real, device.type).drawing)
         engine = open_engine(drawn, chat.tokenizer, rollout, device)
         closing.callback(lambda: engine.close())
@@ -205,14 +204,12 @@ def open_parts(recipe: Recipe, depth: int, notes: list[str]) -> Iterator[Parts]:
             worth = fastest(engine, chat, problems, recipe.rollout, recipe.seed, FASTEST_TOKENS)
             engine = engine.keep(worth)
         staff = staff_of(recipe, real, device.type, worth)
-        rewarded = recipe.stage in BY_REWARDS
-        objective = recipe.objective if rewarded else ObjectiveSettings(surrogate="imitation", kl=0.0)
         learner = Learner(
             model,
-            bare(recipe, depth, device) if objective.kl and not recipe.lora.rank else None,
+            reference(recipe, depth, device),
             # One update is measured, whatever the recipe makes of a batch.
             replace(recipe.policy, processes=staff.learning, threads=staff.threads, minibatches=1, epochs=1),
-            objective,
+            recipe.objective_of_stage,
             total_steps=max(recipe.steps, 1),
             temperature=recipe.rollout.temperature,
             device=device,
@@ -237,16 +234,26 @@ def policy(recipe: Recipe, depth: int, device: torch.device) -> PreTrainedModel:
 def bare(recipe: Recipe, depth: int, device: torch.device) -> PreTrainedModel:
     """The model without an adapter: with its weights, or with so many layers and any weights."""
     dtype = getattr(torch, recipe.policy.dtype)
-    if not depth:
-        return load_model(recipe.model, device=device, dtype=dtype, trust_remote_code=recipe.trust_remote_code)
+    return built(recipe.model, depth or recipe.layers, dtype, device, recipe.trust_remote_code)
+
+
+def reference(recipe: Recipe, depth: int, device: torch.device) -> PreTrainedModel | None:
+    """What KL is measured to: a teacher has at a depth as many layers more, or fewer, as it has in all."""
+    if recipe.stage == "distill":
+        name, trusted = recipe.distill.teacher, recipe.trust_remote_code
+        config, student = read_config(name, trust_remote_code=trusted), read_shape(recipe.model, trusted, recipe.layers)
+        share = config.get_text_config().num_hidden_layers / student.layers
+        layers = max(1, round(depth * share)) if depth else 0
+        return built(name, layers, stored_dtype(config), device, trusted)
+    return bare(recipe, depth, device) if recipe.objective_of_stage.kl and not recipe.lora.rank else None
+
+
+def built(name: str, layers: int, dtype: torch.dtype, device: torch.device, trusted: bool) -> PreTrainedModel:
+    """A model with its weights; or, where `layers` are named, with so many layers and any weights."""
+    if not layers:
+        return load_model(name, device=device, dtype=dtype, trust_remote_code=trusted)
     register_attention()
-    place = resolve(recipe.model)
-    trusted = recipe.trust_remote_code
-    config = AutoConfig.from_pretrained(place, trust_remote_code=trusted, local_files_only=isinstance(place, Path))
-    text = config.get_text_config()
-    text.num_hidden_layers = depth
-    if getattr(text, "layer_types", None):
-        text.layer_types = text.layer_types[:depth]
+    config = read_config(name, layers=layers, trust_remote_code=trusted)
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(
             config, dtype=dtype, attn_implementation="groupthink", trust_remote_code=trusted

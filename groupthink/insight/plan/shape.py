@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from groupthink.model.attention import register_attention
 from groupthink.model.llama import knows
-from groupthink.model.loading import context_of, resolve
+from groupthink.model.loading import context_of, read_config
 from groupthink.model.settings import ALL_LINEAR, LoraSettings
 
 
@@ -66,16 +66,14 @@ class ModelShape:
         return self.adapter(lora) if lora.rank else self.parameters
 
 
-def read_shape(name: str | Path, trust_remote_code: bool = False) -> ModelShape:
-    """The shape of a model by its name (see `resolve`). Its weights are not read, and take no memory.
+def read_shape(name: str | Path, trust_remote_code: bool = False, layers: int = 0) -> ModelShape:
+    """The shape of a model by its name (see `resolve`), or of its first `layers`; 0: of all. Its weights are not read,
+    and take no memory.
 
     Raises ValueError where its config cannot be had, or tells of no layers with attention.
     """
-    place = resolve(name)
     try:
-        config = AutoConfig.from_pretrained(
-            place, trust_remote_code=trust_remote_code, local_files_only=isinstance(place, Path)
-        )
+        config = read_config(name, layers=layers, trust_remote_code=trust_remote_code)
     except OSError as error:
         raise ValueError(
             f"the config of {str(name)!r} is needed to plan, and neither this machine nor the hub has it "

@@ -8,7 +8,7 @@ from groupthink.run.printable import duration
 
 FOR = {
     "weights": "weights",
-    "reference": "reference model (KL)",
+    "reference": "reference or teacher (KL)",
     "gradients": "gradients",
     "optimizer": "optimizer",
     "decoder": "weights as the engine has them",

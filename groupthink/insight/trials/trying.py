@@ -50,7 +50,7 @@ def try_rewards(
     ValueError for a task, a reward or a sandbox that is not there, and where every prompt is too long for the model.
     """
     if recipe.stage not in BY_REWARDS:
-        note = f'stage="{recipe.stage}" learns from demonstrations: no reward is asked'
+        note = f'stage="{recipe.stage}" learns from no reward: none was tried'
         return Trials(0, recipe.reward.weights, (), {}, (), None, (), (note,))
     task = open_tasks(recipe.task, recipe.seed)
     try:
