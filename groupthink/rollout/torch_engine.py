@@ -223,7 +223,9 @@ class TorchEngine:
         """
         if not self.rows and self.busy:
             self.decoder.reserve(self.max_sequences, self._longest())
-        prompts, copies, rows = [], [], []
+        prompts: list[np.ndarray] = []
+        copies: list[int] = []
+        rows: list[Row] = []
         restored: list[tuple[int, Parked]] = []
 
         def enter(prompt_ids: np.ndarray, wanted: int) -> int:

@@ -1,5 +1,7 @@
 """Attention of one new token a row to all that its row holds, in pages."""
 
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
@@ -108,7 +110,14 @@ def attend(
     kv_heads, page = pool.shape[2:4]
     group = heads // kv_heads
     out = turned.new_empty(B, heads * D)
-    shape = {"HEADS": heads, "KV_HEADS": kv_heads, "GROUP": group, "D": D, "PAGE": page, "SPLITS": splits}
+    shape: dict[str, Any] = {
+        "HEADS": heads,
+        "KV_HEADS": kv_heads,
+        "GROUP": group,
+        "D": D,
+        "PAGE": page,
+        "SPLITS": splits,
+    }
     shape |= {"QUERIES": max(LEAST_QUERIES, next_power_of_2(group))}
     shape |= {"PRECISION": "ieee" if turned.dtype == torch.float32 else "tf32"}  # which lower precisions ignore
     parts, largest, total = out, out, out
