@@ -166,7 +166,7 @@ class Run:
 
     def rollouts(self, step: int, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The responses of a recorded step: a row for each, in order. `columns`: those to read (None: all)."""
-        return parquet.read_table(self._rollouts(step), columns=columns).to_pylist()
+        return parquet.read_table(self._rollouts(step), columns=columns and list(columns)).to_pylist()
 
     def record_metrics(self, step: int, metrics: Mapping[str, float], timings: Mapping[str, float]) -> dict[str, float]:
         """Write one line of the figures of a step, and return it."""
