@@ -78,7 +78,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
             raise ValueError(f"stage is {self.stage!r}: choose one of {', '.join(STAGES)}")
-        if self.stage == "sample":
+        if self.stage == "sample":  # all that counts steps finds them here
             object.__setattr__(self, "steps", math.ceil(self.sample.problems / self.task.problems_per_step))
         if self.stage == "evaluate":
             object.__setattr__(self, "steps", 0)

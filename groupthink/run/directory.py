@@ -167,9 +167,9 @@ class Run:
         self._write_rollouts(step, sampled_table(groups, scores))
         return self.record_metrics(step, {**reward_metrics(scores), **length_metrics(groups)}, timings)
 
-    def rollouts(self, step: int) -> list[dict[str, Any]]:
-        """The responses of a recorded step: a row for each, in order."""
-        return parquet.read_table(self._rollouts(step)).to_pylist()
+    def rollouts(self, step: int, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """The responses of a recorded step: a row for each, in order. `columns`: those to read (None: all)."""
+        return parquet.read_table(self._rollouts(step), columns=columns and list(columns)).to_pylist()
 
     def record_metrics(self, step: int, metrics: Mapping[str, float], timings: Mapping[str, float]) -> dict[str, float]:
         """Write one line of the figures of a step, and return it."""

@@ -220,6 +220,12 @@ def test_smaller_micro_batches_and_recomputed_layers_take_less():
     assert parts(*words, "policy.recompute_layers=true", load=load)["activations"] < large
 
 
+def test_sampling_holds_nothing_that_learns():
+    assert set(parts("stage=sample")) == {"weights", "decoder", "cache"}
+    few, many = (parts("stage=sample", f"sample.responses={count}")["cache"] for count in (1, 8))
+    assert few < many
+
+
 # -- this machine --
 
 
@@ -403,6 +409,20 @@ def test_the_time_of_a_run_adds_up():
     assert planning._total(recipe, SHAPE, seconds, 0.1, 7.0) == pytest.approx(expected, rel=1e-3)
     ahead = load_recipe(overrides=["stage=grpo_async", "rollout.lag=1"])
     assert planning._step(ahead, seconds) == 3.0 and planning._step(recipe, seconds) == 5.0
+
+
+def test_sampling_takes_the_time_of_its_steps_alone():
+    recipe = load_recipe(overrides=["stage=sample", "sample.problems=40", "task.problems_per_step=16"])
+    assert planning._total(recipe, SHAPE, {"generate": 3.0, "learn": 0.0}, 0.1, 7.0) == 7 + 3 * 3
+
+
+def test_check_rehearses_what_a_stage_without_learning_does(place, capsys):  # noqa: F811
+    words = ["stage=sample", "sample.problems=4", "sample.responses=2"]
+    assert cli.main(["check", "--json", str(place / "grpo.toml"), *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    seconds = found["plan"]["seconds"]
+    assert found["rewards"] is None and found["plan"]["staff"]["learning"] == 1
+    assert seconds["generate"] > 0 and seconds["learn"] == seconds["sync"] == 0
 
 
 def test_check_rehearses_a_step_in_another_process_and_tries_the_rewards(place, capsys):  # noqa: F811

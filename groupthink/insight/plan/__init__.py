@@ -188,6 +188,8 @@ def _total(recipe: Recipe, shape: ModelShape, seconds: Mapping[str, float], resp
 
 
 def _assumed(recipe: Recipe, load: Workload, measured: bool) -> str:
+    if load.measured and recipe.stage == "sample":
+        return "the mean of responses of the model"
     if load.measured:
         kind = "demonstrations" if recipe.stage == "sft" else "responses of the model as it is now"
         return f"the mean of {kind}; responses may become longer or shorter as it learns"

@@ -210,16 +210,14 @@ def live_rows(recipe: Recipe, staff: Staff) -> tuple[int, int]:
 
     Evaluations ask for more of them than steps do.
     """
-    asked = [(recipe.evaluate.problems, recipe.evaluate.samples), (recipe.evaluate.problems, 1)]
-    asked.append((recipe.evaluate.problems, recipe.evaluate.base_samples))
-    if recipe.stage == "sample":  # there are none
-        asked.clear()
+    samples = (recipe.evaluate.samples, 1, recipe.evaluate.base_samples)
+    asked = [] if recipe.stage == "sample" else [(recipe.evaluate.problems, count) for count in samples]
     if recipe.stage != "sft":
         asked.append((recipe.task.problems_per_step * (1 + recipe.rollout.lag), group_of(recipe)))
     found = []
-    for problems, samples in asked:
-        prompts = min(ceil(problems / staff.drawing), max(1, ROWS_AT_ONCE // samples))
-        found.append((min(prompts * samples, ROWS_AT_ONCE), prompts))
+    for problems, count in asked:
+        prompts = min(ceil(problems / staff.drawing), max(1, ROWS_AT_ONCE // count))
+        found.append((min(prompts * count, ROWS_AT_ONCE), prompts))
     return max(found, key=lambda pair: (pair[0], pair[1]))
 
 
@@ -340,8 +338,7 @@ def _floats_by_transformers(shape: ModelShape) -> int:
 
 
 def _libraries(recipe: Recipe, staff: Staff, libraries: Libraries) -> float:
-    learning = 1 if recipe.stage == "sample" else staff.learning
-    beside = learning - 1 + (1 if recipe.rollout.lag else staff.drawing - 1)
+    beside = staff.learning - 1 + (1 if recipe.rollout.lag else staff.drawing - 1)
     if recipe.rollout.engine == "vllm":
-        beside = learning - 1
+        beside = staff.learning - 1
     return libraries.code + libraries.main + beside * libraries.worker

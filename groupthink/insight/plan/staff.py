@@ -28,7 +28,7 @@ def staff_of(recipe: Recipe, shape: ModelShape, device: str, worth: int | None =
     worth = most if recipe.rollout.processes or worth is None else min(worth, most)
     alone = device != "cpu" or recipe.rollout.lag > 0 or recipe.rollout.engine == "vllm"
     learning = recipe.policy.processes or (max(1, worth - 1) if recipe.rollout.lag else worth)
-    if recipe.learns_alone or device != "cpu":
+    if recipe.learns_alone or device != "cpu" or recipe.stage == "sample":  # which learns nothing
         learning = 1
     return Staff(
         drawing=1 if alone else recipe.rollout.processes or worth,

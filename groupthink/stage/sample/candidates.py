@@ -9,6 +9,9 @@ from groupthink.records import Problem
 from groupthink.repetition import repeated
 from groupthink.run.printable import storable
 
+COLUMNS = ("problem", "text", "finish", "seed", "reward", "parts", "token_ids", "sampled")
+"""Of a run's rollouts, what is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

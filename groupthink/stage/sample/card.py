@@ -14,6 +14,7 @@ from groupthink.stage.settings import SampleSettings
 def data_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:
     """Of the data set called `name`. `figures`: as the stage's summary has them."""
     settings, rollout = recipe.sample, recipe.rollout
+    drawn = figures["tokens"] / figures["sampled"]
     length = "" if figures["length"] is None else f", {figures['length']:.1f} tokens long on average"
     law = f"temperature {rollout.temperature:g}, top-p {rollout.top_p:g}, top-k {rollout.top_k or 'off'}"
     return f"""\
@@ -23,15 +24,17 @@ def data_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:
 Chains of thought that a model wrote itself, and that were found right by a rule: {figures["kept"]:,} of them on
 {figures["kept_problems"]:,} problems of the task `{recipe.task.title}`{length}. Made with groupthink by rejection
 sampling: {figures["problems"]:,} training problems, {settings.responses} responses to each at {law}, at most
-{rollout.max_tokens:,} tokens long, from the policy `{figures["policy"]}`. The licence is for whoever publishes this to
-choose: those of the model and of the problems bear on it.
+{rollout.max_tokens:,} tokens long ({drawn:.1f} on average), from the policy `{figures["policy"]}`.
+
+The licence is for whoever publishes this to choose: those of the model and of the problems bear on it.
 
 ## Rows
 
 `messages` is a chat, its last message with the answer in `content` and the chain of thought in `reasoning_content`.
-`prompt` and `completion` are the same, with the response in one piece as the model wrote it. `id` is the problem's,
-`answer` what was expected, `score` the reward and `parts` what it is the weighted sum of, `tokens` the length of the
-response with its end, `policy` which weights wrote it (the digits tell them from others), `seed` that of the draw.
+`prompt` and `completion` are the same, with the response in one piece as the model wrote it. The problem stands in both
+without the words that `[chat]` in the recipe below added to it. `id` is the problem's, `answer` what was expected,
+`score` the reward and `parts` what it is the weighted sum of, `tokens` the length of the response with its end,
+`policy` which weights wrote it (the digits tell them from others), `seed` that of the draw.
 
 ## What was dropped
 

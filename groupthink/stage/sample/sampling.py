@@ -11,7 +11,7 @@ from groupthink.run.directory import Run
 from groupthink.run.terminal import View
 from groupthink.stage.chores import restarts
 from groupthink.stage.clock import Clock
-from groupthink.stage.sample.candidates import Candidate, read_candidates
+from groupthink.stage.sample.candidates import COLUMNS, Candidate, read_candidates
 from groupthink.stage.sample.card import data_card
 from groupthink.stage.sample.choice import Chosen, choose
 from groupthink.stage.sample.contamination import contaminated
@@ -72,7 +72,7 @@ def choose_from(run: Run, desk: Desk) -> Chosen:
 
     def by_problem() -> Iterator[list[Candidate]]:
         for step, some in enumerate(problems):
-            yield from read_candidates(run.rollouts(step), some, desk.chat.opening)
+            yield from read_candidates(run.rollouts(step, COLUMNS), some, desk.chat.opening)
 
     return choose(by_problem(), settings, soiled)
 
