@@ -397,8 +397,8 @@ def _dry_run_stages(args: argparse.Namespace, pipeline: "Pipeline") -> None:
         return _print_json({**place, "recipe": pipeline_table(pipeline), "steps": steps})
     print(dump_pipeline(pipeline))
     for number, stage in enumerate(pipeline.stages):
-        many = f" {stage.recipe.steps} of them." if stage.recipe.steps else ""
-        print(f"# {describe_stage(pipeline, number)}. {describe_step(stage.recipe)}{many}")
+        count = f" {stage.recipe.steps} of them." if stage.recipe.steps else ""
+        print(f"# {describe_stage(pipeline, number)}. {describe_step(stage.recipe)}{count}")
 
 
 def _as_comment(text: str) -> list[str]:

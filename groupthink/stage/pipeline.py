@@ -17,7 +17,7 @@ from groupthink.recipe import Recipe
 from groupthink.run.card import put_stages
 from groupthink.run.pipeline import PipelineRun
 from groupthink.run.stages import made_models, standing_stages
-from groupthink.run.terminal import View, describe_evaluation
+from groupthink.run.terminal import View
 from groupthink.stage.named import require_named
 from groupthink.stage.prompt import require_chat
 from groupthink.stage.teacher import require_teacher
@@ -96,12 +96,15 @@ def _run_stage(run: PipelineRun, number: int, view: View) -> None:
 
 
 def _headline(run: PipelineRun, number: int) -> str:
-    """A stage's name, and what it came to in one line."""
-    summary, name = run.summary(number), run.pipeline.names[number]
-    if "after" in summary:
-        return f"{name}: {describe_evaluation(summary['after'])}"
-    counts = [f"{value:g} {label}" for label, value in figures_of(summary).items() if value is not None]
-    return f"{name}: {', '.join(counts)}"
+    """What a stage came to, in one line."""
+    figures, told = figures_of(run.summary(number)), []
+    if figures.get("pass@1") is not None:
+        told.append(f"pass@1 {figures['pass@1']:.1%} [{figures['pass@1_low']:.1%}, {figures['pass@1_high']:.1%}]")
+    if "kept" in figures:
+        told.append(f"{figures['kept']:,} of {figures['sampled']:,} chains are kept")
+    if figures.get("length") is not None:
+        told.append(f"{figures['length']:.0f} tokens a response")
+    return f"{run.pipeline.names[number]}: {', '.join([*told, f'{run.seconds(number):.0f} s'])}"
 
 
 def _require_gate(run: PipelineRun, number: int) -> None:

@@ -219,6 +219,22 @@ def test_a_dry_run_shows_every_stage_and_changes_nothing(whole, recipe, tmp_path
     assert before == {file: file.stat().st_mtime_ns for file in whole.rglob("*")}
 
 
+def test_a_check_looks_at_each_stage(recipe, place, tmp_path, capsys):
+    two, begun = tmp_path / "two.toml", recipe.read_text().partition('[[stages]]\nname = "cold"')[0]
+    two.write_text(begun + '[[stages]]\nname = "look"\nstage = "evaluate"\nmodel = "stage:zero"\n')
+    assert cli.main(["check", "--json", str(two), "zero.stage=sft"]) == 0
+    zero, look = json.loads(capsys.readouterr().out)["stages"]
+    assert (zero["name"], zero["kind"]) == ("zero", "sft") and zero["plan"]["fits"]
+    assert look == {"name": "look", "kind": "evaluate", "model": f"{place.as_posix()}/model"}
+
+
+def test_the_doctor_looks_at_each_stage(whole, capsys):
+    assert cli.main(["doctor", "--json", str(whole)]) == 0
+    found = json.loads(capsys.readouterr().out)["stages"]
+    assert [one["run"] for one in found] == [str(whole / "stages" / name) for name in PLACES]
+    assert [one["steps"] for one in found] == [2, 3, 2, 0]
+
+
 def test_a_plain_run_is_not_begun_where_stages_are(whole, place, capsys):
     assert cli.main(["train", str(place / "grpo.toml"), "--run", str(whole)]) == 2
     assert "is there already" in capsys.readouterr().err
