@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.built
 
-.PHONY: env train test test-peers test-gpu test-verifiers test-vllm check bench nightly
+.PHONY: env train test test-peers test-gpu test-kernels test-verifiers test-lm-eval test-vllm check bench nightly
 
 env: $(STAMP)
 
@@ -36,6 +36,16 @@ test-peers: env
 test-verifiers: env
 	PYTHONPATH=. $$($(BIN)/python bench/environments.py verifiers) -m pytest -q --timeout=300 \
 		--confcutdir=tests_peers tests_peers/verifiers
+
+# lm-evaluation-harness, by the commands of docs/evaluation.md, in an environment of its own.
+test-lm-eval: env
+	PYTHONPATH=. $$($(BIN)/python bench/environments.py lm_eval) -m pytest -q --timeout=300 \
+		--confcutdir=tests_peers tests_peers/lm_eval
+
+# A GPU's kernels on a processor, by Triton's interpreter, in an environment of its own.
+test-kernels: env
+	DEVICE=cpu TRITON_INTERPRET=1 PYTHONPATH=. $$($(BIN)/python bench/environments.py kernels) -m pytest -q --timeout=300 \
+		-p no:cacheprovider --confcutdir=tests_gpu tests_gpu/test_decoder.py
 
 # vLLM itself, in an environment of its own, which takes minutes to make and 3.5 GB.
 test-vllm: env
