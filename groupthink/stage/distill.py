@@ -41,6 +41,7 @@ def distill(run: Run, shop: Workshop, view: View) -> None:
         with clock("score"):  # for the figures alone
             scores = judge.score(groups)
         supply.observe(groups, scores)
+        shop.make_room()
         with clock("learn"):
             batch = gather(groups, recipe.objective, recipe.rollout.max_tokens)
             teacher_M = learner.reference_logprobs(batch)  # 2: what the teacher makes of each token

@@ -67,6 +67,7 @@ def grpo(run: Run, shop: Workshop, view: View) -> None:
             supply.observe(groups, scores)
             filling.add(groups, scores)
         groups, judged = filling.kept()
+        shop.make_room()
         with clock("learn"):
             scores, reference_M = penalise(groups, judged, learner, recipe)
             advantages_PG = advantage(scores, recipe.advantage, weights)  # 3-4: against the average of its own group

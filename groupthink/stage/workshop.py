@@ -21,6 +21,7 @@ from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
 from groupthink.rollout.fastest import fastest
 from groupthink.rollout.open import open_engine
+from groupthink.rollout.torch_engine import TorchEngine
 from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.run.checkpoints import find_damage
 from groupthink.run.directory import Run
@@ -47,6 +48,11 @@ class Workshop:
         self.learner.save(folder)
         self.supply.save(folder)
         self.chat.tokenizer.save_pretrained(folder)
+
+    def make_room(self) -> None:
+        """What has been drawn is learned from now: a GPU that engine and learner share is the learner's."""
+        if isinstance(self.engine, TorchEngine) and self.engine.device.type == "cuda":
+            self.engine.release()
 
 
 @contextmanager

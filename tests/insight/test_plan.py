@@ -27,7 +27,7 @@ from groupthink.model.scoring import TokenScorer, run_body
 from groupthink.model.settings import LoraSettings
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.recipe import load_recipe
-from groupthink.records import Group, Problem
+from groupthink.records import Group, Problem, Score
 from groupthink.rollout.pages import Pages
 from tests.stage.conftest import place  # noqa: F401
 from tests.tiny import KINDS, tiny
@@ -399,6 +399,18 @@ def drawn(*lengths, stopped):
         for n, ends in zip(lengths, stopped, strict=True)
     )
     return [Group(Problem("p", "t", ""), np.arange(3), responses)]
+
+
+def test_the_plan_goes_by_the_responses_that_rewards_prefer():
+    group = drawn(10, 40, 20, stopped=(True,) * 3)
+    scores = [[Score(value, {}) for value in (0.0, 1.0, 0.8)]]  # 0.4 and 0.2 above the average of 0.6
+    notes: list[str] = []
+    assert rehearse.preferred_length(group, scores, 23.3, notes) == pytest.approx((0.4 * 40 + 0.2 * 20) / 0.6)
+    assert "23 tokens now" in notes[0] and "prefer 33" in notes[0]
+    even = [[Score(0.5, {})] * 3]
+    assert rehearse.preferred_length(group, even, 23.3, notes) == 23.3 and len(notes) == 1
+    assert rehearse.to_their_end(group, 40) and not rehearse.to_their_end(drawn(5, stopped=(False,)), 40)
+    assert rehearse.to_their_end(drawn(40, stopped=(False,)), 40)
 
 
 def test_how_long_responses_are_where_they_were_cut_early():

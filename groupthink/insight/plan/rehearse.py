@@ -43,7 +43,7 @@ from groupthink.model.threads import find_processes
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.policy.assemble import assemble
 from groupthink.policy.learner import Learner
-from groupthink.recipe import Recipe, load_recipe
+from groupthink.recipe import BY_REWARDS, Recipe, load_recipe
 from groupthink.records import Batch, Group, Problem, Report, Response, Score
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine, Sampling
@@ -135,10 +135,14 @@ def rehearse(recipe: Recipe, depth: int, code: int, data: int, began: float) -> 
         parts.engine.load(parts.learner.weights)
         problems = parts.task.sample(0, recipe.task.problems_per_step)
         prompt = float(np.mean([len(parts.chat.encode(problem.prompt)) for problem in problems]))
-        groups, drawing, load = draw(recipe, parts, problems, prompt, seen=not depth)
-        seconds = {"generate": drawing}
-        per_response = drawing / (recipe.task.problems_per_step * recipe.rollout.group_size)
+        groups, rate, load = draw(recipe, parts, problems, prompt, seen=not depth)
+        per_response = rate * even_operations(parts.shape, load, len(problems), recipe.rollout.group_size)
+        per_response /= len(problems) * recipe.rollout.group_size
         scores, judging = score(recipe, parts, groups, depth, notes)
+        if recipe.stage in BY_REWARDS and to_their_end(groups, recipe.rollout.max_tokens):
+            load = replace(load, response=preferred_length(groups, scores, load.response, notes))
+        whole = even_operations(parts.shape, load, len(problems), recipe.rollout.group_size)
+        seconds = {"generate": rate * whole}
         if recipe.stage == "sft":
             load, groups = demonstrated(recipe, parts)
             seconds["generate"] = 0.0
@@ -285,7 +289,7 @@ def timed(do: Callable[[], Any]) -> tuple[float, Any]:
 def draw(
     recipe: Recipe, parts: Parts, problems: Sequence[Problem], prompt: float, *, seen: bool
 ) -> tuple[list[Group], float, Workload]:
-    """Groups, the seconds that a step's would take, and how long responses are.
+    """Groups, the seconds that an operation of theirs takes, and how long responses are.
 
     First few problems, then all of them, then more tokens of each, as long as there is time.
     """
@@ -312,8 +316,7 @@ def draw(
         sizes.append(count_of(parts.shape, groups))
         spent += took
     load = Workload(prompt, *mean_length(groups, tokens, limit, seen=seen))
-    whole = even_operations(parts.shape, load, recipe.task.problems_per_step, sampling.n)
-    return groups, whole * median(one / size for one, size in zip(times, sizes, strict=True)), load
+    return groups, median(one / size for one, size in zip(times, sizes, strict=True)), load
 
 
 def _drawn(parts: Parts, problems: Sequence[Problem], sampling: Sampling, seed: int = 0) -> list[Group]:
@@ -336,6 +339,36 @@ def mean_length(groups: Sequence[Group], asked: int, limit: int, *, seen: bool) 
         return float(limit), False
     rate = ends / sum(lengths)
     return (1 - (1 - rate) ** limit) / rate, True
+
+
+def to_their_end(groups: Sequence[Group], limit: int) -> bool:
+    """Whether no response was cut earlier than a run would."""
+    responses = [response for group in groups for response in group.responses]
+    return all(response.finish == "stop" or len(response) == limit for response in responses)
+
+
+LONGER = 1.1
+"""How many times as long responses become, or as short, before it is worth saying."""
+
+
+def preferred_length(groups: Sequence[Group], scores: Sequence[Sequence[Score]], now: float, notes: list[str]) -> float:
+    """Tokens of the responses that the rewards prefer, which those of a run will soon be; `now` where they prefer none.
+
+    Each response that is better than its group's average counts by how much it is: so the policy's gradient weighs it.
+    """
+    weighed = total = 0.0
+    for group, judged in zip(groups, scores, strict=True):
+        average = float(np.mean([score.value for score in judged]))
+        for response, score in zip(group.responses, judged, strict=True):
+            better = max(0.0, score.value - average)
+            weighed, total = weighed + better * len(response), total + better
+    preferred = weighed / total if total > 0 else now
+    if not 1 / LONGER <= preferred / now <= LONGER:
+        notes.append(
+            f"responses have {now:.0f} tokens now, and those that the rewards prefer {preferred:.0f}: the plan goes by "
+            "these, for a run soon writes as they are"
+        )
+    return preferred
 
 
 def count_of(shape: ModelShape, groups: Sequence[Group]) -> float:
