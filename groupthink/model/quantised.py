@@ -21,7 +21,7 @@ def load_quantised(
     Products are made in `dtype`, which the other weights have. Raises ValueError where bitsandbytes is not installed.
     """
     need("bitsandbytes", "lora.quantised=true", "lora,8bit")
-    return read_weights(
+    model = read_weights(
         name,
         dtype,
         trust_remote_code,
@@ -33,3 +33,9 @@ def load_quantised(
             bnb_4bit_compute_dtype=dtype,
         ),
     )
+    for module in model.modules():
+        # Where a CPU knows bf16, bitsandbytes packs the weights anew at the first pass without a gradient, and rounds their
+        # constants: what is drawn from would not be what learns, nor what an adapter is merged into.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model

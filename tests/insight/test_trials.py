@@ -295,7 +295,7 @@ def test_answers_that_nobody_knows_and_a_vote(tmp_path):
 
 def test_demonstrations_need_no_reward():
     trials = try_rewards(load_recipe(None, ["stage=sft"]), lambda text: None)
-    assert trials.rows == () and "no reward is asked" in trials.notes[0] and in_words(trials)
+    assert trials.rows == () and "learns from no reward" in trials.notes[0] and in_words(trials)
 
 
 def test_the_model_s_own_responses(place):  # noqa: F811
@@ -363,7 +363,8 @@ def test_a_model_that_learns_on_4_bits_is_asked_as_what_they_stand_for(place, mo
     assert trials.own is not None, trials.notes
     [weights], name = loaded, "model.layers.0.mlp.up_proj.weight"
     exact = load_model(place / "model").state_dict()[name]
-    assert 0 < (weights.tensors[name] - exact).abs().mean() < 0.2 * exact.abs().mean()
+    # A tenth where rows are of whole blocks of 64; of shorter ones bitsandbytes makes less on some processors.
+    assert 0 < (weights.tensors[name] - exact).abs().mean() < 0.5 * exact.abs().mean()
 
 
 def test_a_model_that_is_elsewhere(monkeypatch):
