@@ -46,7 +46,10 @@ ENVIRONMENTS = {
         ("lm-eval[hf]", "pyarrow", "rich", "tomli-w", "httpx2", "math-verify", "pytest", "pytest-timeout"),
         ("lm-eval.txt", "dev.txt"),
     ),
-    "kernels": Environment(("triton", "transformers", "jinja2", "pytest", "pytest-timeout"), ("kernels.txt", "dev.txt")),
+    # With its interpreter, which needs no GPU.
+    "kernels": Environment(
+        ("triton", "transformers", "jinja2", "pytest", "pytest-timeout"), ("kernels.txt", "dev.txt")
+    ),
     "verl": Environment(("pyyaml", "pytest", "pytest-timeout"), ("dev.txt",), alone=("verl==0.9.1",), torch=False),
 }
 SHARED = "train.txt"  # which the files above include

@@ -156,7 +156,7 @@ def test_memory_is_given_back_and_taken_again():
     engine = an_engine(model)
     before = drawn(engine, Sampling(5, n=2))
     engine.release()
-    assert engine.decoder.pool.numel() == 0 and not engine.decoder.replays.graphs
+    assert not engine.decoder.pools and not engine.decoder.replays.graphs
     after = drawn(engine, Sampling(5, n=2))
     for a, b in zip(sum(before, ()), sum(after, ()), strict=True):
         np.testing.assert_array_equal(a.token_ids_T, b.token_ids_T)

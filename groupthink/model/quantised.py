@@ -34,8 +34,8 @@ def load_quantised(
         ),
     )
     for module in model.modules():
-        # Where a CPU knows bf16, bitsandbytes packs the weights anew at the first pass without a gradient, and rounds their
-        # constants: what is drawn from would not be what learns, nor what an adapter is merged into.
+        # Where a CPU knows bf16, bitsandbytes packs the weights anew at the first pass without a gradient, and rounds
+        # their constants: what is drawn from would not be what learns, nor what an adapter is merged into.
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     return model

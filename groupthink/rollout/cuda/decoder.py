@@ -72,11 +72,13 @@ class CudaDecoder:
         """Graphs hold addresses of what is given back: they go, too."""
         assert not self.live
         self.pages = FixedPages(0)
-        self.pool = torch.empty(0, device=self.device)
+        self.pools: list[Tensor] = []  # of each layer
         self.rows = Rows(0, 0, self.device)
         self.logits_RV = torch.empty(0, device=self.device)
         self.tables_BW = np.zeros((0, 0), np.int32)
         self.replays = Replays(self._step, self.rows.alive_R)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()  # before others put small things into the midst of what was large
 
     # -- room --
 
@@ -93,7 +95,7 @@ class CudaDecoder:
         page_bytes = layers * int(np.prod(shape)) * dtype.itemsize
         pages = int(min(rows * width, SHARE * _free_bytes(self.device) // page_bytes))
         # Zeros, not just any memory: what lies past a row's end gets weight 0, and 0 times NaN is NaN.
-        self.pool = torch.zeros(layers, pages, *shape, dtype=dtype, device=self.device)
+        self.pools = [torch.zeros(pages, *shape, dtype=dtype, device=self.device) for _ in range(layers)]
         self.pages = FixedPages(pages)
         self.rows = Rows(rows, width, self.device)
         self.logits_RV = torch.zeros(rows, len(self.weights.head), dtype=dtype, device=self.device)
@@ -150,7 +152,7 @@ class CudaDecoder:
         logits_QV = self._prefill(prompts, firsts)
         if begun:
             held, new = (torch.tensor(pages, device=self.device) for pages in zip(*begun, strict=True))
-            for pool in self.pool:
+            for pool in self.pools:
                 pool[new] = pool[held]
         return logits_QV[torch.from_numpy(source).to(self.device)]
 
@@ -282,7 +284,7 @@ class CudaDecoder:
         """The hidden states [N, hidden] after the last norm."""
         epsilon = self.shape.epsilon
         x, y = self.weights.embedding[token_ids_N], None
-        for layer, pool in zip(self.weights.layers, self.pool, strict=True):
+        for layer, pool in zip(self.weights.layers, self.pools, strict=True):
             x, h = add_norm(x, y, layer.before_attention, epsilon)
             qkv = linear(h, layer.qkv).view(len(h), -1, self.shape.head_dim)
             y = linear(attention(qkv, pool, layer.qk_norms), layer.out)
@@ -303,8 +305,8 @@ def pages_of(tokens: int) -> int:
 
 
 def _free_bytes(device: torch.device) -> float:
-    """What this process may take of a GPU's memory now, with what torch holds for it and nobody uses."""
+    """What this process may take of a GPU's memory now."""
     if device.type != "cuda":
         return float("inf")
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return torch.cuda.mem_get_info(device)[0] + kept
+    torch.cuda.empty_cache()
+    return torch.cuda.mem_get_info(device)[0]
