@@ -22,7 +22,7 @@ Split = Literal["train", "held_out", "beyond", "wide_train", "wide"]
 Pair = tuple[int, int]
 
 TRAINING: dict[Split, Split] = {"held_out": "train", "beyond": "train", "wide": "wide_train"}
-"""Where training problems come from, by what is held out: `wide` is harder, with large roots in training, too."""
+"""Where training problems come from, by what is held out: `wide` is harder, with large roots in both."""
 
 WORDINGS = ("Solve {}", "Find the roots of {}", "Which x satisfy {}?")
 LEADING = (1, 1, 1, 1, 1, 1, 1, 2, 3, -1)  # `a` is drawn from these
@@ -41,7 +41,7 @@ def pairs(split: Split) -> tuple[Pair, ...]:
         "held_out": small[:known],
         "beyond": large,
         "wide_train": small[known:] + large[wide:],
-        "wide": large[:wide],
+        "wide": sorted(small[:known] + large[:wide], key=_hash),
     }
     return tuple(splits[split])
 
@@ -50,7 +50,11 @@ def _ordered(largest: range) -> list[Pair]:
     """The pairs whose larger size is in `largest`, in the order of their hashes."""
     sizes = range(-largest[-1], largest[-1] + 1)
     every = [(p, q) for p in sizes for q in sizes if p <= q and max(abs(p), abs(q)) in largest]
-    return sorted(every, key=lambda pair: hashlib.sha256(repr(pair).encode()).digest())
+    return sorted(every, key=_hash)
+
+
+def _hash(pair: Pair) -> bytes:
+    return hashlib.sha256(repr(pair).encode()).digest()
 
 
 @cache

@@ -28,7 +28,8 @@ def test_the_wide_tier_trains_on_large_roots_too_and_holds_others_of_them_out():
     trained, held_out = ({roots_of(problem) for problem in some} for some in (task.sample(0, 4000), task.held_out(100)))
     assert len(trained & set(pairs("train"))) > 700
     large = {pair for pair in trained if max(map(abs, pair)) in BEYOND}
-    assert len(large) > 500 and held_out < set(pairs("beyond"))
+    assert len(large) > 500 and len(held_out & set(pairs("beyond"))) > 30 and len(held_out & held_out_pairs()) > 30
+    assert set(pairs("wide")) - set(pairs("beyond")) == held_out_pairs()
     assert not trained & (held_out | held_out_pairs())
 
 
