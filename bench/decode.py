@@ -67,6 +67,7 @@ def measure(name: str, rate: float, options: argparse.Namespace) -> dict[str, An
     engine._is_stop_V[:] = False
     reads = Reads.of(model)
     groups = options.sequences // options.group_size
+    engine.decoder.reserve(options.sequences, options.prompt_tokens + options.max_tokens)
     draw(engine, groups, 40, options)  # kernels are compiled, and graphs recorded
     turns = []
     for turn in range(options.turns):
@@ -91,6 +92,7 @@ def with_stops(model: Any, engine: TorchEngine, groups: int, options: argparse.N
     let_it_end(model, stop, options.max_tokens // 4)
     engine.decoder.refresh()
     engine._is_stop_V[stop] = True
+    draw(engine, groups, options.max_tokens, options, seed=1)  # for batches of every size
     lengths, seconds = draw(engine, 4 * groups, options.max_tokens, options)
     flat = [length for group in lengths for length in group]
     return {

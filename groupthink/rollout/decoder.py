@@ -1,5 +1,6 @@
 """The model as the sampling loop sees it: rows of live sequences, and the logits of the token that each needs next."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Protocol
@@ -42,16 +43,22 @@ class Decoder(Protocol):
         """Asked before rows come and none is alive: up to `rows` of up to `tokens` tokens each are to be held."""
         ...
 
-    def fits(self, tokens: Sequence[int], copies: Sequence[int], ahead: int) -> bool:
-        """Whether there is room for prompts of so many tokens, in so many copies, and `ahead` more for every row."""
+    def fits(self, tokens: Sequence[int], copies: Sequence[int], ahead: int, longest: int) -> bool:
+        """Whether there is room for prompts of so many tokens, in so many copies, and `ahead` more for every row.
+
+        `longest`: tokens that one of them may come to.
+        """
         ...
 
-    def can_go_on(self, ahead: int) -> bool:
-        """Whether every live row has room for `ahead` tokens more."""
+    def can_go_on(self, ahead_B: np.ndarray) -> bool:
+        """Whether every live row has room for so many tokens more."""
         ...
 
-    def can_draw_many(self, logits_BV: Tensor, ledger: Ledger, *, others_wait: bool) -> bool:
-        """Whether it draws, too, several tokens a call. `others_wait`: for the places of rows that end."""
+    def can_draw_many(self, logits_BV: Tensor, ledger: Ledger, *, soon: bool) -> bool:
+        """Whether it draws, too, several tokens a call.
+
+        `soon`: others wait for the places of rows that end, or somebody watches what is drawn.
+        """
         ...
 
     def draw_many(
@@ -71,19 +78,19 @@ class Decoder(Protocol):
         ...
 
 
-class Basic:
-    """A decoder that takes memory as it needs it, and leaves drawing to others."""
+class Unbounded:
+    """What a decoder need not write out that takes memory as it needs it, and leaves drawing to others."""
 
     def reserve(self, rows: int, tokens: int) -> None:
         pass
 
-    def fits(self, tokens: Sequence[int], copies: Sequence[int], ahead: int) -> bool:
+    def fits(self, tokens: Sequence[int], copies: Sequence[int], ahead: int, longest: int) -> bool:
         return True
 
-    def can_go_on(self, ahead: int) -> bool:
+    def can_go_on(self, ahead_B: np.ndarray) -> bool:
         return True
 
-    def can_draw_many(self, logits_BV: Tensor, ledger: Ledger, *, others_wait: bool) -> bool:
+    def can_draw_many(self, logits_BV: Tensor, ledger: Ledger, *, soon: bool) -> bool:
         return False
 
     def draw_many(
@@ -113,8 +120,13 @@ def open_decoder(model: PreTrainedModel) -> Decoder:
         (knows(model), FastDecoder),
     ]
     for fits, make in by_hand:
-        if fits and agrees(decoder := make(model), model):
-            return decoder
+        try:
+            if fits and agrees(decoder := make(model), model):
+                return decoder
+        except Exception as error:
+            if make is not _cuda_decoder:
+                raise
+            warnings.warn(f"the kernels for this GPU could not be run, and slower ones are: {error}", stacklevel=2)
     return PlainDecoder(model)
 
 

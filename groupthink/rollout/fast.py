@@ -14,7 +14,7 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 from transformers import PreTrainedModel
 
 from groupthink.model.llama import Shape, inverse_rms, knows, qk_norms, shape_of
-from groupthink.rollout.decoder import Basic
+from groupthink.rollout.decoder import Unbounded
 from groupthink.rollout.sync import different
 
 GROWTH = 8  # room grows by an eighth, and ...
@@ -64,7 +64,7 @@ class Rotation:
     sin: Tensor  # its first half negated
 
 
-class FastDecoder(Basic):
+class FastDecoder(Unbounded):
     """Keys and values lie in one block for each layer, [2, rows, Hkv, room, D]; row b has `lengths[b]` tokens."""
 
     def __init__(self, model: PreTrainedModel):

@@ -66,8 +66,10 @@ class Ledger:
 
     def read_many(self, rows: Sequence[int]) -> list[tuple[np.ndarray, ...]]:
         """`read` of several rows, which a device is asked for together."""
+        if not len(rows):
+            return []
         counts = self.count_B[rows]
-        longest = int(counts.max(initial=0))
+        longest = int(counts.max())
         here = torch.as_tensor(rows, device=self.device)
         drawn = [getattr(self, name)[:, :longest][here].cpu().numpy() for name in DRAWN]
         return [

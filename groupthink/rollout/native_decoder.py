@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from groupthink.rollout import native_law
-from groupthink.rollout.decoder import Basic
+from groupthink.rollout.decoder import Unbounded
 from groupthink.rollout.ledger import Ledger
 from groupthink.rollout.native import PAGE, Rows, Step, can_compute
 from groupthink.rollout.pages import Pages
@@ -18,7 +18,7 @@ CHUNK = 512
 """Tokens of prompts that are computed at once: this bounds the memory that it takes."""
 
 
-class NativeDecoder(Basic):
+class NativeDecoder(Unbounded):
     """Row b follows a prompt, in pages that its group shares, and then has tokens in pages of its own.
 
     Moving a row moves the numbers of its pages, and nothing else.
@@ -69,9 +69,9 @@ class NativeDecoder(Basic):
         self.own_B += 1
         return logits
 
-    def can_draw_many(self, logits_BV: Tensor, ledger: Ledger, *, others_wait: bool) -> bool:
-        """A place is filled at once: one token at a time costs little here."""
-        return not others_wait and native_law.can_draw(logits_BV, ledger)
+    def can_draw_many(self, logits_BV: Tensor, ledger: Ledger, *, soon: bool) -> bool:
+        """One token at a time costs little here."""
+        return not soon and native_law.can_draw(logits_BV, ledger)
 
     @torch.inference_mode()
     def draw_many(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from groupthink.rollout.decoder import Basic
+from groupthink.rollout.decoder import Unbounded
 
 
 @dataclass(eq=False, slots=True)
@@ -20,7 +20,7 @@ class Cohort:
     rows: list[int]  # where each of them is among the live sequences
 
 
-class PlainDecoder(Basic):
+class PlainDecoder(Unbounded):
     """One forward pass for each cohort and token."""
 
     def __init__(self, model: PreTrainedModel):

@@ -46,6 +46,7 @@ class Request:
         """Work is done in this process, while a result is waited for."""
 
     def result(self) -> tuple[Response, ...]:
+        self.engine.hand_over()
         while not self.done:
             self.engine.step()
         if self.cancelled:
@@ -53,9 +54,11 @@ class Request:
         return tuple(self.responses[j] for j in range(self.sampling.n))
 
     def cancel(self) -> None:
+        self.engine.hand_over()
         self.cancelled = not self.done or self.cancelled
 
     def __iter__(self) -> Iterator[tuple[int, list[int]]]:
+        self.engine.hand_over()
         earlier = [(j, response.token_ids_T.tolist()) for j, response in sorted(self.responses.items())]
         earlier += self.engine.drawn_so_far(self)
         self.watched = True
@@ -118,7 +121,7 @@ class TorchEngine:
         self.waiting: deque[Request] = deque()
         self.parked: deque[Parked] = deque()
         self.rows: list[Row] = []
-        self.finished: list[tuple[Row, tuple[np.ndarray, ...]]] = []  # responses that are still to be handed over
+        self.finished: deque[tuple[Row, tuple[np.ndarray, ...]]] = deque()  # what is still to be handed over
         self.logits_BV: Tensor | None = None
         self._is_stop_V = np.zeros(model.config.get_text_config().vocab_size, bool)
         self._is_stop_V[[token for token in self.stop_ids if token < len(self._is_stop_V)]] = True
@@ -182,7 +185,7 @@ class TorchEngine:
 
     @property
     def busy(self) -> bool:
-        return bool(self.rows or self.waiting or self.parked)
+        return bool(self.rows or self.waiting or self.parked or self.finished)
 
     def require_own(self, weights: Weights) -> None:
         """Raise ValueError for weights that are not named as this model's are."""
@@ -211,7 +214,7 @@ class TorchEngine:
             elif self.rows:
                 self._draw_one()
             if not self.rows or self.device.type == "cpu":  # a GPU is first given its next work
-                self._hand_over()
+                self.hand_over()
         finally:
             if self.threads is not None and self.threads != before:
                 torch.set_num_threads(before)
@@ -221,19 +224,20 @@ class TorchEngine:
 
         A group that is larger than all there is comes in parts.
         """
-        if not self.rows and self.busy:
-            self.decoder.reserve(self.max_sequences, self._longest())
+        if not self.rows and (self.waiting or self.parked):
+            self.decoder.reserve(min(self.max_sequences, self._wanted()), self._longest())
         prompts: list[np.ndarray] = []
         copies: list[int] = []
         rows: list[Row] = []
         restored: list[tuple[int, Parked]] = []
 
-        def enter(prompt_ids: np.ndarray, wanted: int) -> int:
+        def enter(request: Request, prompt_ids: np.ndarray, wanted: int) -> int:
             """How many of so many copies there is room for now: all, but where nothing else is there."""
             free = self.max_sequences - len(self.rows) - len(rows)
             alone = not self.rows and not rows
+            ahead, longest = min(MANY, request.max_tokens), len(request.prompt_ids) + request.max_tokens
             for n in range(min(wanted, free), 0 if alone else wanted - 1, -1):
-                if self.decoder.fits([*map(len, prompts), len(prompt_ids)], [*copies, n], MANY):
+                if self.decoder.fits([*map(len, prompts), len(prompt_ids)], [*copies, n], ahead, longest):
                     prompts.append(prompt_ids)
                     copies.append(n)
                     return n
@@ -244,15 +248,18 @@ class TorchEngine:
                 )
             return 0
 
-        while self.parked and (self.parked[0].row.request.cancelled or enter(self.parked[0].token_ids, 1)):
-            parked = self.parked.popleft()
-            if not parked.row.request.cancelled:
+        while self.parked:
+            parked, request = self.parked[0], self.parked[0].row.request
+            if not request.cancelled and not enter(request, parked.token_ids, 1):
+                break
+            self.parked.popleft()
+            if not request.cancelled:
                 restored.append((len(self.rows) + len(rows), parked))
                 rows.append(parked.row)
         while self.waiting and not self.parked:
             request = self.waiting[0]
             wanted = 0 if request.cancelled else request.sampling.n - request.admitted
-            entered = enter(request.prompt_ids, wanted) if wanted else 0
+            entered = enter(request, request.prompt_ids, wanted) if wanted else 0
             for j in range(request.admitted, request.admitted + entered):
                 rows.append(Row(request, j, mix(request.seed, j)))
             request.admitted += entered
@@ -269,18 +276,27 @@ class TorchEngine:
         logits = self.decoder.admit(prompts, copies).to(self.device)
         self.logits_BV = logits if self.logits_BV is None else torch.cat([self.logits_BV, logits])
 
+    def _wanted(self) -> int:
+        """How many responses wait for a place."""
+        return len(self.parked) + sum(request.sampling.n - request.admitted for request in self.waiting)
+
     def _longest(self) -> int:
         """Tokens of the longest sequence that what waits may grow to."""
         requests = [*self.waiting, *(parked.row.request for parked in self.parked)]
         return max(len(request.prompt_ids) + request.max_tokens for request in requests)
 
-    def _park(self, ahead: int) -> None:
+    def _park(self, most: int) -> None:
         """Where memory does not last for so many tokens more of each row, those with the fewest leave, and wait."""
-        while len(self.rows) > 1 and not self.decoder.can_go_on(ahead):
+
+        def lasts() -> bool:
+            B = len(self.rows)
+            return self.decoder.can_go_on(np.minimum(most, self.ledger.limit_B[:B] - self.ledger.count_B[:B]))
+
+        while len(self.rows) > 1 and not lasts():
             b = int(self.ledger.count_B[: len(self.rows)].argmin())
             self.parked.append(Parked(self.rows[b], self.ledger.read(b)))
             self._drop([b])
-        if not self.decoder.can_go_on(ahead):
+        if not lasts():
             raise NoRoom(
                 "there is no memory for the keys and values of a single sequence to its end: free some, or draw "
                 "shorter responses (rollout.max_tokens)"
@@ -288,17 +304,20 @@ class TorchEngine:
 
     def _may_draw_many(self) -> bool:
         assert self.logits_BV is not None
-        others_wait = bool(self.waiting or self.parked)
-        able = self.decoder.can_draw_many(self.logits_BV, self.ledger, others_wait=others_wait)
-        return able and not any(row.request.watched for row in self.rows)
+        soon = bool(self.waiting or self.parked) or any(row.request.watched for row in self.rows)
+        return self.decoder.can_draw_many(self.logits_BV, self.ledger, soon=soon)
 
     def _draw_many(self) -> None:
         """Tokens for every live row by one call of a decoder that can draw, too."""
         self._park(MANY)
         assert self.logits_BV is not None
+        watched = [b for b, row in enumerate(self.rows) if row.request.watched]
+        seen_B = self.ledger.count_B[watched]
         self.logits_BV, ended_B = self.decoder.draw_many(
-            MANY, self.logits_BV, self.ledger, self.version, self._is_stop_V, self._hand_over
+            MANY, self.logits_BV, self.ledger, self.version, self._is_stop_V, self.hand_over
         )
+        for b, seen, columns in zip(watched, seen_B, self.ledger.read_many(watched), strict=True):
+            self.rows[b].request.fresh.append((self.rows[b].index, columns[0][seen:].tolist()))
         self._drop(self._finish(ended_B))
 
     def _draw_one(self) -> None:
@@ -313,6 +332,7 @@ class TorchEngine:
         if self.rows:
             token_ids_B = token_ids_B[kept] if ended else token_ids_B
             self.logits_BV = self.decoder.decode(token_ids_B.to(self.model.device)).to(self.device)
+        self.hand_over()
 
     def _draw(self) -> Tensor:
         """Draw a token for every live row and write it down with its log-probabilities; gives their ids [B]."""
@@ -346,18 +366,19 @@ class TorchEngine:
             self.finished += zip((self.rows[b] for b in ended), self.ledger.read_many(ended), strict=True)
         return ended
 
-    def _hand_over(self) -> None:
+    def hand_over(self) -> None:
         """Give those who wait for them the responses that are finished."""
-        finished, self.finished = self.finished, []
-        for row, columns in finished:
+        while self.finished:
+            row, columns = self.finished[0]  # and there it stays, where it cannot be handed over
             row.request.responses[row.index] = self._response(row, columns)
+            self.finished.popleft()
 
     def _response(self, row: Row, columns: tuple[np.ndarray, ...]) -> Response:
         token_ids_T, logprobs_T, drawn_logprobs_T, versions_T = columns
         stopped = bool(self._is_stop_V[token_ids_T[-1]])
         if not np.isfinite(logprobs_T).all():
             raise FloatingPointError(
-                f"the model's logits are not finite under its weights of version {self.version}: they hold NaN or "
+                f"the model's logits are not finite under its weights of version {versions_T[-1]}: they hold NaN or "
                 f"infinity, or overflow in {self.model.dtype}"
             )
         return Response(

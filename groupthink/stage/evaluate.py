@@ -166,6 +166,7 @@ def evaluate_run(run: Run, shop: Workshop, view: View, name: str, samples: int, 
         cool_samples=cool_samples,
         where=recipe.code.confinement,
     )
+    shop.make_room()
     run.write_evaluation(name, found.rows(), found.figures)
     view.evaluated(name, found.figures)
 

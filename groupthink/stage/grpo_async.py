@@ -41,6 +41,7 @@ def grpo_async(run: Run, shop: Workshop, view: View) -> None:
             scores = judge.score(groups)
         shop.supply.observe(groups, scores)
         judged = scores
+        shop.make_room()
         with clock("learn"):
             scores, reference_M = penalise(groups, judged, learner, recipe)
             advantages_PG = advantage(scores, recipe.advantage, weights)  # 3-4: against the average of its own group

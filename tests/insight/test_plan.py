@@ -402,13 +402,14 @@ def drawn(*lengths, stopped):
 
 
 def test_the_plan_goes_by_the_responses_that_rewards_prefer():
-    group = drawn(10, 40, 20, stopped=(True,) * 3)
-    scores = [[Score(value, {}) for value in (0.0, 1.0, 0.8)]]  # 0.4 and 0.2 above the average of 0.6
+    group = drawn(10, 40, 20, stopped=(True,) * 3) * 4
+    scores = [[Score(value, {}) for value in (0.0, 1.0, 0.8)]] * 4  # 0.4 and 0.2 above the average of 0.6
     notes: list[str] = []
     assert rehearse.preferred_length(group, scores, 23.3, notes) == pytest.approx((0.4 * 40 + 0.2 * 20) / 0.6)
     assert "23 tokens now" in notes[0] and "prefer 33" in notes[0]
-    even = [[Score(0.5, {})] * 3]
+    even = [[Score(0.5, {})] * 3] * 4
     assert rehearse.preferred_length(group, even, 23.3, notes) == 23.3 and len(notes) == 1
+    assert rehearse.preferred_length(group[:3], scores[:3], 23.3, notes) == 23.3  # six of them say little
     assert rehearse.to_their_end(group, 40) and not rehearse.to_their_end(drawn(5, stopped=(False,)), 40)
     assert rehearse.to_their_end(drawn(40, stopped=(False,)), 40)
 

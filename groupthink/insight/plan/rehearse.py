@@ -139,7 +139,7 @@ def rehearse(recipe: Recipe, depth: int, code: int, data: int, began: float) -> 
         per_response = rate * even_operations(parts.shape, load, len(problems), recipe.rollout.group_size)
         per_response /= len(problems) * recipe.rollout.group_size
         scores, judging = score(recipe, parts, groups, depth, notes)
-        if recipe.stage in BY_REWARDS and to_their_end(groups, recipe.rollout.max_tokens):
+        if not depth and recipe.stage in BY_REWARDS and to_their_end(groups, recipe.rollout.max_tokens):
             load = replace(load, response=preferred_length(groups, scores, load.response, notes))
         whole = even_operations(parts.shape, load, len(problems), recipe.rollout.group_size)
         seconds = {"generate": rate * whole}
@@ -149,6 +149,8 @@ def rehearse(recipe: Recipe, depth: int, code: int, data: int, began: float) -> 
         else:
             seconds["score"] = judging * problems_of(recipe) * group_of(recipe)
         if recipe.stage != "sample":
+            if torch.cuda.is_available():
+                parts.engine.release()  # as a run does before it learns
             # The first update waits for the processes that learn, as it does in a run.
             start += timed(partial(parts.learner.update, batch_of(recipe, two_of(groups))))[0]
             seconds["learn"], batch, report = learn(recipe, parts, groups, load)
@@ -347,22 +349,27 @@ def to_their_end(groups: Sequence[Group], limit: int) -> bool:
     return all(response.finish == "stop" or len(response) == limit for response in responses)
 
 
+PREFERRED = 8
+"""Responses that are better than their group's average, from which a length may be reckoned."""
+
 LONGER = 1.1
 """How many times as long responses become, or as short, before it is worth saying."""
 
 
 def preferred_length(groups: Sequence[Group], scores: Sequence[Sequence[Score]], now: float, notes: list[str]) -> float:
-    """Tokens of the responses that the rewards prefer, which those of a run will soon be; `now` where they prefer none.
+    """Tokens of the responses that the rewards prefer, which those of a run will soon be; `now` where these are few.
 
     Each response that is better than its group's average counts by how much it is: so the policy's gradient weighs it.
     """
-    weighed = total = 0.0
+    better: list[float] = []
+    lengths: list[int] = []
     for group, judged in zip(groups, scores, strict=True):
         average = float(np.mean([score.value for score in judged]))
-        for response, score in zip(group.responses, judged, strict=True):
-            better = max(0.0, score.value - average)
-            weighed, total = weighed + better * len(response), total + better
-    preferred = weighed / total if total > 0 else now
+        better += [max(0.0, score.value - average) for score in judged]
+        lengths += [len(response) for response in group.responses]
+    if sum(each > 0 for each in better) < PREFERRED:
+        return now
+    preferred = float(np.average(lengths, weights=better))
     if not 1 / LONGER <= preferred / now <= LONGER:
         notes.append(
             f"responses have {now:.0f} tokens now, and those that the rewards prefer {preferred:.0f}: the plan goes by "

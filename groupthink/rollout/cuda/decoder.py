@@ -76,7 +76,7 @@ class CudaDecoder:
         self.rows = Rows(0, 0, self.device)
         self.logits_RV = torch.empty(0, device=self.device)
         self.tables_BW = np.zeros((0, 0), np.int32)
-        self.replays = Replays(self._step, self.rows.alive_R)
+        self.replays = Replays(self.rows.alive_R)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()  # before others put small things into the midst of what was large
 
@@ -100,26 +100,28 @@ class CudaDecoder:
         self.rows = Rows(rows, width, self.device)
         self.logits_RV = torch.zeros(rows, len(self.weights.head), dtype=dtype, device=self.device)
         self.tables_BW = np.zeros((rows, width), np.int32)
-        self.replays = Replays(self._step, self.rows.alive_R)
+        self.replays = Replays(self.rows.alive_R)
         angles = self.model.base_model.rotary_emb(self.logits_RV, torch.arange(width * PAGE, device=self.device)[None])
         self.cosine, self.sine = (angle[0].contiguous() for angle in angles)
 
-    def fits(self, tokens: Sequence[int], copies: Sequence[int], ahead: int) -> bool:
+    def fits(self, tokens: Sequence[int], copies: Sequence[int], ahead: int, longest: int) -> bool:
         """Whether there is room for prompts of so many tokens, in so many copies, and `ahead` more for every row."""
+        if self.live + sum(copies) > self.rows.count or pages_of(longest) + 1 > self.tables_BW.shape[1]:
+            return False
         shared = sum(length // PAGE for length in tokens)
         own = sum(n * (pages_of(length + ahead) - length // PAGE) for length, n in zip(tokens, copies, strict=True))
         return shared + own + self._missing(ahead) <= len(self.pages.free)
 
-    def can_go_on(self, ahead: int) -> bool:
-        """Whether every live row has room for so many tokens more."""
-        return self._missing(ahead) <= len(self.pages.free)
+    def can_go_on(self, ahead_B: np.ndarray) -> bool:
+        return self._missing(ahead_B) <= len(self.pages.free)
 
-    def _missing(self, ahead: int) -> int:
-        return int(np.maximum(-(-(self.lengths_B + ahead) // PAGE) - self.held_B, 0).sum())
+    def _missing(self, ahead_B: np.ndarray | int) -> int:
+        return int(np.maximum(-(-(self.lengths_B + ahead_B) // PAGE) - self.held_B, 0).sum())
 
-    def _grow(self, ahead: int) -> None:
+    def _grow(self, ahead_B: np.ndarray | int) -> None:
         """Pages for so many tokens more of every live row."""
-        wanted_B = -(-(self.lengths_B + ahead) // PAGE)
+        wanted_B = -(-(self.lengths_B + ahead_B) // PAGE)
+        assert not self.live or wanted_B.max() <= self.tables_BW.shape[1], "a row is longer than was reserved"
         for b in np.flatnonzero(wanted_B > self.held_B):
             new = slice(self.held_B[b], wanted_B[b])
             self.tables_BW[b, new] = self.pages.take(int(wanted_B[b] - self.held_B[b]))
@@ -130,8 +132,6 @@ class CudaDecoder:
     @torch.inference_mode()
     def admit(self, prompts: Sequence[np.ndarray], copies: Sequence[int]) -> Tensor:
         lengths, count = np.array([len(prompt) for prompt in prompts], np.int32), sum(copies)
-        if not self.live:
-            self.reserve(count, int(lengths.max()) + PAGE)
         assert self.live + count <= self.rows.count and lengths.max() < self.tables_BW.shape[1] * PAGE
         firsts, b = [], self.live  # of each prompt, the row that is computed
         begun: list[tuple[int, int]] = []  # pages that are copied once they are computed: from, to
@@ -163,12 +163,12 @@ class CudaDecoder:
         self._grow(1)
         self.rows.write(self.tables_BW, self.lengths_B)
         self.rows.token_ids_R[:B] = token_ids_B
-        self.replays(B)
+        self.replays(B, self._step)
         self.lengths_B += 1
         return self.logits_RV[:B]
 
-    def can_draw_many(self, logits_BV: Tensor, ledger: Ledger, *, others_wait: bool) -> bool:
-        """A place may stay empty for a few tokens: to look after each whether one has ended costs more."""
+    def can_draw_many(self, logits_BV: Tensor, ledger: Ledger, *, soon: bool) -> bool:
+        """Others may wait for a few tokens: to look after each of them costs more."""
         return bool(ledger.simple_B[: len(logits_BV)].all())
 
     @torch.inference_mode()
@@ -183,10 +183,10 @@ class CudaDecoder:
     ) -> tuple[Tensor, np.ndarray]:
         """The logits are overwritten by the next step."""
         B, rows = self.live, self.rows
-        self._grow(most)
+        left_B = ledger.limit_B[:B] - ledger.count_B[:B]
+        self._grow(np.minimum(most, left_B))
         if logits_BV.data_ptr() != self.logits_RV.data_ptr():
             self.logits_RV[:B] = logits_BV
-        left_B = ledger.limit_B[:B] - ledger.count_B[:B]
         rows.write(self.tables_BW, self.lengths_B, left_B)
         temperature_B = torch.from_numpy(ledger.temperature_B[:B]).to(self.device)
         greedy_B = torch.from_numpy((ledger.top_k_B[:B] == 1).astype(np.int32)).to(self.device)
@@ -204,7 +204,7 @@ class CudaDecoder:
         for k in range(most):
             written = (ids_KB[k], logprobs_KB[k], drawn_logprobs_KB[k])
             draw(self.logits_RV[:B], temperature_B, greedy_B, noise_KB[k], stops_V, **state, written=written)
-            self.replays(B)
+            self.replays(B, self._step)
         meanwhile()
         alive_B, drawn_B = torch.stack([rows.alive_R[:B], rows.drawn_R[:B]]).cpu().numpy()  # here the GPU is waited for
         ledger.write_many((ids_KB, logprobs_KB, drawn_logprobs_KB), drawn_B, version)
@@ -273,6 +273,8 @@ class CudaDecoder:
             heads = turned.view(P, longest, -1, self.shape.head_dim).transpose(1, 2)
             q, k = heads[:, : self.shape.heads], heads[:, self.shape.heads :]
             v = qkv[:, self.shape.rotated :].reshape(P, longest, -1, self.shape.head_dim).transpose(1, 2)
+            if q.dtype == torch.float32:  # for which torch has no kernel with fewer keys than queries
+                k, v = (part.repeat_interleave(self.shape.heads // self.shape.kv_heads, 1) for part in (k, v))
             out = scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
             return out.transpose(1, 2).reshape(P * longest, -1)
 

@@ -14,27 +14,28 @@ def size_of(rows: int) -> int:
 
 
 class Replays:
-    """`step(size)` computes on tensors that stay where they are; `alive_R` says for which rows it has an effect."""
+    """A step computes on tensors that stay where they are; `alive_R` says for which rows it has an effect."""
 
-    def __init__(self, step: Callable[[int], None], alive_R: torch.Tensor):
-        self.step, self.alive_R = step, alive_R
+    def __init__(self, alive_R: torch.Tensor):
+        self.alive_R = alive_R
         self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
 
-    def __call__(self, rows: int) -> None:
+    def __call__(self, rows: int, step: Callable[[int], None]) -> None:
+        """`step(size)`, always the same one, for at least so many rows."""
         size = size_of(rows)
         if self.alive_R.device.type != "cuda":
-            return self.step(size)
+            return step(size)
         if size not in self.graphs:
-            self.graphs[size] = self._record(size)
+            self.graphs[size] = self._record(size, step)
         self.graphs[size].replay()
 
-    def _record(self, size: int) -> torch.cuda.CUDAGraph:
+    def _record(self, size: int, step: Callable[[int], None]) -> torch.cuda.CUDAGraph:
         alive_R = self.alive_R.clone()
         self.alive_R.zero_()
-        self.step(size)  # kernels are compiled by their first launch, which cannot be recorded
+        step(size)  # kernels are compiled by their first launch, which cannot be recorded
         self.alive_R.copy_(alive_R)
         graph = torch.cuda.CUDAGraph()
         pool = next(iter(self.graphs.values())).pool() if self.graphs else None  # they never run side by side
         with torch.cuda.graph(graph, pool=pool):
-            self.step(size)
+            step(size)
         return graph
