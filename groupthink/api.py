@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from groupthink import stage
-from groupthink.insight.plan import require_room
-from groupthink.model.loading import require_model
+from groupthink.pipeline import made_by
 from groupthink.recipe import load_recipe, recipe_name
 from groupthink.run.directory import Run, free_directory
 from groupthink.run.terminal import View, open_view
 from groupthink.stage.evaluate import evaluate_model
-from groupthink.stage.named import require_named
-from groupthink.stage.prompt import require_chat
-from groupthink.stage.teacher import require_teacher
+from groupthink.stage.ready import require_ready
 from groupthink.user_code import give
 
 Reward = str | Callable[..., Any]
@@ -26,7 +23,7 @@ class Trained:
     """What came of a run. Trained(run=Path("runs/nano"), model=Path("runs/nano/model"), figures={"after": {...}})"""
 
     run: Path
-    model: Path  # a Hugging Face folder
+    model: Path | None  # a Hugging Face folder; None of stages that make none (sample, evaluate)
     figures: dict[str, Any]  # as `groupthink train --json` prints them
 
 
@@ -68,11 +65,7 @@ def train(
         begun = Run.resume(run, words, _as_toml(settings))
     else:
         asked = load_recipe(recipe, words, _as_toml(settings))
-        require_named(asked, view.note)
-        require_model(asked.model, view.note, trust_remote_code=asked.trust_remote_code)
-        require_chat(asked)
-        require_teacher(asked, view.note)
-        require_room(asked)
+        require_ready(asked, view.note)
         begun = Run.create(run or free_directory(recipe_name(recipe)), asked)
     with begun:
         try:
@@ -80,7 +73,8 @@ def train(
             figures = stage.train(begun, view)
         finally:
             view.closed()
-    return Trained(begun.path, begun.path / "model", figures)
+    model = begun.path / "model" if made_by(begun.recipe.stage) == "model" else None
+    return Trained(begun.path, model, figures)
 
 
 def evaluate(model: str | Path, **asked: Any) -> dict[str, Any]:

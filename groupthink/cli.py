@@ -102,7 +102,7 @@ def train(args: argparse.Namespace) -> None:
     recipe_path, overrides = _recipe_and_settings(args.words)
     if args.resume and args.run is None:
         raise ValueError("--resume needs --run DIR: which run is to go on?")
-    if args.resume and recipe_path is not None:
+    if args.resume and recipe_path is not None and not _is_pipeline(args.run):
         raise ValueError(f"a resumed run takes its own recipe: leave out {recipe_path}")
     if _of_stages(args, recipe_path):
         return _train_stages(args, recipe_path, overrides)
@@ -137,31 +137,45 @@ def _say_how_to_go_on(error: BaseException, run: Path) -> None:
 def _of_stages(args: argparse.Namespace, recipe_path: str | None) -> bool:
     """Whether it is a recipe of several stages that is to be trained by."""
     from groupthink.pipeline.reading import has_stages
+
+    return _is_pipeline(args.run) if args.resume else has_stages(recipe_path)
+
+
+def _is_pipeline(run: Path) -> bool:
     from groupthink.run.stages import is_pipeline
 
-    return is_pipeline(args.run) if args.resume else has_stages(recipe_path)
+    return is_pipeline(run)
 
 
 def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> None:
     """`train`, by a recipe of several stages."""
     from groupthink.pipeline.reading import load_pipeline
     from groupthink.recipe import recipe_name
-    from groupthink.run.directory import free_directory
+    from groupthink.run.directory import free_directory, refuse_taken
     from groupthink.run.pipeline import PipelineRun
-    from groupthink.run.stages import PIPELINE, is_pipeline, overtaken
+    from groupthink.run.stages import PIPELINE, overtaken
     from groupthink.run.terminal import open_view
     from groupthink.stage.pipeline import require_stages, run_stages
 
-    pipeline = load_pipeline(args.run / PIPELINE if args.resume else recipe_path, overrides)
+    path = recipe_path if recipe_path is not None or not args.resume else args.run / PIPELINE
+    pipeline = load_pipeline(path, overrides)
+    if args.run is not None and not args.resume:
+        try:
+            refuse_taken(args.run)
+        except FileExistsError as error:
+            if _is_pipeline(args.run):
+                error.add_note("--resume takes a recipe file, too, and runs the stages anew that it has changed")
+            raise
     _quieten()
-    begun = args.run if args.run is not None and is_pipeline(args.run) else None
-    require_stages(pipeline, _tell, path=begun, ready=not args.dry_run)
-    if begun is not None:
-        for place in overtaken(begun, pipeline):
-            _tell(f"{place} is not what the recipe asks for now, or follows one that is not: it is set aside, and kept")
+    require_stages(pipeline, _tell, path=args.run if args.resume else None, ready=not args.dry_run)
+    if args.resume:
+        fate = "would be set aside" if args.dry_run else "is set aside, and kept"
+        for place in overtaken(args.run, pipeline):
+            _tell(f"{place} is not what the recipe asks for now, or follows one that is not: it {fate}")
     if args.dry_run:
         return _dry_run_stages(args, pipeline)
-    with PipelineRun.open(args.run or free_directory(recipe_name(recipe_path)), pipeline) as run:
+    begin = PipelineRun.resume if args.resume else PipelineRun.create
+    with begin(args.run or free_directory(recipe_name(recipe_path)), pipeline) as run:
         try:
             found = run_stages(run, lambda: open_view(stream=sys.stderr if args.json else sys.stdout))
         except BaseException as error:
@@ -170,26 +184,19 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
     if args.json:
         _print_json({"run": str(run.path), **found})
     else:
-        print(f"\nThe model is in {run.path / 'model'}, and the run of each stage in {run.path / 'stages'}.")
+        model = "" if pipeline.last_model is None else f"The model is in {run.path / 'model'}. "
+        print(f"\n{model}The run of each stage is in {run.path / 'stages'}:\n  groupthink report {run.path}")
 
 
 def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> "Run":
-    from groupthink.insight.plan import require_room
-    from groupthink.model.loading import require_model
     from groupthink.recipe import recipe_name
     from groupthink.run.directory import Run, free_directory
-    from groupthink.stage.named import require_named
-    from groupthink.stage.prompt import require_chat
-    from groupthink.stage.teacher import require_teacher
+    from groupthink.stage.ready import require_ready
 
     if args.resume:
         return Run.resume(args.run, overrides)
     recipe = _load(recipe_path, overrides)
-    require_named(recipe, _tell)
-    require_model(recipe.model, _tell, trust_remote_code=recipe.trust_remote_code)
-    require_chat(recipe)
-    require_teacher(recipe, _tell)
-    require_room(recipe)
+    require_ready(recipe, _tell)
     return Run.create(args.run or free_directory(recipe_name(recipe_path)), recipe)
 
 
@@ -201,7 +208,12 @@ def evaluate(args: argparse.Namespace) -> None:
     from groupthink.stage.evaluate import evaluate_model
 
     _quieten()
-    require_model(args.model, _tell, trust_remote_code=args.trust_remote_code)
+    try:
+        require_model(args.model, _tell, trust_remote_code=args.trust_remote_code)
+    except ValueError as error:
+        if _is_pipeline(Path(args.model)):
+            error.add_note(_where_models_are(Path(args.model)))
+        raise
     figures = evaluate_model(
         args.model,
         task=args.task,
@@ -218,6 +230,16 @@ def evaluate(args: argparse.Namespace) -> None:
         _print_json(figures)
     else:
         print("\n".join(evaluation_lines(figures)))
+
+
+def _where_models_are(run: Path) -> str:
+    """Of a recipe of several stages that has not come to its end."""
+    from groupthink.pipeline.reading import load_pipeline
+    from groupthink.run.stages import PIPELINE, made_models
+
+    made = made_models(run, load_pipeline(run / PIPELINE))
+    places = ", ".join(place.removesuffix("/model") for place in made.values())
+    return f"its last stage is not done; these have models: {places}" if made else "none of its stages has made one yet"
 
 
 def explain(args: argparse.Namespace) -> None:
@@ -263,21 +285,15 @@ def report(args: argparse.Namespace) -> None:
 
 def check(args: argparse.Namespace) -> int:
     """groupthink check [RECIPE] [key=value ...] [--json]"""
-    from groupthink.model.loading import require_model
     from groupthink.pipeline.reading import has_stages, load_pipeline
-    from groupthink.stage.named import require_named
-    from groupthink.stage.prompt import require_chat
-    from groupthink.stage.teacher import require_teacher
+    from groupthink.stage.ready import require_ready
 
     _quieten()
     recipe_path, overrides = _recipe_and_settings(args.words)
     if has_stages(recipe_path):
         return _check_stages(args, load_pipeline(recipe_path, overrides))
     recipe = _load(recipe_path, overrides)
-    require_named(recipe, _tell)
-    require_model(recipe.model, _tell, trust_remote_code=recipe.trust_remote_code)
-    require_chat(recipe)
-    require_teacher(recipe, _tell)
+    require_ready(recipe, _tell, room=False)  # the plan says whether it fits
     found, code = _checked(recipe, args.json)
     if args.json:
         _print_json(found)
@@ -334,9 +350,16 @@ def _checked(recipe: "Recipe", quiet: bool) -> tuple[dict[str, Any], int]:
 
 
 def _what_next(run: Path, recipe: "Recipe") -> str:
+    from groupthink.pipeline import made_by
     from groupthink.run.directory import further
 
-    if recipe.stage == "sample":
+    made = made_by(recipe.stage)
+    if made == "nothing":
+        return (
+            f"\nEvery response and what was found is in {run / 'evaluations'}. Next:\n"
+            f"  groupthink report {run}    the figures once more, with intervals"
+        )
+    if made == "data":
         return (
             f"\nThe data set is in {run / 'data'}, and every response in {run / 'rollouts'}. To learn from it:\n"
             f"""  stage = "sft" with sft.tasks = ["data:{run / "data"}"] and sft.shares = [1.0]"""
@@ -386,11 +409,7 @@ def _dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Seque
 def _dry_run_stages(args: argparse.Namespace, pipeline: "Pipeline") -> None:
     from groupthink.pipeline import describe_stage, dump_pipeline, pipeline_table
     from groupthink.recipe import describe_step
-    from groupthink.run.directory import refuse_taken
-    from groupthink.run.stages import is_pipeline
 
-    if args.run is not None and not is_pipeline(args.run):
-        refuse_taken(args.run)
     if args.json:
         place = {} if args.run is None else {"run": str(args.run)}
         steps = [describe_step(stage.recipe) for stage in pipeline.stages]
@@ -458,7 +477,11 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--run", metavar="DIR", type=Path, help="where the run is kept (default: runs/NAME of the recipe)"
     )
-    verb.add_argument("--resume", action="store_true", help="go on with the run in DIR, by its own recipe")
+    verb.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in DIR, by its own recipe (one of several stages takes an edited one, too)",
+    )
     verb.add_argument(
         "--dry-run", action="store_true", help="only check, and print the resolved recipe and what a step is"
     )

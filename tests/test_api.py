@@ -49,6 +49,11 @@ def train(place, run, **settings):  # noqa: F811
     return groupthink.train(model=str(place / "model"), steps=1, run=run, view=view, **tables, **settings)
 
 
+def test_a_stage_that_makes_no_model_gives_none(place, tmp_path):  # noqa: F811
+    measured = train(place, tmp_path / "run", stage="evaluate")
+    assert measured.model is None and not (measured.run / "model").exists() and "after" in measured.figures
+
+
 def test_a_run_by_functions_and_objects_of_the_program_itself(place, tmp_path):  # noqa: F811
     def short(group):
         return [1.0 for _ in group.responses]

@@ -29,12 +29,18 @@ from typing import Any
 import tomli_w
 
 from groupthink.nearest import nearest
-from groupthink.pipeline.gate import Bound, read_gate
+from groupthink.pipeline.gate import Bound, read_gate, require_known
 from groupthink.pipeline.references import PREVIOUS, references, wanted_by
 from groupthink.recipe import STAGE_LIST, Recipe, recipe_table
 
 MAKES = {"sample": "data", "evaluate": "nothing"}
 """What a stage leaves for others, by its kind: every other kind makes a model."""
+
+
+def made_by(kind: str) -> str:
+    """What a stage of a kind leaves for others: "model", "data" or "nothing"."""
+    return MAKES.get(kind, "model")
+
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -55,7 +61,7 @@ class Stage:
     @property
     def makes(self) -> str:
         """What it leaves for others: "model", "data" or "nothing"."""
-        return MAKES.get(self.kind, "model")
+        return made_by(self.kind)
 
     @property
     def gate(self) -> tuple[Bound, ...]:
@@ -79,7 +85,7 @@ class Pipeline:
             if stage.name in before:
                 raise ValueError(f"two stages are called {stage.name!r}: give each a name of its own")
             try:
-                read_gate(stage.require)
+                require_known(stage.gate, stage.kind)
                 for setting, name in references(stage.recipe):
                     _require_made(setting, name, before)
             except ValueError as error:
@@ -117,6 +123,9 @@ def _require_made(setting: str, name: str, before: Mapping[str, Stage]) -> None:
         return
     words = {"model": "a model", "data": "a data set", "nothing": "nothing"}
     what = words[wanted]
+    if name == PREVIOUS:
+        instead = "name a model, such as nano" if wanted == "model" else "name a task, such as quadratics"
+        raise ValueError(f"{setting} asks for {what} of a stage before this one, and none makes one: {instead}")
     why = f"it makes {words[before[name].makes]}" if name in before else "there is no such stage before this one"
     likely = f"did you mean stage:{nearest(name, makers)}?" if makers else f"no stage before this one makes {what}"
     raise ValueError(f"{setting} asks for {what} of stage {name!r}, and {why}: {likely}")

@@ -3,7 +3,7 @@
     gate  = bound (" and " bound)*
     bound = figure (">=" | "<=" | ">" | "<") number
 
-Figures are those of an evaluation, or whatever else a stage sums itself up by. The text is never evaluated.
+Figures are those of the stage's last evaluation, or the counts of `sample`. The text is never evaluated.
 """
 
 import operator
@@ -20,6 +20,15 @@ SIGNS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+EVALUATED = (
+    *("pass@1", "pass@1_low", "pass@1_high", "pass@k", "maj@k", "greedy", "lenient", "format", "problems", "samples"),
+    *("length", "truncated"),
+)
+"""The figures of an evaluation that are numbers."""
+
+SAMPLED = ("steps", "problems", "sampled", "right", "kept", "kept_problems", "tokens", "length", "seconds")
+"""Those of what the stage `sample` comes to."""
+
 _BOUND = re.compile(r"\s*([^\s<>=]+)\s*(>=|<=|>|<)\s*([-+]?\d+(?:\.\d+)?)\s*")
 
 
@@ -52,17 +61,22 @@ def _read_bound(part: str, text: str) -> Bound:
     )
 
 
-def missed(gate: tuple[Bound, ...], figures: Mapping[str, Any]) -> list[str]:
-    """Of each bound that is not kept, what was found instead; empty where all are. A figure that is None keeps none.
+def require_known(gate: tuple[Bound, ...], kind: str) -> None:
+    """Raise ValueError for a figure that no stage of a kind comes to."""
+    known = SAMPLED if kind == "sample" else EVALUATED
+    for bound in gate:
+        if bound.figure not in known:
+            raise ValueError(
+                f"require asks for {bound}, and no figure of stage={kind} is called {bound.figure!r}: did you mean "
+                f"{nearest(bound.figure, known)}? (there are: {', '.join(known)})"
+            )
 
-    Raises ValueError for a figure that is not among `figures`.
-    """
+
+def missed(gate: tuple[Bound, ...], figures: Mapping[str, Any]) -> list[str]:
+    """Of each bound that is not kept, what was found instead; empty where all are. An unknown figure keeps none."""
     said = []
     for bound in gate:
-        if bound.figure not in figures:
-            likely = f"did you mean {nearest(bound.figure, figures)}?" if figures else "there is none at all"
-            raise ValueError(f"require asks for {bound}, and no figure is called {bound.figure!r}: {likely}")
-        value = figures[bound.figure]
+        value = figures.get(bound.figure)
         if value is None:
             said.append(f"nobody knows its {bound.figure}, and {bound} is required")
         elif not SIGNS[bound.sign](value, bound.value):

@@ -1,16 +1,18 @@
-"""A pipeline from TOML: defaults for all stages, then the stages, some of them gone through several times."""
+"""A pipeline from TOML: defaults for all stages, then the stages, and words of the command line on top."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from groupthink.nearest import nearest
-from groupthink.pipeline import Pipeline, Stage, require_name
+from groupthink.pipeline import Pipeline, Stage
 from groupthink.pipeline.references import PREVIOUS, REFERENCE, renamed, toml_table, wanted_by
+from groupthink.pipeline.rounds import Entry, entries_of
 from groupthink.recipe import STAGE_LIST, TABLES, Recipe, Table, build_recipe, override, read_table, setting_names
 
-OWN = ("name", "require", "repeat", "repeat_from")
-"""What a stage says beside the settings of its recipe."""
+NEEDLESS = {"steps": ("sample", "evaluate")}
+"""Settings that say nothing to stages of some kinds."""
 
 
 def has_stages(path: str | Path | None) -> bool:
@@ -22,74 +24,41 @@ def load_pipeline(path: str | Path | None, overrides: Sequence[str] = ()) -> Pip
     """The stages of the recipe in `path`, with `key=value` words on top.
 
     `steps=10` and `rollout.max_tokens=64` are said for all stages, before what the file says for all of them;
-    `zero.steps=10` and `zero.rollout.max_tokens=64` for the stage `zero` alone, before all else. Where a stage is
-    called as a table is, a word that could be either sets the table for all stages.
+    `zero.steps=10` and `zero.rollout.max_tokens=64` for the stage `zero` alone, before all else; where it is repeated,
+    for all its rounds, and `zero-2.steps=10` for the second of them, before that. Where a stage is called as a table
+    is, a word that could be either sets the table for all stages.
+
+    A further round draws by a seed of its own: that of the first, and 1 more for each round, unless the stage says its.
 
     Raises FileNotFoundError where there is no such file, and ValueError for whatever in it makes no sense.
     """
     given = read_table(path)
-    entries = _entries(given.pop(STAGE_LIST))
-    for_all, for_one = _sorted_words(overrides, entries)
+    if STAGE_LIST not in given:
+        raise ValueError(f"{path} has no stages: begin each with [[stages]] and its name")
+    entries = entries_of(given.pop(STAGE_LIST))
+    for_all, for_one = _sorted_words(overrides, entries, given)
     built: list[Stage] = []
     for entry in entries:
-        name = entry["name"]
-        said = for_one.get(name, {})
-        require = said.pop("require", entry.get("require", ""))
-        own = {key: value for key, value in entry.items() if key not in OWN}
+        said, rounds = for_one.get(entry.name, {}), for_one.get(entry.first, {}) if entry.turn > 1 else {}
+        layers = [said, rounds, entry.said]
+        require = next((layer["require"] for layer in layers if "require" in layer), "")
+        own = [{key: value for key, value in layer.items() if key != "require"} for layer in layers]
         try:
             if not isinstance(require, str):
                 raise ValueError(f'require is {require!r}: write it as text, such as require = "pass@1 >= 0.6"')
-            recipe = _with_previous(build_recipe(said, own, for_all, given), built)
+            recipe = build_recipe(*own, for_all, given)
+            if not any("seed" in layer for layer in own):
+                recipe = replace(recipe, seed=recipe.seed + entry.turn - 1)
+            recipe = _with_previous(recipe, built, for_all.get("model", given.get("model", Recipe.model)))
         except ValueError as error:
-            raise ValueError(f"stage {name}: {error}") from None
-        built.append(Stage(name, recipe, require))
+            raise ValueError(f"stage {entry.name}: {error}") from None
+        built.append(Stage(entry.name, recipe, require))
     return Pipeline(tuple(built))
 
 
-def _entries(listed: Any) -> list[Table]:
-    """One table for each stage that runs, in order: those that are repeated come again."""
-    if not isinstance(listed, list) or not listed or not all(isinstance(entry, dict) for entry in listed):
-        raise ValueError("stages is a list of tables: begin each stage with [[stages]] and its name")
-    flat: list[Table] = []
-    for entry in listed:
-        if "name" not in entry:
-            raise ValueError(f'stage {len(flat) + 1} has no name: give it one, such as name = "cold"')
-        require_name(entry["name"])
-        flat.append(entry)
-        flat += _again(flat, entry)
-    return flat
-
-
-def _again(flat: Sequence[Table], last: Table) -> list[Table]:
-    """The further rounds that a stage asks for, from an earlier one (or itself) up to it."""
-    name, times, first = last["name"], last.get("repeat", 1), last.get("repeat_from", last["name"])
-    if type(times) is not int or times < 1:
-        raise ValueError(f"stage {name}: repeat is {times!r}: give a whole number of rounds, the first one counted")
-    names = [entry["name"] for entry in flat]
-    if first not in names:
-        raise ValueError(
-            f"stage {name}: repeat_from is {first!r}, and no stage up to this one is called so: did you mean "
-            f"{nearest(str(first), names)}?"
-        )
-    if "repeat_from" in last and times == 1:
-        raise ValueError(f"stage {name}: repeat_from is {first!r}: say in repeat how many rounds there are, from 2 up")
-    group = flat[names.index(first) :]
-    newest = {entry["name"]: entry["name"] for entry in group}
-    more = []
-    for turn in range(2, times + 1):
-        for entry in group:
-            again = renamed(
-                {key: value for key, value in entry.items() if key not in ("repeat", "repeat_from")},
-                lambda _, referred: REFERENCE + newest.get(referred, referred),
-            )
-            newest[entry["name"]] = again["name"] = f"{entry['name']}-{turn}"
-            more.append(again)
-    return more
-
-
-def _sorted_words(words: Sequence[str], entries: Sequence[Table]) -> tuple[Table, dict[str, Table]]:
+def _sorted_words(words: Sequence[str], entries: Sequence[Entry], given: Table) -> tuple[Table, dict[str, Table]]:
     """What `key=value` words say for all stages, and for each alone, by its name."""
-    names = [entry["name"] for entry in entries]
+    names = [entry.name for entry in entries]
     for_all: Table = {}
     for_one: dict[str, Table] = {}
     for word in words:
@@ -99,36 +68,48 @@ def _sorted_words(words: Sequence[str], entries: Sequence[Table]) -> tuple[Table
             override(for_one.setdefault(first, {}), word.strip().removeprefix(f"{first}."))
         elif dot and first not in TABLES:
             raise ValueError(
-                f"{word!r} sets something of {first!r}, which is no stage and no table: did you mean "
-                f"{nearest(first, [*names, *TABLES])}.{rest}?"
+                f"{word!r} sets something of {first!r}, which is no stage and no table: {_likely(first, rest, names)}"
             )
         else:
-            _require_effect(key, word, entries)
+            _require_effect(key, word, entries, for_all.get("stage", given.get("stage", Recipe.stage)))
             override(for_all, word)
     return for_all, for_one
 
 
-def _require_effect(key: str, word: str, entries: Sequence[Table]) -> None:
-    """Raise ValueError where every stage says itself what a word says for all of them."""
-    if all(_says(entry, key) for entry in entries):
-        names = ", ".join(entry["name"] for entry in entries)
+def _likely(first: str, rest: str, names: Sequence[str]) -> str:
+    """What was probably meant by the word FIRST.REST, of names and settings that there are."""
+    tables = [table for table in TABLES if f"{table}.{rest}" in setting_names()]
+    stages = f"the stages are {', '.join(names)}"
+    return f"did you mean {nearest(first, [*names, *tables])}.{rest}? ({stages})"
+
+
+def _require_effect(key: str, word: str, entries: Sequence[Entry], kind: Any) -> None:
+    """Raise ValueError where every stage to which a word for all says anything says that itself. `kind`: of most."""
+    heard = [entry for entry in entries if entry.said.get("stage", kind) not in NEEDLESS.get(key, ())]
+    if all(_says(entry.said, key) for entry in heard):
+        one = f"{(heard or entries)[0].name}.{word}"
+        names = ", ".join(entry.name for entry in heard)
         raise ValueError(
-            f"{word!r} would change nothing, for each stage says its own {key}: set that of one, as in "
-            f"{entries[0]['name']}.{word} (the stages are {names})"
+            f"{word!r} would change nothing, for each stage says its own {key}: set that of one, as in {one} "
+            f"(the stages are {names})"
+            if heard
+            else f"{word!r} would change nothing: no stage here takes {key}"
         )
 
 
-def _says(entry: Table, key: str) -> bool:
+def _says(said: Table, key: str) -> bool:
     table, dot, inner = key.partition(".")
-    said = entry.get(table)
-    return inner.strip("\"'") in said if dot and isinstance(said, dict) else table in entry
+    held = said.get(table)
+    return inner.strip("\"'") in held if dot and isinstance(held, dict) else table in said
 
 
-def _with_previous(recipe: Recipe, before: Sequence[Stage]) -> Recipe:
-    """The recipe in which `stage:previous` has become the name of a stage, where there is such a stage."""
+def _with_previous(recipe: Recipe, before: Sequence[Stage], model: Any) -> Recipe:
+    """The recipe in which `stage:previous` has become the name of a stage or, where no model came before, `model`."""
 
     def rename(setting: str, name: str) -> str:
         makers = [stage.name for stage in before if stage.makes == wanted_by(setting)]
+        if name == PREVIOUS and not makers and setting == "model":
+            return str(model)
         return REFERENCE + (makers[-1] if name == PREVIOUS and makers else name)
 
     return build_recipe(renamed(toml_table(recipe), rename))

@@ -40,25 +40,37 @@ class PipelineRun:
         self._lock = lock
 
     @classmethod
-    def open(cls, path: Path, pipeline: Pipeline) -> "PipelineRun":
-        """Begin a pipeline in a directory that is new or empty, or go on with the one that is there.
+    def create(cls, path: Path, pipeline: Pipeline) -> "PipelineRun":
+        """Begin a pipeline in a directory that is new or empty.
 
-        Raises FileExistsError where something else is there, and BlockingIOError where another process is at work.
+        Raises FileExistsError where something is there, and BlockingIOError where another process begins there.
+        """
+        refuse_taken(path)
+        path.mkdir(parents=True, exist_ok=True)
+        return cls._open(path, pipeline, begun=False)
+
+    @classmethod
+    def resume(cls, path: Path, pipeline: Pipeline) -> "PipelineRun":
+        """Go on with what was begun in `path`, with the stages as they are now.
+
+        Raises FileNotFoundError where none was, and BlockingIOError where another process is at work.
         """
         if not is_pipeline(path):
-            refuse_taken(path)
-        path.mkdir(parents=True, exist_ok=True)
+            raise FileNotFoundError(f"{path} holds no recipe of several stages that was begun")
+        return cls._open(path, pipeline, begun=True)
+
+    @classmethod
+    def _open(cls, path: Path, pipeline: Pipeline, *, begun: bool) -> "PipelineRun":
         lock = Lock(path)
         try:
             run = cls(path, pipeline, lock)
-            run._begin()
+            run._begin(begun)
         except BaseException:
             lock.release()
             raise
         return run
 
-    def _begin(self) -> None:
-        begun = is_pipeline(self.path)
+    def _begin(self, begun: bool) -> None:
         if not begun:
             refuse_taken(self.path)  # another may have been quicker
         remove_unfinished(self.path, below=False)

@@ -6,7 +6,7 @@ from groupthink.recipe import BY_SAMPLES, Recipe
 from groupthink.reward.judge import require_environment
 from groupthink.reward.named import named_rewards
 from groupthink.run.trackers import require_trackers
-from groupthink.task import close_task, notes_of, open_task, open_tasks
+from groupthink.task import close_task, notes_of, open_demonstrated, open_tasks
 
 
 def require_named(recipe: Recipe, tell: Callable[[str], None] | None = None) -> None:
@@ -19,7 +19,7 @@ def require_named(recipe: Recipe, tell: Callable[[str], None] | None = None) -> 
     for place, task in enumerate(
         (
             open_tasks(recipe.task, recipe.seed),
-            *(open_task(name, recipe.seed, settings=recipe.task) for name in recipe.sft.tasks),
+            *(open_demonstrated(name, recipe.seed, recipe.task) for name in recipe.sft.tasks),
         )
     ):
         try:

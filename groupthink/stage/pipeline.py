@@ -6,21 +6,18 @@ from typing import Any
 
 from groupthink import stage
 from groupthink.insight.doctor import examine, in_words
-from groupthink.insight.plan import require_room
 from groupthink.insight.report import read_report
 from groupthink.insight.report.markdown import card_section
-from groupthink.model.loading import require_model, resolve
+from groupthink.model.loading import resolve
 from groupthink.pipeline import Pipeline, describe_stage
 from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.gate import figures_of, missed
-from groupthink.recipe import Recipe
 from groupthink.run.card import put_stages
 from groupthink.run.pipeline import PipelineRun
 from groupthink.run.stages import made_models, standing_stages
 from groupthink.run.terminal import View
 from groupthink.stage.named import require_named
-from groupthink.stage.prompt import require_chat
-from groupthink.stage.teacher import require_teacher
+from groupthink.stage.ready import require_ready
 
 
 class GateMissed(RuntimeError):
@@ -46,21 +43,15 @@ def require_stages(
 
     for number, one in enumerate(pipeline.stages[begun:], start=begun):
         try:
-            _require(forecast(pipeline, number, made), once, ready)
+            recipe = forecast(pipeline, number, made)
+            if ready:
+                require_ready(recipe, once)
+            else:
+                require_named(recipe, once)
+                resolve(recipe.model)
         except (ValueError, OSError) as error:
             error.add_note(f"so it is for stage {one.name}, {number + 1} of {len(pipeline.stages)}")
             raise
-
-
-def _require(recipe: Recipe, tell: Callable[[str], None], ready: bool) -> None:
-    require_named(recipe, tell)
-    resolve(recipe.model)
-    if ready:
-        require_model(recipe.model, tell, trust_remote_code=recipe.trust_remote_code)
-        require_chat(recipe)
-        require_teacher(recipe, tell)
-        if recipe.stage != "evaluate":  # it holds less than any that trains
-            require_room(recipe)
 
 
 def run_stages(run: PipelineRun, open_view: Callable[[], View]) -> dict[str, Any]:
@@ -111,12 +102,7 @@ def _require_gate(run: PipelineRun, number: int) -> None:
     one, figures = run.pipeline.stages[number], figures_of(run.summary(number))
     if not one.gate:
         return
-    try:
-        short = missed(one.gate, figures)
-    except ValueError as error:
-        error.add_note(f"so it is for stage {one.name}, whose gate may be changed: {one.name}.require=...")
-        raise
-    if not short:
+    if not (short := missed(one.gate, figures)):
         run.event("gate passed", stage=one.name, require=one.require)
         return
     run.event("gate failed", stage=one.name, require=one.require, missed=short)

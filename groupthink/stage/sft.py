@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from groupthink.model.demonstrations import Demonstration, encode_demonstrations
-from groupthink.recipe import Recipe
 from groupthink.records import Batch
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
@@ -20,7 +19,7 @@ from groupthink.stage.progress import best_figures, until_enough
 from groupthink.stage.publish import publish
 from groupthink.stage.settings import SftSettings
 from groupthink.stage.workshop import Workshop, open_workshop
-from groupthink.task import Task, close_task, open_task
+from groupthink.task import Task, close_task, notes_of, open_demonstrated
 
 METRICS = ("loss", "entropy", "grad_norm", "learning_rate", "num_tokens", "skipped_updates")
 """The learner's figures that mean something where nothing was sampled."""
@@ -79,7 +78,7 @@ def sft(run: Run, shop: Workshop, view: View) -> None:
     """Every remaining step of `run`."""
     recipe = run.recipe
     chores = chores_of(run, shop, view)
-    with _open_tasks(recipe) as tasks:
+    with _open_tasks(run) as tasks:
         for step in run.remaining_steps():
             clock = Clock()
             with clock("demonstrate"):
@@ -96,11 +95,14 @@ def sft(run: Run, shop: Workshop, view: View) -> None:
 
 
 @contextmanager
-def _open_tasks(recipe: Recipe) -> Iterator[list[Task]]:
-    """Those whose demonstrations are imitated."""
+def _open_tasks(run: Run) -> Iterator[list[Task]]:
+    """Those whose demonstrations are imitated. What they say of themselves becomes an event, as of other tasks."""
+    recipe = run.recipe
     with ExitStack() as closing:
         tasks = []
         for name in recipe.sft.tasks:
-            tasks.append(open_task(name, recipe.seed, settings=recipe.task))
+            tasks.append(open_demonstrated(name, recipe.seed, recipe.task))
             closing.callback(close_task, tasks[-1])
+            if notes := notes_of(tasks[-1]):
+                run.event("task", notes=list(notes), too_long=[])
         yield tasks

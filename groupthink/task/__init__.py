@@ -13,7 +13,7 @@ from groupthink.records import Problem
 from groupthink.task.arithmetic import Arithmetic
 from groupthink.task.mixture import mix_tasks
 from groupthink.task.quadratics import Quadratics, Split
-from groupthink.task.settings import TaskSettings
+from groupthink.task.settings import NOTHING, TaskSettings
 from groupthink.task.unlabelled import Unlabelled
 from groupthink.task.verdict import Verdict
 
@@ -100,7 +100,10 @@ def open_task(name: str, seed: int = 0, split: str = "held_out", settings: TaskS
         from groupthink.task.data import DataTask
 
         if not (written := settings.arguments_of(rest).get("place")):
-            raise ValueError(f"{name} is the data set that stage {rest!r} of a pipeline wrote: here is no such stage")
+            raise ValueError(
+                f"{name} is the data set that stage {rest!r} of a pipeline wrote, and here is no pipeline: name its "
+                f"folder, as data:RUN/stages/NUMBER-{rest}/data"
+            )
         return DataTask(name, written, replace(settings, prompt="", answer=""), seed, split)  # its columns are ours
     if kind == "gym":
         from groupthink.task.gym import GymTask
@@ -113,6 +116,28 @@ def open_task(name: str, seed: int = 0, split: str = "held_out", settings: TaskS
     from groupthink.task.own import open_own
 
     return open_own(name, settings, seed, split)
+
+
+def open_demonstrated(name: str, seed: int, settings: TaskSettings) -> Task:
+    """The task called `name`, for its demonstrations. Raises as `open_task`.
+
+    A data set is held out from as far as evaluations by `settings` draw from it: from one that they do not name,
+    nothing is.
+    """
+    split = "held_out"
+    if place := _data_place(name, settings):
+        splits = dict(zip(settings.names, settings.own_splits, strict=True))
+        drawn = [own for other, own in splits.items() if _data_place(other, settings) == place]
+        split = drawn[0] if drawn else NOTHING
+    return open_task(name, seed, split, settings)
+
+
+def _data_place(name: str, settings: TaskSettings) -> str:
+    """Where the data set called `name` lies; empty for a task that is none."""
+    kind, _, rest = name.partition(":")
+    if kind == "stage":
+        return str(settings.arguments_of(rest).get("place", ""))
+    return (rest or settings.data) if kind == "data" else ""
 
 
 def open_tasks(settings: TaskSettings, seed: int = 0, split: str | None = None) -> Task:

@@ -20,7 +20,7 @@ from groupthink.task.verdict import Verdict
 
 
 class DataTask(Finite):
-    """The problems of the data set at `place`. `split` says which ones are held out: see `TaskSettings`.
+    """The problems of the data set at `place`. `split` says which ones are held out: see `TaskSettings` and `NOTHING`.
 
     `notes` says what was read as what, and what was left out. Raises FileNotFoundError and ValueError for a data set
     that cannot be read, has no such columns or split, or leaves nothing to train on or to hold out.

@@ -23,6 +23,7 @@ from groupthink.task.columns import (
 from groupthink.task.hashed import picked, share_of
 from groupthink.task.program_tests import COLUMNS as TESTS
 from groupthink.task.program_tests import Tests, has_tests, read_tests
+from groupthink.task.settings import NOTHING
 from groupthink.task.shown import COLUMNS as SHOWING
 from groupthink.task.shown import SHOWN, shows_solution, solution_of, split_chat
 from groupthink.task.tables import TRAINING, Row, Stamp, read_splits
@@ -71,7 +72,10 @@ def read_problems(asked: Reading) -> Problems:
     )
     notes = [_mapping(place, columns, splits, training, tested=tested, unlabelled=asked.unlabelled, shown=shown)]
     every = _read(asked, training, rows, columns, notes, tested=tested)
-    if split == "held_out":
+    if split == NOTHING:
+        held = {}
+        notes.append("all of it is imitated: no evaluation draws from it")
+    elif split == "held_out":
         held = picked(_measurable(every), asked.held_out)
         notes.append(_others(splits, training, len(held), len(every)))
     else:
@@ -242,7 +246,7 @@ def _require_rule(place: str, verify: str) -> None:
 
 
 def _require_some(asked: Reading, train: Sequence[Problem], held: Sequence[Problem]) -> None:
-    if not held:
+    if not held and asked.split != NOTHING:
         cure = f"raise task.held_out={asked.held_out}, or set task.split to a split of its own"
         raise ValueError(
             f"{asked.place} leaves no problem to hold out ({asked.split}), by which a model is measured: {cure}"

@@ -6,6 +6,9 @@ from typing import Any
 
 from groupthink.nearest import nearest
 
+NOTHING = ""
+"""The split of a data set from which no problem is held out: it is imitated, and nothing is measured by it."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskSettings:
@@ -57,6 +60,8 @@ class TaskSettings:
                 f"task.raise_at is {self.raise_at}, and with task.unlabelled nobody knows how many responses are "
                 "right: leave one of the two out"
             )
+        if NOTHING in self.own_splits:
+            raise ValueError("task.split is empty: name the split by which the model is measured, such as held_out")
         self._require_shares()
 
     def _require_shares(self) -> None:

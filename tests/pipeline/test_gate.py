@@ -1,6 +1,6 @@
 import pytest
 
-from groupthink.pipeline.gate import Bound, figures_of, missed, read_gate
+from groupthink.pipeline.gate import Bound, figures_of, missed, read_gate, require_known
 
 
 def test_bounds_are_read():
@@ -40,8 +40,11 @@ def test_what_is_missed_is_said_in_figures():
 
 
 def test_an_unknown_figure_is_an_error_that_names_the_nearest():
-    with pytest.raises(ValueError, match=r"'pas@1': did you mean pass@1\?"):
-        missed(read_gate("pas@1 > 0"), {"pass@1": 1.0, "length": 3.0})
+    with pytest.raises(ValueError, match=r"stage=grpo is called 'pas@1': did you mean pass@1\?"):
+        require_known(read_gate("length < 9 and pas@1 > 0"), "grpo")
+    with pytest.raises(ValueError, match=r"stage=sample is called 'keep': did you mean kept\?"):
+        require_known(read_gate("keep > 0"), "sample")
+    require_known(read_gate("kept > 0"), "sample")
 
 
 def test_the_figures_are_those_of_the_last_evaluation_or_else_of_the_summary():

@@ -108,6 +108,13 @@ def test_what_is_written_out_is_the_same_pipeline(read, tmp_path):
         ('name = "cold"', 'name = "zero"', "two stages are called 'zero'"),
         ('name = "rl"', 'name = "r l"', "take letters, digits, - and _"),
         ('name = "rl"', 'name = "previous"', "is whatever came before"),
+        (
+            '"./base"',
+            '"stage:previous"',
+            "stage zero: model asks for a model of a stage before .*name a model, such as",
+        ),
+        ('"pass@1 >= 0.5"', '"pas@1 >= 0.5"', "stage zero: require asks for .* did you mean pass@1?"),
+        ('"pass@1 >= 0.5"', '"kept >= 5"', "no figure of stage=grpo is called 'kept'"),
         ('name = "rl"', "", "stage 3 has no name"),
         ("steps = 7", "stepps = 7", "stage zero: unknown setting stepps: did you mean steps?"),
         ('"pass@1 >= 0.5"', '"pass@1 >= half"', "stage zero: require is"),
@@ -127,6 +134,7 @@ def test_what_makes_no_sense_is_refused(read, old, new, said):
     ("word", "said"),
     [
         ("zerro.steps=3", "no stage and no table: did you mean zero.steps?"),
+        ("nope.steps=1", r"did you mean zero.steps? \(the stages are zero, cold, rl, again, "),
         ("zero.stepps=3", "stage zero: unknown setting stepps: did you mean steps?"),
         ("stages=3", "unknown setting stages"),
     ],
@@ -142,10 +150,69 @@ def test_a_word_that_every_stage_would_overrule_is_refused(read, tmp_path):
         load_pipeline(tmp_path / "resolved.toml", ["steps=3"])
 
 
+ITERATED = """\
+model = "./base"
+seed = 4
+
+[[stages]]
+name = "zero"
+model = "stage:previous"
+
+[[stages]]
+name = "chains"
+stage = "sample"
+model = "stage:previous"
+require = "kept >= 5"
+
+[[stages]]
+name = "tuned"
+stage = "sft"
+seed = 9
+repeat = 3
+repeat_from = "zero"
+[stages.sft]
+tasks = ["stage:chains"]
+shares = [1.0]
+"""
+
+
+def test_rounds_that_begin_at_the_first_stage_go_on_from_one_another(read):
+    models = {stage.name: stage.recipe.model for stage in read(ITERATED, "model=./mine").stages}
+    assert models == {
+        **{"zero": "./mine", "chains": "stage:zero", "tuned": "./mine"},
+        **{"zero-2": "stage:tuned", "chains-2": "stage:zero-2", "tuned-2": "./mine"},
+        **{"zero-3": "stage:tuned-2", "chains-3": "stage:zero-3", "tuned-3": "./mine"},
+    }
+
+
+def test_each_round_draws_by_a_seed_of_its_own_unless_the_stage_says_one(read, tmp_path):
+    pipeline = read(ITERATED, "zero-3.seed=7")
+    assert [stage.recipe.seed for stage in pipeline.stages] == [4, 4, 9, 5, 5, 9, 7, 6, 9]
+    (tmp_path / "resolved.toml").write_text(dump_pipeline(pipeline))
+    assert load_pipeline(tmp_path / "resolved.toml") == pipeline
+
+
+def test_words_for_a_repeated_stage_are_for_all_its_rounds_and_those_for_a_round_go_before(read):
+    pipeline = read(ITERATED, "zero-2.steps=3", "zero.steps=8", "chains.require=kept >= 7")
+    assert [pipeline[name].recipe.steps for name in ("zero", "zero-2", "zero-3", "tuned-2")] == [8, 3, 8, 120]
+    assert [stage.require for stage in pipeline.stages if stage.kind == "sample"] == ["kept >= 7"] * 3
+
+
+def test_a_word_counts_as_heard_only_by_stages_to_which_it_says_something(read):
+    text = ITERATED.replace('name = "zero"', 'name = "zero"\nsteps = 3').replace("seed = 9", "steps = 9")
+    with pytest.raises(ValueError, match=r"'steps=10' would change nothing.*the stages are zero, tuned, zero-2"):
+        read(text, "steps=10")
+    with pytest.raises(ValueError, match="no stage here takes steps"):
+        read('[[stages]]\nname = "look"\nstage = "evaluate"', "steps=10")
+    assert read(text, "rollout.max_tokens=9")["chains-2"].recipe.rollout.max_tokens == 9
+
+
 def test_a_recipe_without_stages_is_what_it_was(tmp_path, read):
     assert not has_stages("nano") and not has_stages(None)
     read()
     assert has_stages(tmp_path / "stages.toml")
+    with pytest.raises(ValueError, match="nano has no stages"):
+        load_pipeline("nano")
     with pytest.raises(ValueError, match="has several stages"):
         load_recipe(tmp_path / "stages.toml")
 

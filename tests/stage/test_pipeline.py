@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from groupthink import cli
+from groupthink.pipeline.gate import EVALUATED, figures_of
 from groupthink.run.files import ASIDE
 from groupthink.run.lines import read_lines
 from groupthink.run.lock import LOCK
@@ -94,6 +95,7 @@ def test_it_says_what_came_of_each_stage(whole):
         ("look", "evaluate", "stages/04-look"),
     ]
     assert all(one["seconds"] > 0 and 0 <= one["figures"]["after"]["pass@1"] <= 1 for one in stages)
+    assert all(set(figures_of(one["figures"])) == set(EVALUATED) for one in stages)
     # The same model, problems and seed: what the last stage measures is what the stage before it ended with.
     assert stages[3]["figures"]["after"] == stages[2]["figures"]["after"]
     assert events(whole) == [
@@ -156,11 +158,21 @@ def test_a_recipe_that_differs_goes_on_with_what_is_the_same(whole, recipe, tmp_
     run = shutil.copytree(whole, tmp_path / "run")
     mine = tmp_path / "mine.toml"
     mine.write_text(recipe.read_text().partition('[[stages]]\nname = "look"')[0])
-    assert cli.main(["train", str(mine), "--run", str(run)]) == 0
+    assert resume(run, str(mine)) == 0
     assert sorted(place.name for place in (run / "stages").iterdir()) == [*MODELS, "04-look.replaced-1"]
     assert weights(run) == weights(whole)
     stages = json.loads((run / "summary.json").read_text())["stages"]
     assert [one["name"] for one in stages] == ["zero", "cold", "rl"]
+
+
+def test_what_was_begun_is_not_taken_for_another_recipe(whole, recipe, capsys):
+    before = {file: file.stat().st_mtime_ns for file in whole.rglob("*")}
+    for more in ([], ["--dry-run"]):
+        assert cli.main(["train", str(recipe), "zero.steps=1", "--run", str(whole), *more]) == 2
+        said = capsys.readouterr().err
+        assert "is there already: go on with it by --resume" in said and "--resume takes a recipe file, too" in said
+    assert resume(whole, "nano") == 2 and "nano has no stages" in capsys.readouterr().err
+    assert before == {file: file.stat().st_mtime_ns for file in whole.rglob("*")}
 
 
 def test_a_folder_that_was_moved_is_gone_on_with(whole, tmp_path):
@@ -181,6 +193,8 @@ def test_a_stage_that_misses_its_gate_stops_the_others(recipe, tmp_path, capsys)
     assert "the doctor looks at 8 and more" in said
     assert not (run / "stages/03-rl").exists() and not (run / "summary.json").exists()
     done = weights(run / "stages/02-cold")
+    assert cli.main(["eval", str(run)]) == 2
+    assert f"these have models: {run / 'stages/01-zero'}, {run / 'stages/02-cold'}\n" in capsys.readouterr().err
 
     assert resume(run) == 2  # it is not tried again: neither the stage nor the gate has changed
     assert ("stage started", "cold") not in events(run)[events(run).index(("gate failed", "cold")) :]
@@ -194,6 +208,7 @@ def test_a_stage_that_misses_its_gate_stops_the_others(recipe, tmp_path, capsys)
         ("look.task.name=quadratic", "did you mean quadratics?"),
         ("rl.reward.absent.py:f=1", "there is no file"),
         ("look.model=./absent", "there is no folder './absent'"),
+        ("rl.require=pas@1 > 0", "did you mean pass@1?"),
         ("rl.chat.thinking=on", "does not look at enable_thinking"),
     ],
 )
@@ -216,6 +231,7 @@ def test_a_dry_run_shows_every_stage_and_changes_nothing(whole, recipe, tmp_path
     assert cli.main(["train", "--dry-run", "--json", "--resume", "--run", str(whole), "rl.steps=5"]) == 0
     captured = capsys.readouterr()
     assert len(json.loads(captured.out)["recipe"]["stages"]) == 4 and "03-rl is not what" in captured.err
+    assert "would be set aside" in captured.err
     assert before == {file: file.stat().st_mtime_ns for file in whole.rglob("*")}
 
 

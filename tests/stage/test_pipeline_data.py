@@ -9,10 +9,12 @@ import pytest
 
 from groupthink import cli
 from groupthink.pipeline.forecast import forecast
+from groupthink.pipeline.gate import SAMPLED, figures_of
 from groupthink.pipeline.reading import load_pipeline
 from groupthink.recipe import load_recipe
 from groupthink.run.files import ASIDE
-from groupthink.task import open_task
+from groupthink.run.lines import read_lines
+from groupthink.task import open_demonstrated, open_task
 from tests.stage.conftest import weights
 from tests.stage.test_resume import PATIENCE, die_at
 
@@ -86,6 +88,21 @@ def test_what_a_stage_imitates_is_what_the_other_wrote(whole):
     assert {task.demonstrate(problem, careful=True) for problem in task.sample(0, 16)} <= written
 
 
+def test_a_gate_knows_every_figure_that_there_is(whole):
+    assert set(figures_of(json.loads((whole / "stages/01-chains/summary.json").read_text()))) == set(SAMPLED)
+
+
+def test_all_of_it_is_imitated(whole):
+    recipe = load_recipe(whole / "stages/02-cold/recipe.toml")
+    task = open_demonstrated("stage:chains", recipe.seed, recipe.task)
+    rows = [json.loads(line) for line in (whole / "stages/01-chains/data/train.jsonl").read_text().splitlines()]
+    assert task.size == len({row["prompt"][0]["content"] for row in rows})
+    (event,) = [one for one in read_lines(whole / "stages/02-cold/events.jsonl") if one["event"] == "task"]
+    assert event["notes"] == list(task.notes) and "all of it is imitated" in event["notes"][-1]
+    read = load_recipe(whole / "stages/03-rl/recipe.toml").task
+    assert open_demonstrated("stage:chains", 3, read).size < task.size  # evaluations draw from it there
+
+
 def test_problems_are_called_by_the_stage_and_not_by_the_place(whole):
     recipe = load_recipe(whole / "stages/03-rl/recipe.toml")
     assert open_task("stage:chains", settings=recipe.task).sample(0, 1)[0].id.startswith("stage:chains/train/")
@@ -137,5 +154,8 @@ def test_models_and_data_are_not_mistaken_for_each_other(recipe, capsys, word, s
 
 
 def test_a_stage_s_data_has_no_place_outside_a_pipeline():
-    with pytest.raises(ValueError, match="the data set that stage 'chains' of a pipeline wrote"):
+    said = (
+        "stage 'chains' of a pipeline wrote, and here is no pipeline: name its folder, as data:RUN/stages/NUMBER-chains"
+    )
+    with pytest.raises(ValueError, match=said):
         open_task("stage:chains")

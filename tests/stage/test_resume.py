@@ -40,7 +40,8 @@ sys.exit(cli.main())
 
 def begin_or_resume(run: Path, recipe: Path, *settings: str, python: tuple[str, ...] = CLI) -> subprocess.Popen:
     """What a user would do: begin the run, or go on with it where it was begun."""
-    words = ("--resume",) if (run / "recipe.toml").exists() else (recipe, *settings)
+    begun = any((run / name).exists() for name in ("recipe.toml", "pipeline.toml"))
+    words = ("--resume",) if begun else (recipe, *settings)
     command = [sys.executable, *python, "train", *map(str, words), "--run", str(run)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

@@ -87,6 +87,14 @@ def test_r1_is_made_from_whatever_model_is_named():
     assert len({stage.recipe.evaluate for stage in pipeline.stages}) == 1
 
 
+def test_rounds_go_on_from_one_another():
+    pipeline = load_pipeline("iterate", ["model=./mine"])
+    taken = {stage.name: stage.recipe.model for stage in pipeline.stages if stage.name.startswith("zero")}
+    assert taken == {"zero": "./mine", "zero-2": "stage:tuned", "zero-3": "stage:tuned-2"}
+    assert [pipeline[name].recipe.sft.tasks for name in ("tuned", "tuned-3")] == [("stage:chains",), ("stage:chains-3",)]
+    assert len({stage.recipe.seed for stage in pipeline.stages}) == 3
+
+
 @pytest.mark.parametrize("name", ["qwen3-0.6b-gsm8k", "qwen3-1.7b-gsm8k"])
 def test_qwen3_on_gsm8k(name, place, models, gsm8k, tmp_path):
     run, rows = trained(place, tmp_path, name, f"model={models['qwen3']}", f"task.data={gsm8k}")

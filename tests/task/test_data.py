@@ -14,10 +14,10 @@ import pytest
 from groupthink.recipe import load_recipe
 from groupthink.records import Problem
 from groupthink.stage.named import require_named
-from groupthink.task import open_task, open_tasks, reading
+from groupthink.task import open_demonstrated, open_task, open_tasks, reading
 from groupthink.task.columns import last_boxed
 from groupthink.task.data import DataTask
-from groupthink.task.settings import TaskSettings
+from groupthink.task.settings import NOTHING, TaskSettings
 from groupthink.task.tables import read_splits
 
 SUMS = [{"question": f"What is {i}+{i}?", "answer": str(2 * i)} for i in range(60)]
@@ -52,6 +52,27 @@ def test_epochs_hold_every_problem_once_each_in_an_order_of_its_own(sums):
     assert task.sample(3, 7) == open_data(sums, held_out=0.2).sample(0, 28)[21:]
     assert Counter(p.id for step in range(size) for p in task.sample(step, 3)) == dict.fromkeys(ids, 3)
     assert open_data(sums, seed=1, held_out=0.2).sample(0, size) != first
+
+
+def test_what_is_only_imitated_is_imitated_wholly(sums, tmp_path):
+    name = f"data:{sums}"
+    task = open_demonstrated(name, 0, TaskSettings())
+    assert (task.size, task.held_out(9)) == (len(SUMS), [])
+    assert task.notes[-2].startswith("all of it is imitated")
+    for measured in (TaskSettings(data=str(sums)), TaskSettings(name), TaskSettings(mixture=("quadratics", name))):
+        assert open_demonstrated(name, 0, measured).size == open_data(sums).size < len(SUMS)
+
+
+def test_of_what_is_measured_by_a_split_of_its_own_all_else_is_imitated(tmp_path):
+    write(tmp_path / "sums/train.jsonl", SUMS)
+    write(tmp_path / "sums/test.jsonl", SUMS[:7])
+    settings = TaskSettings(data=str(tmp_path / "sums"), split="test")
+    assert open_demonstrated("data", 0, settings).size == len(SUMS) - 7
+
+
+def test_no_evaluation_can_draw_from_nothing():
+    with pytest.raises(ValueError, match=r"task\.split is empty"):
+        TaskSettings(split=NOTHING)
 
 
 def test_a_share_is_held_out_by_a_hash_of_the_prompt_whatever_the_seed_and_the_order(sums, tmp_path):
