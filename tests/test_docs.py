@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from groupthink.pipeline.reading import load_pipeline
 from groupthink.recipe import Recipe, bundled, load_recipe, settings_of
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +48,15 @@ def test_no_setting_of_theirs_stands_twice():
 @pytest.mark.parametrize("page", ["from-trl.md", "from-verl.md"])
 def test_the_recipes_that_are_shown_are_recipes(page, tmp_path):
     assert all(recipe.reward.functions for recipe in shown_recipes(page, tmp_path))
+
+
+def test_the_stages_that_are_shown_are_stages(tmp_path):
+    shown = re.findall(r"```toml\n(.*?)```", (DOCS / "stages.md").read_text(), re.DOTALL)
+    names = []
+    for number, text in enumerate(text for text in shown if "[[stages]]" in text):
+        (tmp_path / f"{number}.toml").write_text(text)
+        names.append(load_pipeline(tmp_path / f"{number}.toml").names)
+    assert [len(of_one) for of_one in names] == [3, 9]
 
 
 @pytest.mark.parametrize("page", ["problems.md", "models.md"])

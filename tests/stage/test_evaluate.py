@@ -91,6 +91,17 @@ def graded(*names):
     return [grade_one(a_response(*CHAINS[name])) for name in names]
 
 
+@pytest.mark.parametrize(
+    ("stage", "said", "unsaid"),
+    [("evaluate", "groupthink report", "model"), ("sample", "The data set is in", "The model is in")],
+)
+def test_a_stage_that_makes_no_model_sends_nobody_to_one(place, tmp_path, capsys, stage, said, unsaid):
+    words = [str(place / "grpo.toml"), f"stage={stage}", "sample.problems=2", "sample.responses=1"]
+    assert cli.main(["train", *words, "--run", str(tmp_path / "run")]) == 0
+    closing = capsys.readouterr().out.rpartition("\n\n")[2]
+    assert said in closing and unsaid not in closing and "--resume" not in closing
+
+
 def test_the_figures_of_an_evaluation_worked_by_hand():
     sampled = [graded("right", "wrong", "at once"), graded("cut", "wrong", "wrong"), graded("cut", "right", "silent")]
     figures = summarise(sampled, [graded("right"), graded("wrong"), graded("silent")])

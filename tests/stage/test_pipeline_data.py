@@ -98,7 +98,7 @@ def test_all_of_it_is_imitated(whole):
     rows = [json.loads(line) for line in (whole / "stages/01-chains/data/train.jsonl").read_text().splitlines()]
     assert task.size == len({row["prompt"][0]["content"] for row in rows})
     (event,) = [one for one in read_lines(whole / "stages/02-cold/events.jsonl") if one["event"] == "task"]
-    assert event["notes"] == list(task.notes) and "all of it is imitated" in event["notes"][-1]
+    assert event["notes"] == list(task.notes) and "all of it is imitated: no evaluation draws from it" in task.notes
     read = load_recipe(whole / "stages/03-rl/recipe.toml").task
     assert open_demonstrated("stage:chains", 3, read).size < task.size  # evaluations draw from it there
 

@@ -91,7 +91,10 @@ def test_rounds_go_on_from_one_another():
     pipeline = load_pipeline("iterate", ["model=./mine"])
     taken = {stage.name: stage.recipe.model for stage in pipeline.stages if stage.name.startswith("zero")}
     assert taken == {"zero": "./mine", "zero-2": "stage:tuned", "zero-3": "stage:tuned-2"}
-    assert [pipeline[name].recipe.sft.tasks for name in ("tuned", "tuned-3")] == [("stage:chains",), ("stage:chains-3",)]
+    assert [pipeline[name].recipe.sft.tasks for name in ("tuned", "tuned-3")] == [
+        ("stage:chains",),
+        ("stage:chains-3",),
+    ]
     assert len({stage.recipe.seed for stage in pipeline.stages}) == 3
 
 
