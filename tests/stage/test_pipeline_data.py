@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from groupthink import cli
+from groupthink.insight.report import read_report
 from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.reading import load_pipeline
 from groupthink.recipe import load_recipe
 from groupthink.run.files import ASIDE
+from groupthink.run.versions import weights_version
+from groupthink.stage.sample.desk import policy_name
 from groupthink.task import open_task
 from tests.stage.conftest import weights
 from tests.stage.test_resume import PATIENCE, die_at
@@ -84,6 +87,19 @@ def test_what_a_stage_imitates_is_what_the_other_wrote(whole):
     rows = [json.loads(line) for line in (whole / "stages/01-chains/data/train.jsonl").read_text().splitlines()]
     written = {row["completion"][0]["content"] for row in rows}
     assert {task.demonstrate(problem, careful=True) for problem in task.sample(0, 16)} <= written
+
+
+def test_cards_are_titled_by_the_stages_without_their_numbers(whole):
+    for place, name in (("01-chains/data", "chains"), ("02-cold/model", "cold"), ("03-rl/model", "rl")):
+        assert f"\n# {name}\n" in (whole / "stages" / place / "README.md").read_text()
+
+
+def test_a_stage_that_samples_says_which_weights_as_the_report_does(whole):
+    """Of a model that a stage made, by the stage's name."""
+    version = weights_version(whole / "stages/02-cold")
+    assert policy_name(f"{whole}/stages/02-cold/model") == f"cold/model@{version}"
+    shown = {origin.source: origin.version for stage in read_report(whole).stages for origin in stage.origins}
+    assert shown["cold"] == version
 
 
 def test_problems_are_called_by_the_stage_and_not_by_the_place(whole):
