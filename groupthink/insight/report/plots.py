@@ -84,7 +84,7 @@ def _checking(folder: Path, stages: Sequence[Stage]) -> Plot | None:
         percent = [None if share is None else share * 100 for share in checking]
         _line(axes, stage.course.steps, percent, place, label=_plain(stage.name))
     axes.set_ylim(0, 100)
-    axes.set_ylabel("chains that check themselves, percent")
+    axes.set_ylabel("self-checking, percent")
     axes.set_xlabel("step")
     axes.legend(frameon=False)
     return _written(folder, figure, Plot("Chains that check themselves", "self-checking.png"))
