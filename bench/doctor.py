@@ -115,7 +115,7 @@ def cases(options: argparse.Namespace) -> list[Case]:
     ]
 
 
-def models(options: argparse.Namespace) -> dict[str, tuple[str, list[str]]]:
+def models() -> dict[str, tuple[str, list[str]]]:
     """By the cause that needs it, a model that is made first: one that knows the form alone, and one that knows all."""
     form = ["stage=sft", "sft.from_scratch=true", "steps=150", "policy.learning_rate=2e-3"]
     return {"too_hard": ("ignorant", [*form, *QUICK]), "too_easy": ("expert", ["steps=60", *UNMEASURED])}
@@ -136,11 +136,9 @@ def main() -> None:
     options = read_options()
     options.runs.mkdir(parents=True, exist_ok=True)
     (options.runs / "rewards.py").write_text(REWARDS)
-    causes: dict[str, list[str]] = {}
-    if options.out and options.out.exists():
-        causes = json.loads(options.out.read_text())["named"]
+    causes = known(options)
     missing = [case for case in cases(options) if case.name not in causes]
-    needed = {cause: its for cause, its in models(options).items() if cause in {case.cause for case in missing}}
+    needed = {cause: its for cause, its in models().items() if cause in {case.cause for case in missing}}
     missing.sort(key=lambda case: case.cause in needed)  # last, when the models are there
     with ThreadPoolExecutor(options.jobs) as pool:
         made = [
@@ -155,7 +153,18 @@ def main() -> None:
     report(found, options, json.dumps(found, indent=1))
 
 
+def known(options: argparse.Namespace) -> dict[str, list[str]]:
+    """What the file has already. Raises SystemExit where its runs were made by other settings."""
+    if not (options.out and options.out.exists()):
+        return {}
+    before = json.loads(options.out.read_text())
+    if before["settings"] != options.settings:
+        raise SystemExit(f"{options.out} holds runs that were made with {before['settings']}: name another file")
+    return before["named"]
+
+
 def summary(options: argparse.Namespace, causes: dict[str, list[str]]) -> dict[str, Any]:
+    """The counts are of the cases that are asked for, and nothing that is known is lost."""
     there = [case for case in cases(options) if case.name in causes]
     ill = [case for case in there if case.cause]
     well = [case for case in there if not case.cause]
@@ -164,7 +173,8 @@ def summary(options: argparse.Namespace, causes: dict[str, list[str]]) -> dict[s
         "of": len(ill),
         "alarms_on_healthy_runs": sum(bool(causes[case.name]) for case in well),
         "healthy_runs": len(well),
-        "named": {case.name: causes[case.name] for case in there},
+        "named": {name: causes[name] for name in sorted(causes)},
+        "settings": options.settings,
         "processor": processor(),
     }
 

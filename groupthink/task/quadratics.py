@@ -22,7 +22,9 @@ Split = Literal["train", "held_out", "beyond", "wide_train", "wide"]
 Pair = tuple[int, int]
 
 TRAINING: dict[Split, Split] = {"held_out": "train", "beyond": "train", "wide": "wide_train"}
-"""Where training problems come from, by what is held out: `wide` is harder, with large roots in both."""
+"""Where training problems come from, by what is held out: `wide` is harder, with large roots in both.
+
+So `beyond` is beyond what was trained on with the other two alone."""
 
 WORDINGS = ("Solve {}", "Find the roots of {}", "Which x satisfy {}?")
 LEADING = (1, 1, 1, 1, 1, 1, 1, 2, 3, -1)  # `a` is drawn from these

@@ -18,6 +18,7 @@ from groupthink.pipeline.reading import has_stages, load_pipeline
 from groupthink.recipe import bundled, load_recipe
 from groupthink.run.metrics import read_metrics
 from groupthink.stage.evaluate import evaluate_model
+from groupthink.stage.pipeline import require_stages
 from tests.here import work_here
 from tests.qwen_like import build_tokenizer, save_model
 from tests.stage.conftest import train, weights
@@ -85,6 +86,20 @@ def test_r1_is_made_from_whatever_model_is_named():
         len({stage.recipe.task.own_splits for stage in pipeline.stages}) == 1
     )  # all are measured by the same problems
     assert len({stage.recipe.evaluate for stage in pipeline.stages}) == 1
+
+
+def test_r1_for_a_gpu_is_ready_where_model_and_data_are(models, gsm8k):
+    model = models["qwen3"]
+    few = ("rollout.max_tokens=60", "rollout.engine=torch", "evaluate.problems=4")
+    words = [f"model={model}", f"student.model={model}", f"task.data={gsm8k}", *few]
+    pipeline, told = load_pipeline("r1-qwen3", words), []
+    require_stages(pipeline, told.append)
+    assert [stage.name for stage in pipeline.stages][-1] == "final" and told  # how the data was read
+    by_rewards = [stage.recipe for stage in pipeline.stages if stage.kind == "grpo"]
+    for recipe in by_rewards:  # DeepSeek-R1's, arXiv 2501.12948v2
+        assert (recipe.policy.learning_rate, recipe.objective.kl, recipe.rollout.group_size) == (3e-6, 0.001, 16)
+        assert recipe.objective.clip_high == 10 and recipe.objective.reference_every == 400
+    assert [recipe.rollout.temperature for recipe in by_rewards] == [1.0, 1.0, 0.7]
 
 
 @pytest.mark.parametrize("name", ["qwen3-0.6b-gsm8k", "qwen3-1.7b-gsm8k"])

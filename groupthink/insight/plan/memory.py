@@ -101,17 +101,21 @@ def _one_device(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload,
     if recipe.stage == "sample":  # nothing learns
         beside = _beside_drawing(recipe, shape, staff, load, device)
         return {"weights": every, "decoder": copied, "cache": cache, "processes": beside}
+    # A GPU on which both draw and learn is given back what one holds before the other begins.
+    in_turn = device == "cuda" and shape.by_hand
     steady: Parts = {
         "weights": weight_bytes(recipe, shape),
         "reference": reference_bytes(recipe, shape),
         "optimizer": optimizer_bytes(recipe, shape),
         # With an adapter the engine draws from a model of its own, into which it is merged.
         "decoder": copied + (every if adapted else 0.0),
-        "cache": 0.0 if recipe.rollout.lag else cache,  # with a lag another process draws
+        "cache": 0.0 if recipe.rollout.lag or in_turn else cache,  # with a lag another process draws
     }
     # After an update what an engine decodes with is made anew, before the old goes; an adapter is merged on its way.
     merged = sum(inputs * outputs for inputs, outputs in shape.linears.values()) * item if adapted else 0.0
     generate: Parts = {"decoder": merged + (0.0 if recipe.rollout.lag else copied)}
+    if in_turn and not recipe.rollout.lag:
+        generate["cache"] = cache
     learn: Parts = {
         "gradients": trained * SINGLE,
         "activations": activation_bytes(recipe, shape, staff, load, device),
@@ -198,6 +202,10 @@ def _in_c(recipe: Recipe, shape: ModelShape, device: str) -> bool:
     return fits and device == "cpu" and shape.parameters < SMALL and drawing_in_c.library() is not None
 
 
+GPU_PAGE = 64
+"""Tokens of a page on a GPU, as `rollout/cuda/decoder.py` has it, which only machines with Triton can import."""
+
+
 def drawing_bytes(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> tuple[float, float]:
     """Of one process that draws: keys, values and logits; and the decoder's own layout of the weights."""
     if recipe.rollout.engine == "vllm":
@@ -205,8 +213,12 @@ def drawing_bytes(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workloa
     item, rows, prompts = item_of(recipe), *live_rows(recipe, staff)
     longest = load.prompt + load.response
     kept = 2 * shape.layers * shape.kv_heads * shape.head_dim * item  # of a token
-    # The logits that are drawn from and those that follow them; a GPU draws by torch's operations, in float64.
+    # The logits that are drawn from and those that follow them; torch's operations draw in float64 on a GPU.
     logits = rows * shape.vocabulary * (2 * SINGLE if device == "cpu" else 2 * SINGLE + 3 * 8)
+    if device == "cuda" and shape.by_hand:
+        pages = ceil(longest / GPU_PAGE) + 1
+        fused = shape.layers * shape.hidden * (shape.qkv + 2 * shape.intermediate)
+        return rows * (pages * GPU_PAGE * kept + 2 * shape.vocabulary * item), fused * item
     if _in_c(recipe, shape, device):
         held, before = pool_pages(rows, prompts, load)
         packed = shape.body + ceil(shape.vocabulary / PANEL) * PANEL * shape.hidden
