@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 from engines import REPOSITORY, right_of, train
-from groupthink.stage.statistics import interval
 from report import add_report, keep, report
 from vs_trl import processor, tell
 
 from groupthink.insight.plan.shape import ModelShape, read_shape
 from groupthink.insight.plan.workload import Workload, even_operations
+from groupthink.insight.statistics import interval
 from groupthink.model.chat import Chat
 from groupthink.model.loading import load_tokenizer
 from groupthink.recipe import Recipe, load_recipe

@@ -1,6 +1,8 @@
 """`groupthink doctor RUN`: what is wrong with a run, as far as its figures show, and which setting to change."""
 
+import json
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,19 +12,26 @@ from groupthink.recipe import load_recipe
 from groupthink.run.lines import read_lines
 from groupthink.run.metrics import read_metrics
 
+WITHOUT_QUESTIONS = ("sample", "sft", "evaluate")
+"""Kinds of stages of which nobody is asked whether what they make is as it should be."""
+
+LARGEST = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Examination:
     """What was looked at, and what was found: as the run stands, and in its course."""
 
     run: str
+    kind: str  # of the stage, as a recipe has it
     steps: int
     findings: tuple[Finding, ...]  # as things are; the first brings the others with it
     earlier: tuple[Finding, ...]  # that were seen while it ran, and are no more
+    dropped: Mapping[str, int]  # of `sample`, once it is done: how many responses for each reason
 
 
 def examine(run: Path) -> Examination:
-    """Read a run's directory. Raises FileNotFoundError where there is none, ValueError for one without rewards."""
+    """Read a run's directory. Raises FileNotFoundError where there is none."""
     if not (run / "recipe.toml").is_file():
         raise FileNotFoundError(f"there is no run in {run}: name the folder that holds its recipe.toml")
     recipe, lines = load_recipe(run / "recipe.toml"), read_metrics(run / "metrics.jsonl")
@@ -34,11 +43,23 @@ def examine(run: Path) -> Examination:
         for event in told
         if event["cause"] not in now
     ]
-    return Examination(str(run), len(lines), tuple(findings), tuple(earlier))
+    return Examination(str(run), recipe.stage, len(lines), tuple(findings), tuple(earlier), _dropped(run))
+
+
+def _dropped(run: Path) -> dict[str, int]:
+    if not (run / "summary.json").exists():
+        return {}
+    counts: dict[str, int] = json.loads((run / "summary.json").read_text(encoding="utf-8")).get("dropped", {})
+    return counts
 
 
 def in_words(found: Examination) -> list[str]:
     """For a terminal."""
+    if not found.findings and found.kind in WITHOUT_QUESTIONS:
+        return [
+            f"{found.run}: the doctor has no questions for what a stage {found.kind!r} makes",
+            *_most_dropped(found),
+        ]
     if found.steps < WINDOW and not found.findings:
         return [f"{found.run} has done {found.steps} steps: the doctor looks at {WINDOW} and more"]
     if not found.findings:
@@ -50,6 +71,13 @@ def in_words(found: Examination) -> list[str]:
     for finding in found.earlier:
         lines += _said(finding, f"{finding.cause} (at step {finding.step}; no more)")
     return lines
+
+
+def _most_dropped(found: Examination) -> list[str]:
+    """The reasons for which most responses were dropped: where to look first."""
+    counts = sorted(((count, reason) for reason, count in found.dropped.items() if count), reverse=True)
+    told = ", ".join(f"{reason} {count:,}" for count, reason in counts[:LARGEST])
+    return [f"  most were dropped as: {told} (see [sample], and README.md beside the data)"] if told else []
 
 
 def _said(finding: Finding, title: str) -> list[str]:

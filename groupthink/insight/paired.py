@@ -15,12 +15,17 @@ Asked = tuple[str, str]
 """A problem as it was asked: its id, which another task may have given, too, and its prompt."""
 
 
+def asked(row: Row) -> Asked:
+    """The problem that a response answers."""
+    return row["problem"], row["prompt"]
+
+
 def rates(rows: Sequence[Row], kind: str) -> dict[Asked, float]:
     """The share of right responses of one kind, by problem, where that is known."""
     right: dict[Asked, list[bool]] = {}
     for row in rows:
         if row["kind"] == kind and row["right"] is not None:
-            right.setdefault((row["problem"], row["prompt"]), []).append(row["right"])
+            right.setdefault(asked(row), []).append(row["right"])
     return {problem: float(np.mean(values)) for problem, values in right.items()}
 
 

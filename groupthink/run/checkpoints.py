@@ -70,7 +70,7 @@ def find_damage(path: Path) -> str | None:
             return f"{name} is missing"
         if file.stat().st_size != sealed["size"]:
             return f"{name} has {file.stat().st_size} bytes in place of {sealed['size']}"
-        if _sha256(file) != sealed["sha256"]:
+        if sha256(file) != sealed["sha256"]:
             return f"the sha256 of {name} differs"
     return None
 
@@ -97,7 +97,7 @@ def _steps(directory: Path) -> list[int]:
 
 def _seal(path: Path, step: int) -> None:
     files = {
-        file.relative_to(path).as_posix(): {"size": file.stat().st_size, "sha256": _sha256(file)}
+        file.relative_to(path).as_posix(): {"size": file.stat().st_size, "sha256": sha256(file)}
         for file in _files(path)
     }
     (path / MANIFEST).write_text(json.dumps({"step": step, "files": files}, indent=1), encoding="utf-8")
@@ -107,7 +107,8 @@ def _files(path: Path) -> Iterator[Path]:
     return (file for file in sorted(path.rglob("*")) if file.is_file())
 
 
-def _sha256(file: Path) -> str:
+def sha256(file: Path) -> str:
+    """Of what a file holds, in hexadecimal digits."""
     with file.open("rb") as bytes_of_it:
         return hashlib.file_digest(bytes_of_it, "sha256").hexdigest()
 

@@ -163,9 +163,12 @@ class Run:
         scores: Sequence[Sequence[Score]],
         timings: Mapping[str, float],
     ) -> dict[str, float]:
-        """The same of a step that nothing is learned from."""
+        """The same of a step that nothing is learned from; `num_tokens` are those drawn so far."""
         self._write_rollouts(step, sampled_table(groups, scores))
-        return self.record_metrics(step, {**reward_metrics(scores), **length_metrics(groups)}, timings)
+        before = self.lines[-1].get("num_tokens") or 0.0 if self.lines else 0.0
+        drawn = sum(response.written for group in groups for response in group.responses)
+        metrics = {**reward_metrics(scores), **length_metrics(groups), "num_tokens": float(before + drawn)}
+        return self.record_metrics(step, metrics, timings)
 
     def rollouts(self, step: int, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The responses of a recorded step: a row for each, in order. `columns`: those to read (None: all)."""

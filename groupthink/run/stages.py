@@ -1,5 +1,7 @@
 """Where the stages of a pipeline stand, as its directory has them. Nothing is changed here."""
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from groupthink.pipeline.references import placed, with_places
 from groupthink.recipe import Recipe, load_recipe, settings_of
 from groupthink.run.directory import SETTLED
 
-PIPELINE = "pipeline.toml"
+PIPELINE, STAGES = "pipeline.toml", "stages"
 FREE = frozenset({"checkpoint_every", "trackers"})
 """What may change of a stage that has begun: nothing that it makes depends on it."""
 
@@ -23,7 +25,7 @@ def is_pipeline(path: Path) -> bool:
 
 def stage_place(path: Path, pipeline: Pipeline, number: int) -> Path:
     """The run directory of a stage, counted from 0: PATH/stages/01-zero."""
-    return path / "stages" / f"{number + 1:02}-{pipeline.names[number]}"
+    return path / STAGES / f"{number + 1:02}-{pipeline.names[number]}"
 
 
 def stage_recipe(path: Path, pipeline: Pipeline, number: int) -> Recipe:
@@ -61,7 +63,7 @@ def overtaken(path: Path, pipeline: Pipeline) -> list[Path]:
     """The run directories that are of no use to the pipeline as it is: those behind the stages that stand."""
     standing = standing_stages(path, pipeline)
     kept = {stage_place(path, pipeline, number).name for number in range(standing)}
-    begun = sorted(file.parent for file in (path / "stages").glob("*/recipe.toml"))
+    begun = sorted(file.parent for file in (path / STAGES).glob("*/recipe.toml"))
     return [place for place in begun if place.name not in kept and REPLACED not in place.name]
 
 
@@ -90,24 +92,38 @@ def _in_pipeline(place: Any) -> tuple[str, ...]:
     return Path(str(place)).parts[-3:]
 
 
-def worked_seconds(events: list[dict[str, Any]]) -> float:
-    """How long a run was worked at, by its events: from each start or resumption to the last sign of life after it."""
+def worked_seconds(events: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]] = ()) -> float:
+    """How long a run was worked at, evaluations included: from each start or resumption to the last event after it.
+
+    Of a run at work that event is some time ago. Where the steps in `lines` of its metrics come to more, they say it.
+    """
     total, begun, last = 0.0, None, 0.0
     for event in events:
         if event["event"] in ("started", "resumed"):
             total += 0.0 if begun is None else last - begun
             begun = event["time"]
         last = event["time"]
-    return total if begun is None else total + last - begun
+    steps = sum(value for line in lines for name, value in line.items() if name.startswith("time/"))
+    return max(total if begun is None else total + last - begun, steps)
+
+
+def begun_stages(path: Path) -> list[tuple[Stage, Path]]:
+    """The stages that were begun of the pipeline in `path`, in their order, and the run directory of each."""
+    pipeline = load_pipeline(path / PIPELINE)
+    places = [(stage, stage_place(path, pipeline, number)) for number, stage in enumerate(pipeline.stages)]
+    return [(stage, place) for stage, place in places if (place / "recipe.toml").is_file()]
 
 
 def runs_in(path: Path) -> list[Path]:
     """The run directory `path`, or those of the stages that were begun of the pipeline in it."""
-    if not is_pipeline(path):
-        return [path]
-    pipeline = load_pipeline(path / PIPELINE)
-    places = [stage_place(path, pipeline, number) for number in range(len(pipeline.stages))]
-    return [place for place in places if (place / "recipe.toml").is_file()]
+    return [place for _, place in begun_stages(path)] if is_pipeline(path) else [path]
+
+
+def run_name(path: Path) -> str:
+    """What the run in `path` is called: as its folder is, but a stage of a pipeline without its number."""
+    path = path.resolve()
+    in_pipeline = path.parent.name == STAGES and is_pipeline(path.parent.parent)
+    return re.sub(r"^\d+-", "", path.name) if in_pipeline else path.name
 
 
 def model_run(path: Path) -> Path | None:

@@ -71,8 +71,11 @@ def run_stages(run: PipelineRun, open_view: Callable[[], View]) -> dict[str, Any
         finally:
             view.closed()
     figures = run.finish()
-    if (run.path / "model").exists():
-        put_stages(run.path / "model", card_section(read_report(run.path)))
+    section = card_section(read_report(run.path))
+    places = [run.path, *(run.place(number) for number in range(len(run.pipeline.stages)))]
+    for folder in (place / "model" for place in places):
+        if folder.exists():
+            put_stages(folder, section)
     return figures
 
 

@@ -8,6 +8,7 @@ from groupthink.model.saving import save_generation, save_policy
 from groupthink.policy.learner import Learner
 from groupthink.run.card import PROBLEM, write_card
 from groupthink.run.directory import Run
+from groupthink.run.stages import run_name
 
 
 def publish(run: Run, learner: Learner, chat: Chat, figures: dict[str, Any]) -> None:
@@ -25,7 +26,7 @@ def publish(run: Run, learner: Learner, chat: Chat, figures: dict[str, Any]) -> 
             top_k=rollout.top_k,
         )
         chat.save(folder)
-        write_card(folder, run.path.name, run.recipe, figures, chat.render(PROBLEM), chat.is_plain)
+        write_card(folder, run_name(run.path), run.recipe, figures, chat.render(PROBLEM), chat.is_plain)
 
     run.publish(write)
     run.finish(figures)

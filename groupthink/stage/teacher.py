@@ -1,7 +1,5 @@
 """The teacher of a distillation: another model, which reads what the student writes, token by token."""
 
-import hashlib
-import json
 from collections.abc import Callable
 
 import numpy as np
@@ -9,10 +7,17 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groupthink.model.chat import Chat
-from groupthink.model.loading import load_model, load_tokenizer, read_config, require_model, stored_dtype
+from groupthink.model.loading import (
+    load_model,
+    load_tokenizer,
+    read_config,
+    require_model,
+    stored_dtype,
+    weights_here,
+)
 from groupthink.recipe import Recipe
-from groupthink.rollout.checksum import checksums
 from groupthink.run.directory import Run
+from groupthink.run.versions import version_of
 
 PROBES = (
     "Solve x^2-5x+6=0",
@@ -50,7 +55,7 @@ def open_teacher(run: Run, student: Chat, device: torch.device) -> PreTrainedMod
             f"the teacher {name} knows {teacher.config.get_text_config().vocab_size} tokens, and the student's "
             f"tokenizer has {len(student.tokenizer)}: take a teacher that was trained with that tokenizer"
         )
-    _require_unchanged(run, teacher)
+    _require_unchanged(run)
     return teacher
 
 
@@ -84,14 +89,13 @@ def _place(token_id: int | None) -> str:
     return "unknown" if token_id is None else f"number {token_id}"
 
 
-def _require_unchanged(run: Run, teacher: PreTrainedModel) -> None:
+def _require_unchanged(run: Run) -> None:
     """Note at the first start which weights teach, and raise ValueError where a resume finds others."""
-    found = checksums({name: parameter.data for name, parameter in teacher.named_parameters()})
-    checksum = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+    version = version_of(weights_here(run.recipe.distill.teacher))
     before = run.events("teacher")
     if not before:
-        run.event("teacher", name=run.recipe.distill.teacher, checksum=checksum)
-    elif before[0]["checksum"] != checksum:
+        run.event("teacher", name=run.recipe.distill.teacher, version=version)
+    elif before[0]["version"] != version:
         raise ValueError(
             f"the teacher {run.recipe.distill.teacher} has other weights than when {run.path} was begun: bring those "
             "back, or begin another run"

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,20 @@ def test_what_was_wrong_earlier_is_told_apart(cut):
     found = examine(cut.path)
     assert [finding.cause for finding in found.earlier] == ["kl"]
     assert "kl (at step 4; no more)" in in_words(found)
+
+
+def test_of_stages_that_it_has_no_questions_for_it_does_not_say_that_all_is_well(place, tmp_path, capsys):  # noqa: F811
+    words = ("stage=sample", "sample.problems=16", "rollout.max_tokens=40", "reward.accuracy=1.0")
+    run = train(tmp_path / "sampled", place / "grpo.toml", *words)
+    dropped = json.loads((run.path / "summary.json").read_text())["dropped"]
+    most = max(dropped, key=lambda reason: dropped[reason])
+    found = examine(run.path)
+    assert found.kind == "sample" and found.steps == 8
+    said = in_words(replace(found, findings=()))  # it may ask why they are all cut
+    assert "no questions for what a stage 'sample' makes" in said[0]
+    assert f"most were dropped as: {most} {dropped[most]}" in said[1]
+    assert cli.main(["doctor", str(run.path)]) == 0
+    assert "nothing is wrong" not in capsys.readouterr().out
 
 
 def test_a_folder_without_a_run_and_a_run_without_steps(place, tmp_path, capsys):  # noqa: F811

@@ -8,10 +8,13 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from groupthink import cli
+from groupthink.insight.report import read_report
+from groupthink.model.loading import weights_here
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.recipe import load_recipe
 from groupthink.run.directory import Run
 from groupthink.run.metrics import read_metrics
+from groupthink.run.versions import version_of
 from tests.qwen_like import save_model
 from tests.stage.conftest import resume, to_the_end, train, weights
 from tests.stage.test_resume import die_at
@@ -81,6 +84,12 @@ def test_a_step_leaves_the_divergence_beside_the_usual_figures(distilled):
         assert line["distill/reverse_kl"] > 0 and line["grad_norm"] > 0
         assert line["sampling/sampling_logp_difference/max"] < 5e-5
         assert {name for name in line if name.startswith("time/")} == {"time/generate", "time/score", "time/learn"}
+
+
+def test_the_report_has_the_course_of_the_divergence(distilled):
+    stage = read_report(distilled.path).stages[-1]
+    lines = read_metrics(distilled.path / "metrics.jsonl")
+    assert stage.course.curves["reverse_kl"] == tuple(line["distill/reverse_kl"] for line in lines)
 
 
 def test_every_token_is_in_the_table_with_what_student_and_teacher_made_of_it(distilled, teacher):
@@ -159,5 +168,5 @@ def test_a_teacher_that_is_asked_in_other_words_is_refused(recipe, teacher, tmp_
 
 def test_a_run_notes_which_weights_taught(distilled, teacher):
     (noted,) = distilled.events("teacher")
-    assert noted["name"] == teacher.as_posix() and len(noted["checksum"]) == 16
+    assert noted["name"] == teacher.as_posix() and noted["version"] == version_of(weights_here(teacher))
     assert json.loads((distilled.path / "summary.json").read_text())["steps"] == STEPS

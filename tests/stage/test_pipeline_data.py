@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from groupthink import cli
+from groupthink.insight.report import read_report
 from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.gate import SAMPLED, figures_of
 from groupthink.pipeline.reading import load_pipeline
 from groupthink.recipe import load_recipe
 from groupthink.run.files import ASIDE
 from groupthink.run.lines import read_lines
+from groupthink.run.versions import weights_version
+from groupthink.stage.sample.desk import policy_name
 from groupthink.task import open_demonstrated, open_task
 from tests.stage.conftest import weights
 from tests.stage.test_resume import PATIENCE, die_at
@@ -101,6 +104,19 @@ def test_all_of_it_is_imitated(whole):
     assert event["notes"] == list(task.notes) and "all of it is imitated: no evaluation draws from it" in task.notes
     read = load_recipe(whole / "stages/03-rl/recipe.toml").task
     assert open_demonstrated("stage:chains", 3, read).size < task.size  # evaluations draw from it there
+
+
+def test_cards_are_titled_by_the_stages_without_their_numbers(whole):
+    for place, name in (("01-chains/data", "chains"), ("02-cold/model", "cold"), ("03-rl/model", "rl")):
+        assert f"\n# {name}\n" in (whole / "stages" / place / "README.md").read_text()
+
+
+def test_a_stage_that_samples_says_which_weights_as_the_report_does(whole):
+    """Of a model that a stage made, by the stage's name."""
+    version = weights_version(whole / "stages/02-cold")
+    assert policy_name(f"{whole}/stages/02-cold/model") == f"cold/model@{version}"
+    shown = {origin.source: origin.version for stage in read_report(whole).stages for origin in stage.origins}
+    assert shown["cold"] == version
 
 
 def test_problems_are_called_by_the_stage_and_not_by_the_place(whole):

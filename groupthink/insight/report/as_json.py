@@ -8,7 +8,7 @@ from groupthink.insight.report.records import Evaluated, Figures, Kept, Report, 
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """`stages`, in their order, and the `differences` of each over each one before it.
+    """`stages`, in their order, and the `differences` of those that are compared (`compared.pairs`).
 
     A figure `f` has its interval in `f_low` and `f_high`; all three are None where nobody knows it.
     """

@@ -5,7 +5,7 @@ from itertools import chain
 
 import numpy as np
 
-from groupthink.insight.paired import Row
+from groupthink.insight.paired import Asked, Row, asked
 from groupthink.insight.statistics import Estimate, estimate, majority_right
 from groupthink.task.worked import CHECKS, GOES_BACK
 
@@ -13,17 +13,17 @@ Sampled = Sequence[Sequence[Row]]
 """The rows of each problem."""
 
 OF_RIGHT = ("pass@1", "lenient", "greedy", "maj@k", "pass@k")
-OF_RESPONSES = ("length", "format", "cut", "self_checking", "self_correction")
+OF_RESPONSES = ("length", "format", "truncated", "self_checking", "self_correction")
 MEASURES = (*OF_RIGHT, *OF_RESPONSES)
 """Shares, but for `length`, which is in tokens. `pass@1` is strict: in form, and right."""
 
 
 def by_problem(rows: Iterable[Row], kind: str) -> Sampled:
     """The rows of one kind, those of each problem together, in their order."""
-    found: dict[str, list[Row]] = {}
+    found: dict[Asked, list[Row]] = {}
     for row in rows:
         if row["kind"] == kind:
-            found.setdefault(row["problem"], []).append(row)
+            found.setdefault(asked(row), []).append(row)
     return list(found.values())
 
 
@@ -41,7 +41,7 @@ def figures_of(rows: Sequence[Row], k: int) -> dict[str, Estimate | None]:
         "pass@k": estimate([any(row["right"] for row in some) for some in judged]),
         "length": _mean(sampled, lambda row: row["length"]),
         "format": _mean(sampled, lambda row: row.get("formed")),
-        "cut": _mean(sampled, lambda row: row["finish"] == "length"),
+        "truncated": _mean(sampled, lambda row: row["finish"] == "length"),
         "self_checking": traits.get(CHECKS),
         "self_correction": traits.get(GOES_BACK),
     }

@@ -1,87 +1,67 @@
 """Where a stage's model and data came from, and which versions of them they were."""
 
-import hashlib
-import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from groupthink.insight.report.records import Origin
-from groupthink.recipe import Recipe, settings_of
-from groupthink.run.checkpoints import MANIFEST
+from groupthink.pipeline.references import REFERENCE, place_of, references
+from groupthink.recipe import Recipe
+from groupthink.run.versions import data_version, weights_version
 
-DIGITS = 12
-DATA = "data/train.parquet"
-TEACHER = "distill.teacher"
+MODEL, TEACHER = "model", "distill.teacher"
+PLACE = "data:"
+"""What stands before the place of a data set, where it is named as a task."""
+
+Makers = Mapping[str, Path]
+"""The run directories of the stages before, by their names."""
 
 
-def origins_of(path: Path, recipe: Recipe, earlier: Sequence[Path]) -> tuple[Origin, ...]:
-    """What the stage in `path` took: its model, its problems or demonstrations, and whatever of `earlier` stages its
-    recipe names.
+def origins_of(path: Path, recipe: Recipe, makers: Makers) -> tuple[Origin, ...]:
+    """What the stage in `path` took, each thing once: its model, its data, and what else of stages its recipe names.
+
+    `recipe` says `stage:NAME` of what a stage of the same pipeline made, so that it does not matter where that lies.
     """
-    settings = settings_of(recipe)
-    named = {"model": [recipe.model], **_data(recipe)}
+    named = list(_named(recipe))
+    told = {text for _, text in named}
+    others = ((setting, f"{REFERENCE}{name}") for setting, name in references(recipe))
+    named += [(setting, text) for setting, text in others if text not in told]
+    return tuple(_origin(path, recipe, setting, text, makers) for setting, text in named)
+
+
+def _named(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """The settings by which every stage of a kind names what it takes, and what they say."""
+    yield MODEL, recipe.model
     if recipe.stage == "distill":
-        named[TEACHER] = [settings[TEACHER]]
-    named |= {name: texts for name in settings if (texts := [*_of_stages(settings[name], earlier)])}
-    return tuple(_origin(path, name, text, earlier) for name, texts in named.items() for text in texts)
+        yield TEACHER, recipe.distill.teacher
+    if recipe.stage == "sft":
+        yield from (("sft.tasks", task) for task in recipe.sft.tasks)
+    else:
+        yield from (("task", f"{PLACE}{recipe.task.data}" if task == "data" else task) for task in recipe.task.names)
 
 
-def _data(recipe: Recipe) -> dict[str, list[str]]:
-    """Where its problems come from, or what is demonstrated to it."""
-    return {"sft.tasks": [*recipe.sft.tasks]} if recipe.stage == "sft" else {"task": [recipe.task.title]}
+def maker(text: str, makers: Makers) -> str | None:
+    """The stage that made what `text` names, by its name or by a path into its folder; None: it is of elsewhere."""
+    if text.startswith(REFERENCE):
+        name = text.removeprefix(REFERENCE)
+        return name if name in makers else None
+    place = Path(text.removeprefix(PLACE)).expanduser().resolve()
+    return next((name for name, run in makers.items() if place.is_relative_to(run.resolve())), None)
 
 
-def _of_stages(value: Any, earlier: Sequence[Path]) -> Iterator[str]:
-    """The texts of a setting's value that point into the folder of a stage."""
-    for text in value if isinstance(value, list | tuple) else [value]:
-        if isinstance(text, str) and maker(text, earlier) is not None:
-            yield text
+def _origin(path: Path, recipe: Recipe, setting: str, text: str, makers: Makers) -> Origin:
+    source = maker(text, makers)
+    if setting == MODEL and recipe.stage == "sft" and recipe.sft.from_scratch:
+        return Origin(setting, f"architecture of {source or text}", None)
+    if source is not None:
+        return Origin(setting, source, data_version(makers[source] / "data") or weights_version(makers[source]))
+    if setting == MODEL:
+        return Origin(setting, text, weights_version(path, newest=False))
+    place = _place(recipe, text)
+    return Origin(setting, text if place is None else place, None if place is None else data_version(Path(place)))
 
 
-def maker(text: str, earlier: Sequence[Path]) -> Path | None:
-    """The stage whose folder `text` points into; None where it is of elsewhere."""
-    places = (path for path in earlier if re.search(rf"(^|[/\\:]){re.escape(path.name)}($|[/\\:])", text))
-    return next(places, None)
-
-
-def _origin(path: Path, setting: str, text: str, earlier: Sequence[Path]) -> Origin:
-    made_by = maker(text, earlier)
-    source = text if made_by is None else stage_name(made_by)
-    version = None if made_by is None else data_version(made_by) or weights_version(made_by)
-    return Origin(setting, source, (weights_version(path, newest=False) or version) if setting == "model" else version)
-
-
-def stage_name(path: Path) -> str:
-    """The name of a stage, by its folder.
-
-    >>> stage_name(Path("run/stages/02-cold"))
-    'cold'
-    """
-    return re.sub(r"^\d+-", "", path.name)
-
-
-def weights_version(path: Path, newest: bool = True) -> str | None:
-    """The first digits of the sha256 of the weights of a run's newest checkpoint, as it was sealed, or of its first.
-
-    None where there is no such checkpoint, or no weights in it. (Checkpoint 0 holds the model that the run began with.)
-    """
-    sealed = sorted((path / "checkpoints").glob(f"step-*/{MANIFEST}"))
-    if not newest:
-        sealed = [manifest for manifest in sealed if int(manifest.parent.name.removeprefix("step-")) == 0]
-    if not sealed:
-        return None
-    files = json.loads(sealed[-1].read_text(encoding="utf-8"))["files"]
-    found = [file["sha256"] for name, file in sorted(files.items()) if re.fullmatch(r"model.*\.safetensors", name)]
-    if len(found) > 1:  # of a model in several files: of what tells them all
-        found = [hashlib.sha256("".join(found).encode()).hexdigest()]
-    return found[0][:DIGITS] if found else None
-
-
-def data_version(path: Path) -> str | None:
-    """The first digits of the sha256 of the data that a stage wrote; None where it wrote none."""
-    if not (path / DATA).is_file():
-        return None
-    with (path / DATA).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
+def _place(recipe: Recipe, text: str) -> str | None:
+    """Where a data set lies; None for what is none."""
+    if text.startswith(PLACE):
+        return text.removeprefix(PLACE)
+    return recipe.task.arguments.get(place_of(text.removeprefix(REFERENCE))) if text.startswith(REFERENCE) else None

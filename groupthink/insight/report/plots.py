@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groupthink.extras import need
-from groupthink.insight.report.course import CHECKING
+from groupthink.insight.report.course import checking_of
 from groupthink.insight.report.records import Report, Stage
 from groupthink.run.files import write_file
 from groupthink.run.printable import printable
@@ -18,7 +18,12 @@ INKS = ("black", "tab:blue", "tab:orange", "tab:green")
 DASHES = ("-", "--", ":", "-.")
 """Lines of one plot differ in both, so that grey paper does."""
 
-AXES = {"reward": "mean reward", "accuracy": "share right", "length": "tokens a response"}
+AXES = {
+    "reward": "mean reward",
+    "accuracy": "share right",
+    "reverse_kl": "KL to the teacher, nats a token",
+    "length": "tokens a response",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ def draw_plots(folder: Path, report: Report) -> list[Plot]:
     learned = [stage for stage in report.stages if stage.course]
     found = [_accuracy(folder, report.stages)]
     found += [_course(folder, stage) for stage in learned]
-    found.append(_checking(folder, [stage for stage in learned if stage.course and CHECKING in stage.course.curves]))
+    found.append(_checking(folder, learned))
     return [plot for plot in found if plot]
 
 
@@ -57,7 +62,7 @@ def _accuracy(folder: Path, stages: Sequence[Stage]) -> Plot | None:
 
 
 def _course(folder: Path, stage: Stage) -> Plot:
-    """Reward, accuracy and length over the steps of one stage."""
+    """What is known of each step of one stage."""
     assert stage.course is not None
     curves = {name: stage.course.curves[name] for name in AXES if any(stage.course.curves[name])}
     figure, every = _figure(len(curves))
@@ -65,20 +70,21 @@ def _course(folder: Path, stage: Stage) -> Plot:
         _line(axes, stage.course.steps, values, 0)
         axes.set_ylabel(AXES[name])
         axes.set_xlabel("step")
-    return _written(folder, figure, Plot(f"{stage.name}: reward, accuracy and length", f"{stage.path.name}.png"))
+    return _written(folder, figure, Plot(f"{stage.name}, step by step", f"{stage.path.name}.png"))
 
 
 def _checking(folder: Path, stages: Sequence[Stage]) -> Plot | None:
     """The share of chains that check themselves, a line for each stage, its steps counted from its beginning."""
-    if not stages:
+    shares = [(stage, checking) for stage in stages if (checking := checking_of(stage))]
+    if not shares:
         return None
     figure, (axes,) = _figure(1)
-    for place, stage in enumerate(stages):
+    for place, (stage, checking) in enumerate(shares):
         assert stage.course is not None
-        shares = [None if share is None else share * 100 for share in stage.course.curves[CHECKING]]
-        _line(axes, stage.course.steps, shares, place, label=_plain(stage.name))
+        percent = [None if share is None else share * 100 for share in checking]
+        _line(axes, stage.course.steps, percent, place, label=_plain(stage.name))
     axes.set_ylim(0, 100)
-    axes.set_ylabel("chains that check themselves, percent")
+    axes.set_ylabel("self-checking, percent")
     axes.set_xlabel("step")
     axes.legend(frameon=False)
     return _written(folder, figure, Plot("Chains that check themselves", "self-checking.png"))

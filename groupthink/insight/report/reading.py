@@ -1,86 +1,97 @@
 """From a run's directory, or that of a recipe with several stages, to its report. It may be at work meanwhile."""
 
 import json
-import re
 import shlex
-from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
 
-from groupthink.insight.paired import Row, difference, rates
+from groupthink.insight.paired import Row, rates
+from groupthink.insight.report.compared import differences
 from groupthink.insight.report.course import course_of
 from groupthink.insight.report.figures import figures_of, traits_of
-from groupthink.insight.report.lineage import data_version, maker, origins_of, stage_name, weights_version
-from groupthink.insight.report.records import BASE, Difference, Evaluated, Kept, Report, Stage
-from groupthink.insight.report.spent import seconds, tokens
-from groupthink.recipe import BY_REWARDS, Recipe, load_recipe
-from groupthink.run.lines import read_lines
+from groupthink.insight.report.lineage import Makers, maker, origins_of
+from groupthink.insight.report.records import BASE, Evaluated, Kept, Report, Stage
+from groupthink.recipe import BY_SAMPLES, Recipe, load_recipe
+from groupthink.run.lines import Line, read_lines
 from groupthink.run.metrics import read_metrics
+from groupthink.run.stages import PIPELINE, begun_stages, is_pipeline, worked_seconds
+from groupthink.run.versions import data_version, weights_version
 
-PIPELINE, STAGES = "pipeline.toml", "stages"
 MEASURED = "evaluate"
 """The kind of a stage that makes nothing: its recipe says which model it asked, and how."""
 
 
 def read_report(run: Path) -> Report:
     """What came of a run so far. Raises FileNotFoundError where there is none."""
-    paths = stage_paths(run)
-    k = min((samples for path in paths if (samples := _fewest_samples(path))), default=0)
-    stages: list[Stage] = []
-    for place, path in enumerate(paths):
-        stage = _stage(run, path, paths[:place], k)
-        base = _base(stage, paths[:place], k)
-        if base and base.version not in {one.version for one in stages if one.kind == BASE}:
-            stages.append(base)
-        stages.append(stage)
-    return Report(run, k, tuple(stages), tuple(_differences(stages)))
+    begun = _begun(run)
+    k = min((samples for _, path, _ in begun if (samples := _fewest_samples(path))), default=0)
+    rows: list[Stage] = []
+    begun_with: list[int | None] = []
+    made: dict[str, int] = {}  # the row of what made a model, by a stage's name, by a model's name
+    makers: dict[str, Path] = {}
+    for name, path, recipe in begun:
+        before = f"stage:{source}" if (source := maker(recipe.model, makers)) else _of_elsewhere(path, recipe)
+        base = None if source or before in made else _base(name, path, recipe, first=not makers, k=k)
+        if base:
+            made[before] = len(rows)
+            rows.append(base)
+            begun_with.append(None)
+        begun_with.append(made.get(before))
+        made[f"stage:{name}"] = len(rows)
+        rows.append(_stage(name, path, recipe, makers, k))
+        makers[name] = path
+    return Report(run, k, tuple(rows), tuple(differences(rows, begun_with)))
 
 
-def stage_paths(run: Path) -> list[Path]:
-    """The folders of the stages that have begun, in their order; a plain run is its own only stage."""
-    if (run / PIPELINE).is_file():
-        places = [path for path in sorted((run / STAGES).glob("*")) if not re.search(r"\.replaced-\d+$", path.name)]
-        return [path for path in places if (path / "recipe.toml").is_file()]
+def _begun(run: Path) -> list[tuple[str, Path, Recipe]]:
+    """The stages that have begun: names, run directories, and recipes, which say `stage:NAME` of what others made."""
+    if is_pipeline(run):
+        return [(stage.name, place, stage.recipe) for stage, place in begun_stages(run)]
     if not (run / "recipe.toml").is_file():
         raise FileNotFoundError(f"there is no run in {run}: name the folder that holds its recipe.toml or {PIPELINE}")
-    return [run]
+    return [(run.resolve().name, run, load_recipe(run / "recipe.toml"))]
 
 
-def _stage(run: Path, path: Path, earlier: Sequence[Path], k: int) -> Stage:
-    recipe, lines = load_recipe(path / "recipe.toml"), read_metrics(path / "metrics.jsonl")
-    summary = _json(path / "summary.json")
+def _of_elsewhere(path: Path, recipe: Recipe) -> str:
+    """What tells a model that no stage made from others: weights that are drawn anew are a stage's own."""
+    own = recipe.stage == "sft" and recipe.sft.from_scratch
+    return f"{path}" if own else recipe.model
+
+
+def _stage(name: str, path: Path, recipe: Recipe, makers: Makers, k: int) -> Stage:
+    lines, summary = read_metrics(path / "metrics.jsonl"), _json(path / "summary.json")
     kept = _kept(summary)
     return Stage(
-        name=stage_name(path) if path != run else path.resolve().name,
+        name=name,
         kind=recipe.stage,
         path=path,
         done=len(lines),
         steps=0 if recipe.stage == MEASURED else recipe.steps,
         finished=summary is not None,
         evaluated=_evaluated(path, recipe, _newest(path), k),
-        tokens=tokens(lines) if kept is None else kept.tokens,
-        seconds=seconds(read_lines(path / "events.jsonl"), lines),
-        origins=origins_of(path, recipe, earlier),
-        version=data_version(path) or weights_version(path),
+        tokens=_tokens(lines) if kept is None else kept.tokens,
+        seconds=worked_seconds(read_lines(path / "events.jsonl"), lines),
+        origins=origins_of(path, recipe, makers),
+        version=data_version(path / "data") or weights_version(path),
         kept=kept,
-        course=course_of(path, lines) if recipe.stage in BY_REWARDS else None,
+        course=course_of(lines) if recipe.stage in BY_SAMPLES else None,
     )
 
 
-def _base(stage: Stage, earlier: Sequence[Path], k: int) -> Stage | None:
-    """A row for the model that a stage begins with, where no earlier stage made it and it was evaluated."""
-    recipe = load_recipe(stage.path / "recipe.toml")
-    if maker(recipe.model, earlier):
-        return None
-    evaluated = _evaluated(stage.path, recipe, "before", k)
+def _base(name: str, path: Path, recipe: Recipe, first: bool, k: int) -> Stage | None:
+    """A row for the model that a stage begins with, where it was evaluated."""
+    evaluated = _evaluated(path, recipe, "before", k)
     if evaluated is None:
         return None
-    name = BASE if not earlier else f"{BASE} of {stage.name}"
-    version = weights_version(stage.path, newest=False)
-    return Stage(name, BASE, stage.path, 0, 0, True, evaluated, 0, 0.0, (), version)
+    title = BASE if first else f"{BASE} of {name}"
+    return Stage(title, BASE, path, 0, 0, True, evaluated, 0, 0.0, (), weights_version(path, newest=False))
+
+
+def _tokens(lines: list[Line]) -> int:
+    """Tokens that were learned from or drawn: each line of metrics.jsonl has those so far."""
+    return int(lines[-1].get("num_tokens") or 0) if lines else 0
 
 
 def _newest(path: Path) -> str:
@@ -127,15 +138,6 @@ def _kept(summary: dict[str, Any] | None) -> Kept | None:
     if summary is None or "dropped" not in summary:
         return None
     return Kept(summary["sampled"], summary["kept"], summary["dropped"], summary["tokens"])
-
-
-def _differences(stages: Sequence[Stage]) -> list[Difference]:
-    evaluated = [(stage.name, stage.evaluated.right) for stage in stages if stage.evaluated]
-    found = []
-    for (earlier, before), (later, right) in combinations(evaluated, 2):
-        if gain := difference(right, before):
-            found.append(Difference(later, earlier, gain, len(right.keys() & before.keys())))
-    return found
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ class Origin:
     """Something that a stage took: a model, or data."""
 
     setting: str  # by which it was named
-    source: str  # the stage that made it, or what the recipe names
+    source: str  # the stage that made it, or what the recipe names, or where that lies
     version: str | None  # the first digits of its sha256, where that is known
 
 
@@ -49,10 +49,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Figures of each step of a stage that learns by rewards."""
+    """Figures of each step of a stage that samples and learns."""
 
     steps: tuple[int, ...]
-    curves: Mapping[str, tuple[float | None, ...]]  # by the names of `course.CURVES`
+    curves: Mapping[str, tuple[float | None, ...]]  # by the names of `course.CURVES`; None: not of that step
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Report:
     run: Path
     k: int  # of pass@k and maj@k: the fewest samples that any row has
     stages: tuple[Stage, ...]
-    differences: tuple[Difference, ...]  # of each stage over each one before it
+    differences: tuple[Difference, ...]  # see `compared.pairs`
 
     @property
     def tokens(self) -> int:

@@ -27,7 +27,7 @@ def tables(report: Report) -> list[Table]:
 
 
 def accuracy(report: Report) -> Table:
-    """How often the models are right."""
+    """How often the models are right: a row for each stage, of dashes where it was not evaluated."""
     labels = {"pass@1": "pass@1", "lenient": "lenient", "greedy": "greedy"}
     labels |= {"maj@k": f"maj@{report.k}", "pass@k": f"pass@{report.k}"} if report.k > 1 else {}
     notes = [
@@ -42,15 +42,17 @@ def accuracy(report: Report) -> Table:
     for stage in report.stages:
         if stage.evaluated:
             notes += [f"{_name(stage)}: {line}." for line in unjudged_lines({"unjudged": stage.evaluated.unjudged})]
-    return _of_evaluations(report, "Accuracy on held-out problems", labels, notes)
+    stages = report.stages if any(stage.evaluated for stage in report.stages) else ()
+    return _of_evaluations(stages, "Accuracy on held-out problems", labels, notes)
 
 
 def responses(report: Report) -> Table:
     """What the responses are like."""
-    labels = {"length": "tokens", "format": "in form", "cut": "cut off"}
-    known = [stage.evaluated.figures for stage in report.stages if stage.evaluated]
+    labels = {"length": "tokens", "format": "in form", "truncated": "cut off"}
+    stages = [stage for stage in report.stages if stage.evaluated]
+    known = [stage.evaluated.figures for stage in stages if stage.evaluated]
     shown = {name: label for name, label in labels.items() if any(figures[name] for figures in known)}
-    return _of_evaluations(report, "What responses are like", shown, ["Tokens of a response; percent of responses."])
+    return _of_evaluations(stages, "What responses are like", shown, ["Tokens of a response; percent of responses."])
 
 
 def methods(report: Report) -> Table:
@@ -63,12 +65,12 @@ def methods(report: Report) -> Table:
 
 
 def differences(report: Report) -> Table:
-    """Each stage over the one before it, and the last over all."""
-    last = report.differences[-1].later if report.differences else None
-    newest = {found.later: found.earlier for found in report.differences}
-    shown = [found for found in report.differences if found.later == last or newest[found.later] == found.earlier]
-    note = "In points of pass@1, paired by problem, with the 95 % interval over problems."
-    return Table("Differences", ("", "points", "problems"), tuple(map(_difference, shown)), (note,))
+    """Each stage over what its model comes from, and the last over all."""
+    note = (
+        "In points of pass@1, paired by problem, with the 95 % interval over problems: each stage over the one that "
+        "its model comes from and over the base behind it, the last over all."
+    )
+    return Table("Differences", ("", "points", "problems"), tuple(map(_difference, report.differences)), (note,))
 
 
 def spent(report: Report) -> Table:
@@ -115,16 +117,19 @@ def commands(report: Report) -> Table:
     return Table("The same figures again", ("", "command"), rows)
 
 
-def _of_evaluations(report: Report, title: str, labels: dict[str, str], notes: Sequence[str]) -> Table:
-    evaluated = [(stage, stage.evaluated) for stage in report.stages if stage.evaluated]
-    rows = tuple(
-        (
-            _name(stage) + ("" if found.name in ("before", "after") else f" ({found.name})"),
-            *(cell(found.figures[name], share=name != "length") for name in labels),
-        )
-        for stage, found in evaluated
-    )
+def _of_evaluations(stages: Sequence[Stage], title: str, labels: dict[str, str], notes: Sequence[str]) -> Table:
+    rows = tuple((_row_name(stage), *(_figure(stage, name) for name in labels)) for stage in stages)
     return Table(title, ("", *labels.values()), rows, tuple(notes))
+
+
+def _figure(stage: Stage, name: str) -> str:
+    return cell(stage.evaluated.figures[name] if stage.evaluated else None, share=name != "length")
+
+
+def _row_name(stage: Stage) -> str:
+    """With the evaluation that it is of, where that is one on the way."""
+    found = stage.evaluated
+    return _name(stage) + (f" ({found.name})" if found and found.name not in ("before", "after") else "")
 
 
 def _difference(found: Difference) -> tuple[str, ...]:

@@ -77,8 +77,8 @@ def _rules(settings: SampleSettings) -> str:
         else "",
         "code": "" if settings.code_blocks else "its reasoning holds a block of code",
         "contaminated": f"its problem has {RUN} words in a row in common with a held-out one, other than the task's "
-        f"wording: words in a row that stand in more than {settings.wording:.1%} of the problems, and in more than one "
-        f"(a problem of fewer than {RUN} words is compared as a whole)",
+        f"wording: words in a row that stand in more than {settings.wording:.1%} of the problems, and in more than "
+        f"one, held out or not (a problem of fewer than {RUN} words is compared as a whole)",
         "duplicate": f"its problem and itself have {settings.similar:.0%} or more of their runs of {CHARACTERS} "
         "characters in common with a row"
         if settings.similar

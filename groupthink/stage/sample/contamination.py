@@ -2,7 +2,8 @@
 
 Problems that are put in the same words have most runs of words in common, without being the same problem. So a run
 counts as wording, and tells nothing, where it stands in more than a given share of the training problems, and in more
-than one of them. A problem of fewer than 10 words is compared as a whole, and whole texts that are equal always count.
+than one problem on either side: what a single held-out problem says is its own, however many training problems copy it.
+A problem of fewer than 10 words is compared as a whole, and whole texts that are equal always count.
 """
 
 import re
@@ -24,15 +25,19 @@ Words = tuple[str, ...]
 def contaminated(problems: Sequence[Problem], held_out: Iterable[Problem], wording: float) -> set[str]:
     """The ids of the problems that share a run of words with one that is held out, wording aside."""
     held = {words_of(problem.prompt) for problem in held_out}
-    held_runs = {run for words in held for run in runs_of(words)}
     texts = {problem.id: words_of(problem.prompt) for problem in problems}
-    counts = Counter(run for words in set(texts.values()) for run in runs_of(words))
+    in_held, in_training = _counts(held), _counts(set(texts.values()))
     most = max(1.0, wording * len(texts))
 
     def tells(run: Words) -> bool:
-        return run in held_runs and counts[run] <= most
+        return in_held[run] == 1 or (in_held[run] > 1 and in_training[run] <= most)
 
     return {name for name, words in texts.items() if words in held or any(map(tells, runs_of(words)))}
+
+
+def _counts(texts: Iterable[Words]) -> Counter[Words]:
+    """In how many of the texts, which are different ones, each run stands."""
+    return Counter(run for words in texts for run in runs_of(words))
 
 
 def words_of(prompt: Prompt) -> Words:

@@ -7,19 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel
 
 from groupthink.model.allocator import keep_freed_memory
 from groupthink.model.chat import Chat
-from groupthink.model.loading import NANO, find_device, resolve
+from groupthink.model.loading import NANO, find_device, resolve, weights_here
 from groupthink.model.lora import merged_tensors
 from groupthink.recipe import Recipe
 from groupthink.records import Weights
 from groupthink.reward.judge import Judge
-from groupthink.rollout.checksum import checksums
 from groupthink.rollout.engine import Engine
-from groupthink.rollout.noise import mix
 from groupthink.run.directory import Run
+from groupthink.run.stages import run_name
+from groupthink.run.versions import version_of
 from groupthink.stage.supply import Supply
 from groupthink.stage.workshop import load_policy, open_chat, open_judge, settled_engine
 from groupthink.task import Task, close_task, open_tasks
@@ -58,7 +57,7 @@ def open_desk(run: Run) -> Iterator[Desk]:
     try:
         require_single_turns(task)
         model = load_policy(run, device, getattr(torch, recipe.policy.dtype))
-        policy = policy_name(recipe.model, model)
+        policy = policy_name(recipe.model)
         require_same_policy(run, policy)
         chat = open_chat(run, task, model)
         require_enough(task, recipe.sample.problems)
@@ -70,13 +69,12 @@ def open_desk(run: Run) -> Iterator[Desk]:
         close_task(task)
 
 
-def policy_name(name: str, model: PreTrainedModel) -> str:
-    """Where a model's weights come from, and 32 bits that tell them from others.
+def policy_name(name: str) -> str:
+    """Where a model's weights come from, and the digits that tell them from others, as `groupthink report` has them.
 
-    "nano@1c0d9a3b", "zero/model@...", "zero/checkpoints/step-000040@...", "Qwen/Qwen3-0.6B@..."
+    "nano@f189a5bb40ba", "zero/model@...", "zero/checkpoints/step-000040@...", "Qwen/Qwen3-0.6B@..."
     """
-    version = mix(*(part for each in sorted(checksums(merged_tensors(model)).items()) for part in each)) >> 31
-    return f"{_place_name(name)}@{version:08x}"
+    return f"{_place_name(name)}@{version_of(weights_here(name))}"
 
 
 def _place_name(name: str) -> str:
@@ -85,7 +83,7 @@ def _place_name(name: str) -> str:
         return name
     for run in place.resolve().parents[:2]:  # RUN/model, or RUN/checkpoints/step-000050
         if (run / "recipe.toml").is_file():
-            return place.resolve().relative_to(run.parent).as_posix()
+            return f"{run_name(run)}/{place.resolve().relative_to(run).as_posix()}"
     return place.resolve().name
 
 

@@ -8,6 +8,7 @@ from groupthink.records import Problem
 from groupthink.rollout.generate import generate
 from groupthink.rollout.noise import mix
 from groupthink.run.directory import Run
+from groupthink.run.stages import run_name
 from groupthink.run.terminal import View
 from groupthink.stage.chores import restarts
 from groupthink.stage.clock import Clock
@@ -29,10 +30,8 @@ def sample(run: Run, view: View) -> dict[str, Any]:
         view.note("choosing what is kept")
         chosen = choose_from(run, desk)
     figures = closing_figures(run, desk.policy, chosen)
-    card, rewards = data_card(run.path.name, run.recipe, figures), tuple(run.recipe.reward.weights)
+    card, rewards = data_card(run_name(run.path), run.recipe, figures), tuple(run.recipe.reward.weights)
     run.publish(lambda folder: write_dataset(folder, chosen.kept, rewards, desk.policy, card), "data")
-    seconds = sum(value for line in run.lines for name, value in line.items() if name.startswith("time/"))
-    figures["seconds"] = seconds
     run.finish(figures)
     for line in closing_lines(figures):
         view.note(line)

@@ -33,7 +33,7 @@ def test_each_is_a_mean_over_problems():
     assert means == pytest.approx(
         {
             **{"pass@1": 1 / 3, "lenient": (2 / 3 + 1 / 3) / 2, "greedy": 0.5, "maj@k": 0.0, "pass@k": 1.0},
-            **{"length": (40 / 3 + 10) / 2, "format": 2 / 3, "cut": 1 / 6},
+            **{"length": (40 / 3 + 10) / 2, "format": 2 / 3, "truncated": 1 / 6},
             **{"self_checking": 1 / 6, "self_correction": 0.0},
         }
     )
@@ -68,6 +68,11 @@ def test_traits_are_shares_of_responses():
         {"checks": 1 / 6, "formula": 1 / 6, "goes back": 0}
     )
     assert traits_of([row("a", True)]) == {}
+
+
+def test_problems_of_one_id_in_other_words_are_two():
+    rows = [row("a", True), row("a", True), row("a", False) | {"prompt": "Solve something else"}]
+    assert figures_of(rows, k=1)["pass@1"].mean == 0.5
 
 
 def test_only_what_was_asked_of_both_is_compared():

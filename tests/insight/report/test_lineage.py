@@ -1,59 +1,64 @@
-import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from groupthink.insight.report.lineage import data_version, origins_of, stage_name, weights_version
+from groupthink.insight.report.lineage import origins_of
 from groupthink.recipe import load_recipe
+from groupthink.run.versions import data_version
+
+SFT = ("stage=sft", "sft.shares=[1.0]")
 
 
 @pytest.fixture
-def earlier(tmp_path) -> list[Path]:
+def makers(tmp_path) -> dict[str, Path]:
     """A stage that has made a model, and one that has made data."""
     zero, chains = tmp_path / "stages" / "01-zero", tmp_path / "stages" / "02-chains"
     for step, digits in ((0, "a"), (40, "b")):
         folder = zero / "checkpoints" / f"step-{step:06d}"
         folder.mkdir(parents=True)
-        files = {"model.safetensors": {"sha256": digits * 64}, "optimizer.safetensors": {"sha256": "c" * 64}}
-        (folder / "complete.json").write_text(json.dumps({"files": files}))
+        (folder / "complete.json").write_text(json.dumps({"files": {"model.safetensors": {"sha256": digits * 64}}}))
     (chains / "data").mkdir(parents=True)
     (chains / "data" / "train.parquet").write_bytes(b"rows")
-    return [zero, chains]
+    return {"zero": zero, "chains": chains}
 
 
-def test_versions_are_those_of_weights_and_data(earlier):
-    zero, chains = earlier
-    assert weights_version(zero) == "b" * 12 and weights_version(zero, newest=False) == "a" * 12
-    assert data_version(chains) == hashlib.sha256(b"rows").hexdigest()[:12]
-    assert weights_version(chains) is data_version(zero) is None
+def told(path: Path, makers: dict[str, Path], *words: str) -> list[tuple]:
+    origins = origins_of(path, load_recipe(overrides=words), makers)
+    return [(origin.setting, origin.source, origin.version) for origin in origins]
 
 
-def test_a_model_in_several_files_has_one_version(earlier):
-    folder = earlier[0] / "checkpoints" / "step-000080"
-    folder.mkdir()
-    digits = ("1" * 64, "2" * 64)
-    files = {f"model-0000{i}-of-00002.safetensors": {"sha256": text} for i, text in enumerate(digits, start=1)}
-    (folder / "complete.json").write_text(json.dumps({"files": files}))
-    assert weights_version(earlier[0]) == hashlib.sha256("".join(digits).encode()).hexdigest()[:12]
+def test_what_stages_made_is_named_by_them_once_by_reference_or_by_path(makers, tmp_path):
+    version = data_version(makers["chains"] / "data")
+    expected = [("model", "zero", "b" * 12), ("sft.tasks", "chains", version)]
+    assert told(tmp_path, makers, *SFT, "model=stage:zero", 'sft.tasks=["stage:chains"]') == expected
+    model, data = makers["zero"] / "model", makers["chains"] / "data"
+    (tmp_path / "link").symlink_to(model.parent)
+    for place in (model, tmp_path / "stages/../stages/01-zero/model", tmp_path / "link"):
+        assert told(tmp_path, makers, *SFT, f"model={place}", f'sft.tasks=["data:{data}"]') == expected
 
 
-def test_what_earlier_stages_made_is_named_by_them(earlier, tmp_path):
-    zero, chains = earlier
-    recipe = load_recipe(
-        overrides=["stage=sft", f"model={zero}/model", f'sft.tasks=["data:{chains}/data"]', "sft.shares=[1.0]"]
-    )
-    found = {origin.setting: (origin.source, origin.version) for origin in origins_of(tmp_path, recipe, earlier)}
-    assert found == {"model": ("zero", "b" * 12), "sft.tasks": ("chains", data_version(chains))}
+def test_a_place_elsewhere_of_the_same_name_is_another(makers, tmp_path):
+    other = tmp_path / "other" / "01-zero" / "model"
+    assert told(tmp_path, makers, f"model={other}") == [("model", str(other), None), ("task", "quadratics", None)]
 
 
-def test_what_comes_from_elsewhere_is_named_as_the_recipe_does(earlier, tmp_path):
-    found = origins_of(tmp_path, load_recipe(overrides=["model=someone/01-zeroes"]), earlier)
-    assert [(origin.setting, origin.source) for origin in found] == [
-        ("model", "someone/01-zeroes"),
+def test_each_task_of_a_mixture_is_an_origin_of_its_own(makers, tmp_path):
+    words = ('task.mixture=["quadratics", "stage:chains"]', f'task."chains:place"="{tmp_path}"')
+    assert [(setting, source) for setting, source, _ in told(tmp_path, makers, *words)] == [
+        ("model", "nano"),
         ("task", "quadratics"),
+        ("task", "chains"),
     ]
 
 
-def test_a_stage_is_called_by_its_folder_without_its_number():
-    assert stage_name(Path("stages/12-rl-2")) == "rl-2"
+def test_where_no_stages_are_known_data_are_named_by_their_place(makers, tmp_path):
+    place = makers["chains"] / "data"
+    words = (*SFT, 'sft.tasks=["stage:chains"]', f'task."chains:place"="{place}"')
+    assert told(tmp_path, {}, *words)[1:] == [("sft.tasks", str(place), data_version(place))]
+
+
+def test_of_a_model_whose_weights_are_drawn_anew_the_architecture_is_taken(makers, tmp_path):
+    words = ("stage=sft", "sft.from_scratch=true")
+    assert told(makers["zero"], makers, *words)[0] == ("model", "architecture of nano", None)
+    assert told(tmp_path, makers, *words, "model=stage:zero")[0] == ("model", "architecture of zero", None)

@@ -10,6 +10,8 @@ from groupthink import cli
 from groupthink.insight.report import read_report
 from groupthink.insight.report.markdown import card_section, escaped, in_markdown, write_markdown
 from groupthink.insight.report.words import in_words
+from groupthink.pipeline import Pipeline, Stage, dump_pipeline
+from groupthink.recipe import load_recipe
 from groupthink.run.card import put_stages
 from tests.stage.conftest import place, train  # noqa: F401
 
@@ -22,7 +24,13 @@ def several(place, tmp_path_factory):  # noqa: F811
     path = tmp_path_factory.mktemp("runs") / "r1"
     stages, recipe = path / "stages", place / "grpo.toml"
     zero = train(stages / "01-zero", recipe, "evaluate.every=2").path
-    (path / "pipeline.toml").write_text("")
+    words = {"zero": (), "chains": ("stage=sample", "sample.problems=4"), "cold": SFT, "final": ()}
+    built = {
+        name: load_recipe(recipe, [*more, *(["model=stage:zero"] if name != "zero" else [])])
+        for name, more in words.items()
+    }
+    pipeline = Pipeline(tuple(Stage(name, one) for name, one in built.items()))
+    (path / "pipeline.toml").write_text(dump_pipeline(pipeline))
     chains = stages / "02-chains"
     chains.mkdir()
     shutil.copy(zero / "recipe.toml", chains)
@@ -45,7 +53,7 @@ def test_the_rows_of_a_run_are_its_model_before_and_after(several):
     kept = [json.loads((path / "evaluations" / f"{name}.json").read_text()) for name in ("before", "after")]
     assert [(stage.name, stage.kind) for stage in found.stages] == [("base", "base"), ("01-zero", "grpo")]
     for stage, figures in zip(found.stages, kept, strict=True):
-        for name in ("pass@1", "lenient", "greedy", "length", "format", "maj@k", "pass@k"):
+        for name in ("pass@1", "lenient", "greedy", "length", "format", "truncated", "maj@k", "pass@k"):
             assert stage.evaluated.figures[name].mean == pytest.approx(figures[name])
         assert stage.evaluated.figures["pass@1"].low == figures["pass@1_low"]
     assert found.stages[1].seconds > 0 and found.stages[1].tokens > 0
@@ -73,15 +81,24 @@ def test_stages_stand_in_their_order_without_those_that_were_replaced(several):
     assert not final.finished and final.evaluated.name == "step-000002"
     assert base.version != zero.version
     pairs = {(one.later, one.earlier) for one in found.differences}
-    assert ("final", "zero") in pairs and ("cold", "base") in pairs and len(pairs) == 6
+    assert ("final", "zero") in pairs and ("cold", "base") in pairs and len(pairs) == len(found.differences) == 6
     assert found.tokens == sum(stage.tokens for stage in found.stages)
 
 
 def test_the_terminal_has_all_of_it(several):
     said = "\n".join(in_words(read_report(several)))
-    for words in ("final (step-000002)", "final over zero", "cold over zero", "4 of 4 so far", "in all", "880"):
+    for words in (
+        "final (step-000002)",
+        "final over cold",
+        "cold over zero",
+        "cold over base",
+        "4 of 4 so far",
+        "in all",
+        "880",
+    ):
         assert words in said
-    assert "base over" not in said and "cold over base" not in said
+    assert "base over" not in said
+    assert [line for line in said.splitlines() if line.split() == ["chains", *"-----"]]  # of a stage without evaluation
 
 
 def test_json_is_one_object_with_the_stages(several, capsys):
@@ -110,6 +127,27 @@ def test_without_matplotlib_the_rest_is_made(several, tmp_path, monkeypatch):
     told: list[str] = []
     text = write_markdown(tmp_path, read_report(several), told.append).read_text()
     assert "pip install 'groupthink[report]'" in told[0] and "## Differences" in text and "![" not in text
+
+
+def test_only_plots_read_what_was_written_in_training(several, tmp_path, monkeypatch):
+    from groupthink.insight.report import course
+
+    read: list = []
+    monkeypatch.setattr(course, "_checking", lambda file, traits: read.append(file.parent.parent.name) or 0.5)
+    found = read_report(several)
+    assert "\n".join(in_words(found)) and read == []
+    pytest.importorskip("matplotlib")
+    write_markdown(tmp_path, found, print)
+    assert sorted(set(read)) == ["01-zero", "04-final"] and (tmp_path / "self-checking.png").exists()
+
+
+def test_a_pipeline_that_has_moved_is_still_understood(several, tmp_path):
+    shutil.copytree(several, tmp_path / "moved")
+    here, there = (
+        [(one.name, [(origin.source, origin.version) for origin in one.origins]) for one in read_report(path).stages]
+        for path in (several, tmp_path / "moved")
+    )
+    assert here == there and "zero" in {source for _, origins in there for source, _ in origins}
 
 
 def test_a_card_tells_of_the_stages_once(several):

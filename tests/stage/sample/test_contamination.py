@@ -29,10 +29,18 @@ def test_a_problem_that_shares_ten_words_with_a_held_out_one_is_found_whatever_s
 
 def test_the_wording_of_a_task_tells_no_problem_and_its_numbers_do():
     told = problems(*(STORY.format(i, i + 1, i + 2) for i in range(20)))
-    held = problems(STORY.format(90, 91, 92))
+    held = problems(STORY.format(90, 91, 92), STORY.format(93, 94, 95))
     assert contaminated(told, held, wording=0.1) == set()  # "of them, how many pens has she got left in the end"
     assert contaminated(told, held, wording=1.0) == {problem.id for problem in told}
     assert contaminated(told, [*held, *problems(STORY.format(7, 8, 92))], wording=0.1) == {"7"}
+
+
+def test_what_one_held_out_problem_says_is_no_wording_however_many_copy_it():
+    story = STORY.format(3, 4, 5)
+    others = (f"Problem {i} of a kind that has no ten words in common with any other" for i in range(3))
+    told = problems(*(f"{name}: {story}, and then?" for name in ("One", "Two", "Three")), *others)
+    held = problems(story, "Something else is asked here, in words of its own")
+    assert contaminated(told, held, wording=0.01) == {"0", "1", "2"}
 
 
 def test_a_text_that_is_held_out_is_found_however_common_its_words_are():
