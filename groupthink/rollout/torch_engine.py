@@ -202,7 +202,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def step(self) -> None:
-        """A token for every live sequence, or several where nobody waits for a place or watches."""
+        """A token for every live sequence, or several where a decoder draws by itself."""
         before = torch.get_num_threads()
         if self.threads is not None and self.threads != before:
             torch.set_num_threads(self.threads)
