@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from groupthink.insight.statistics import interval, majority_right, pass_at_k
 from groupthink.model.chat import Chat
-from groupthink.model.loading import context_of, find_device, load_model, load_tokenizer, resolve
+from groupthink.model.loading import (
+    context_of,
+    find_device,
+    load_model,
+    load_tokenizer,
+    read_config,
+    resolve,
+    stored_dtype,
+)
 from groupthink.model.settings import MODEL, PLAIN, ChatSettings
 from groupthink.recipe import Recipe, load_recipe
 from groupthink.records import Group
@@ -207,7 +216,8 @@ def evaluate_model(
             for line in notes_of(family):
                 note(line)
             note(f"evaluating {name} on {problems} problems of {family.name} ({splits}): {drawn}")
-        model = load_model(name, device=device, trust_remote_code=trust_remote_code)
+        dtype = _precision(name, recipe, device, trust_remote_code=trust_remote_code)
+        model = load_model(name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
         max_tokens = max_tokens or recipe.rollout.max_tokens
         if (too_long := leave_out_long(family, chat.encode, context_of(model.config), max_tokens)) and note:
             note(f"{len(too_long)} problems are too long for the model and are left out, such as {too_long[0]}")
@@ -224,6 +234,13 @@ def evaluate_model(
             seed=recipe.seed,
             where=replace(recipe.code.confinement, sandbox=BUBBLEWRAP),
         ).figures
+
+
+def _precision(name: str, recipe: Recipe, device: torch.device, *, trust_remote_code: bool) -> torch.dtype:
+    """What a run computed in, which other models are saved in, too; a processor computes those in float32."""
+    if device.type == "cpu":
+        return getattr(torch, recipe.policy.dtype)
+    return stored_dtype(read_config(name, trust_remote_code=trust_remote_code))
 
 
 def _asked_by(settings: ChatSettings, template: str | None) -> ChatSettings:

@@ -115,6 +115,11 @@ def test_a_run_is_evaluated_as_it_was_trained(finished):
     assert figures == finished.read_evaluation("after").figures
 
 
+def test_a_run_in_bf16_is_evaluated_in_bf16(place, tmp_path):
+    run = train(tmp_path / "run", place / "grpo.toml", "steps=1", "policy.dtype=bfloat16")
+    assert evaluate_model(str(run.path), problems=3, samples=2) == run.read_evaluation("after").figures
+
+
 def test_the_recipe_in_a_run_says_what_was_measured(place, tmp_path):
     run = train(tmp_path / "run", place / "grpo.toml", "steps=0", "rollout.processes=1", "policy.threads=0")
     assert load_recipe(run.path / "recipe.toml").policy.threads >= 1
