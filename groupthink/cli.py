@@ -304,6 +304,7 @@ def _check_stages(args: argparse.Namespace, pipeline: "Pipeline") -> int:
     """`check`, of each stage."""
     from groupthink.pipeline import describe_stage
     from groupthink.pipeline.forecast import forecast
+    from groupthink.run.printable import duration
     from groupthink.stage.pipeline import require_stages
 
     require_stages(pipeline, _tell)
@@ -316,8 +317,12 @@ def _check_stages(args: argparse.Namespace, pipeline: "Pipeline") -> int:
         found, code = _checked(recipe, args.json)
         every.append({"name": stage.name, "kind": stage.kind, "model": recipe.model, **found})
         codes.append(code)
+    times = [one["plan"]["total_seconds"] for one in every if "plan" in one]
+    total = None if None in times else sum(times)
     if args.json:
-        _print_json({"stages": every})
+        _print_json({"stages": every, "total_seconds": total})
+    elif total is not None:
+        print(f"\nall stages: {duration(total)}")
     return max(codes)
 
 

@@ -239,8 +239,10 @@ def test_a_check_looks_at_each_stage(recipe, place, tmp_path, capsys):
     two, begun = tmp_path / "two.toml", recipe.read_text().partition('[[stages]]\nname = "cold"')[0]
     two.write_text(begun + '[[stages]]\nname = "look"\nstage = "evaluate"\nmodel = "stage:zero"\n')
     assert cli.main(["check", "--json", str(two), "zero.stage=sft"]) == 0
-    zero, look = json.loads(capsys.readouterr().out)["stages"]
+    found = json.loads(capsys.readouterr().out)
+    zero, look = found["stages"]
     assert (zero["name"], zero["kind"]) == ("zero", "sft") and zero["plan"]["fits"]
+    assert found["total_seconds"] == zero["plan"]["total_seconds"]
     assert look == {"name": "look", "kind": "evaluate", "model": f"{place.as_posix()}/model"}
 
 
