@@ -3,6 +3,9 @@
 import numpy as np
 import torch
 
+GPU_PAGE = 64
+"""Tokens whose keys and values lie together on a GPU, and are read together."""
+
 
 class FixedPages:
     """How many sequences use each of `count` pages."""

@@ -26,6 +26,7 @@ from groupthink.recipe import Recipe
 from groupthink.rollout import native as drawing_in_c
 from groupthink.rollout.fast import GRAIN, GROWTH
 from groupthink.rollout.native import PAGE, PANEL
+from groupthink.rollout.pages import GPU_PAGE
 
 SINGLE = 4
 """Bytes of a float32."""
@@ -200,10 +201,6 @@ def _in_c(recipe: Recipe, shape: ModelShape, device: str) -> bool:
     sizes = (shape.hidden, shape.head_dim, shape.intermediate)
     fits = shape.gated and all(size % PANEL == 0 for size in sizes) and recipe.policy.dtype == "float32"
     return fits and device == "cpu" and shape.parameters < SMALL and drawing_in_c.library() is not None
-
-
-GPU_PAGE = 64
-"""Tokens of a page on a GPU, as `rollout/cuda/decoder.py` has it, which only machines with Triton can import."""
 
 
 def drawing_bytes(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> tuple[float, float]:

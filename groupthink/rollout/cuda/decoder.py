@@ -17,11 +17,9 @@ from groupthink.rollout.cuda.rows import Rows
 from groupthink.rollout.cuda.weights import Weights, follow, lay_out, named, of_model
 from groupthink.rollout.ledger import Ledger
 from groupthink.rollout.noise import uniform
+from groupthink.rollout.pages import GPU_PAGE as PAGE
 from groupthink.rollout.pages import FixedPages
 from groupthink.rollout.sync import different
-
-PAGE = 64
-"""Tokens whose keys and values lie together, and are read together."""
 
 PREFILLED = 16_384
 """Tokens of prompts that are computed at once: this bounds the memory that it takes."""
