@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -93,15 +93,7 @@ class Unbounded:
     def can_draw_many(self, logits_BV: Tensor, ledger: Ledger, *, soon: bool) -> bool:
         return False
 
-    def draw_many(
-        self,
-        most: int,
-        logits_BV: Tensor,
-        ledger: Ledger,
-        version: int,
-        is_stop_V: np.ndarray,
-        meanwhile: Callable[[], None],
-    ) -> tuple[Tensor, np.ndarray]:
+    def draw_many(self, *what: Any, **more: Any) -> tuple[Tensor, np.ndarray]:
         raise NotImplementedError  # it was said that it cannot
 
 

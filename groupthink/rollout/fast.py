@@ -47,8 +47,8 @@ def fuse(layer: Any, shape: Shape) -> Layer:
     )
 
 
-def named(layers: Iterable[Layer], **others: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of layers and of what stands around them, by names such as `layers.0.qkv`."""
+def named(layers: Iterable[Any], **others: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of layers (named tuples) and of what stands around them, by names such as `layers.0.qkv`."""
     yield from others.items()
     for i, layer in enumerate(layers):
         for part, tensor in layer._asdict().items():

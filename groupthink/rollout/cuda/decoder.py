@@ -14,7 +14,7 @@ from groupthink.rollout.cuda.between import add_norm, gate, turn
 from groupthink.rollout.cuda.draws import draw
 from groupthink.rollout.cuda.replays import Replays, size_of
 from groupthink.rollout.cuda.rows import Rows
-from groupthink.rollout.cuda.weights import Weights, follow, lay_out, named, of_model
+from groupthink.rollout.cuda.weights import Layout, follow, lay_out, of_model, tensors
 from groupthink.rollout.ledger import Ledger
 from groupthink.rollout.noise import uniform
 from groupthink.rollout.pages import GPU_PAGE as PAGE
@@ -53,7 +53,7 @@ class CudaDecoder:
         assert can_decode(model)
         self.model, self.device = model, model.device
         self.shape = shape_of(model)
-        self.weights: Weights = lay_out(model)
+        self.weights: Layout = lay_out(model)
         self.live = 0
         self.lengths_B, self.held_B = np.zeros((2, 0), np.int32)
         self.release()
@@ -64,7 +64,7 @@ class CudaDecoder:
             self.replays.graphs.clear()
 
     def stale(self) -> list[str]:
-        return different(named(self.weights), of_model(self.model))
+        return different(tensors(self.weights), of_model(self.model))
 
     def release(self) -> None:
         """Graphs hold addresses of what is given back: they go, too."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from groupthink.model.llama import qk_norms
+from groupthink.rollout.fast import named
 
 COPIED = ("qkv", "qk_norms", "gate_up")
 """The parts of a layer that are copies. All else is the model's own."""
@@ -25,7 +26,7 @@ class Layer(NamedTuple):
     down: Tensor
 
 
-class Weights(NamedTuple):
+class Layout(NamedTuple):
     """All that a step multiplies by."""
 
     embedding: Tensor
@@ -34,15 +35,15 @@ class Weights(NamedTuple):
     layers: tuple[Layer, ...]
 
 
-def lay_out(model: PreTrainedModel) -> Weights:
+def lay_out(model: PreTrainedModel) -> Layout:
     """The weights of a model as they are now."""
-    return Weights(*_around(model), tuple(map(_layer, model.base_model.layers)))
+    return Layout(*_around(model), tuple(map(_layer, model.base_model.layers)))
 
 
-def follow(held: Weights, model: PreTrainedModel) -> bool:
+def follow(held: Layout, model: PreTrainedModel) -> bool:
     """Bring the copies up to date, where they lie; False where the model's own tensors are others now."""
     followed = True
-    for (name, own), (_, now) in zip(named(held), of_model(model), strict=True):
+    for (name, own), (_, now) in zip(tensors(held), of_model(model), strict=True):
         if name.endswith(COPIED):
             own.copy_(now)
         elif own.data_ptr() != now.data_ptr():
@@ -50,20 +51,15 @@ def follow(held: Weights, model: PreTrainedModel) -> bool:
     return followed
 
 
-def named(weights: Weights) -> Iterator[tuple[str, Tensor]]:
+def tensors(layout: Layout) -> Iterator[tuple[str, Tensor]]:
     """Every tensor, by a name such as `layers.0.qkv`."""
-    yield from _named(weights[:3], weights.layers)
+    return named(layout.layers, embedding=layout.embedding, head=layout.head, norm=layout.norm)
 
 
 def of_model(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
-    """What `named` gives of the weights as they are now. One layer's copies are held at a time."""
-    yield from _named(_around(model), map(_layer, model.base_model.layers))
-
-
-def _named(around: tuple[Tensor, ...], layers: Any) -> Iterator[tuple[str, Tensor]]:
-    yield from zip(Weights._fields, around, strict=False)
-    for i, layer in enumerate(layers):
-        yield from ((f"layers.{i}.{part}", tensor) for part, tensor in layer._asdict().items() if tensor is not None)
+    """What `tensors` gives of the weights as they are now. One layer's copies are held at a time."""
+    embedding, head, norm = _around(model)
+    return named(map(_layer, model.base_model.layers), embedding=embedding, head=head, norm=norm)
 
 
 def _around(model: PreTrainedModel) -> tuple[Tensor, Tensor, Tensor]:
