@@ -70,6 +70,24 @@ export function useData(path, params = {}, reloadKey = 0) {
   return { data, error, loading: key !== null && !mine, reload: () => setAgain((count) => count + 1) };
 }
 
+// The same for several at once: [{data, error}], in the order of `all`, a list of parameters
+export function useAll(path, all, reloadKey = 0) {
+  const keys = all.map((params) => address(path, params));
+  const [found, setFound] = useState({});
+  useEffect(() => {
+    const abort = new AbortController();
+    const put = (key, one) => !abort.signal.aborted && setFound((before) => ({ ...before, [key]: one }));
+    for (const [at, params] of all.entries()) {
+      get(path, params, abort.signal).then(
+        (data) => put(keys[at], { data }),
+        (error) => put(keys[at], { error }),
+      );
+    }
+    return () => abort.abort();
+  }, [keys.join("\n"), reloadKey]);
+  return all.map((params, at) => found[keys[at]] ?? { data: remembered(path, params) ?? null });
+}
+
 // The page for data: what failed, what is waited for, or what `children` makes of them
 export function Waited({ found, what, children }) {
   if (found.error && !found.data) return html`<${Failed} error=${found.error} />`;
