@@ -59,14 +59,14 @@ function Headline({ run }) {
     ["KL to the reference", known(values("kl").at(-1)) ? number(values("kl").at(-1)) : null, "nats"],
     ["a step", known(pace) ? seconds(pace) : null],
   ]} />
-  <p class="about muted">
+  <div class="about muted">
     <span>${shown(run.model)}</span>${run.objective ? html`<span>${shown(run.objective)}</span>` : null}
     ${run.estimator ? html`<span>advantage: ${shown(run.estimator)}</span>` : null}
     ${Object.entries(run.parts ?? {}).length
       ? html`<span>reward: ${Object.entries(run.parts).map(([name, weight], at) => `${at ? " + " : ""}${number(weight)} ${shown(name)}`).join("")}</span>`
       : null}
     ${run.steps_axis.length && run.kind !== "pipeline" ? html`<${ReadSteps} run=${run} />` : null}
-  </p>`;
+  </div>`;
 }
 
 // the mean of the last steps, all phases together
