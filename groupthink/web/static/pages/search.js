@@ -91,7 +91,7 @@ function Form({ params }) {
         <label>steps from <input name="from" type="number" min="0" value=${params.from ?? ""} /></label>
         <label>to <input name="to" type="number" min="0" value=${params.to ?? ""} /></label>
         <label>answers <select name="right" value=${params.right ?? ""}><option value="">all</option><option value="1">right</option><option value="0">wrong</option></select></label>
-        <label>order <select name="sort" value=${params.sort ?? ""}><option value="">newest steps first</option><option value="oldest">oldest steps first</option></select></label>
+        <label>order <select name="sort" value=${params.sort ?? ""}><option value="">newest steps first</option><option value="oldest">oldest steps first</option><option value="reward">highest reward first</option><option value="length">longest first</option></select></label>
         <label><input name="case" type="checkbox" value="1" checked=${Boolean(params.case)} /> capitals matter</label>
       </div>
     </details>
@@ -136,7 +136,7 @@ function Rate({ curve, params, asked }) {
   const smooth = smoothing(params.smooth, curve.step.length);
   const zoom = (range) => go("search", { ...params, from: range[0], to: range[1] });
   return html`<section class="section search-rate" aria-label="how often, over the steps">
-    <${Curve} title=${html`How often: “${shown(name)}”`} label=${`how often ${shown(name)}`} x=${curve.step} series=${series} smooth=${smooth} height=${170}
+    <${Curve} title=${`How often: ${shown(name)}`} x=${curve.step} series=${series} smooth=${smooth} height=${170}
       format=${(value) => percent(value)} axisFormat=${(value) => percent(value, 0)} min=${0} onRange=${zoom}
       onStep=${(step) => go("step", { run: params.run, step })} note="share of a step's responses; mark a stretch to search in it alone" />
     ${words ? html`<p class="finding-line">${words}</p>` : null}

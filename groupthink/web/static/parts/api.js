@@ -127,6 +127,7 @@ export function follow(run, onEvent) {
   const open = () => {
     source = new EventSource(address("/api/live", { run }));
     source.onopen = () => (failures = 0);
+    source.addEventListener("reset", () => tell("again", { run }));
     for (const kind of ["step", "event", "status"]) {
       source.addEventListener(kind, (event) => {
         last = event.lastEventId || last;
@@ -146,7 +147,7 @@ export function follow(run, onEvent) {
       const found = await ask(address("/api/poll", { run, after: last })).then((response) => response.json());
       if (mine !== turn) return;
       last = found.id ?? last;
-      for (const event of found.events) tell(event.kind, event.data);
+      for (const event of found.events) tell(event.kind === "reset" ? "again" : event.kind, event.data);
       failures = 0;
     } catch {
       failures += 1;
