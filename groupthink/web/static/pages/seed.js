@@ -113,6 +113,6 @@ function Held({ seed }) {
     { name: "without KL term", values: seed.free, colour: 2 },
     { name: "held by KL", values: seed.held, colour: 1 },
   ], [seed]);
-  return html`<div class="story-held"><${Curve} title="How far the policy drifts" x=${x} series=${series} height=${150} min=${0} axisFormat=${number}
+  return html`<div class="story-held"><${Curve} title="How far the policy drifts" x=${x} series=${series} height=${150} min=${0} xName="update" axisFormat=${number}
     note=${`KL to the policy before (mean k3), after each of ${x.length} updates on the same group; after the first one ${number(seed.kl)}`} /></div>`;
 }

@@ -13,9 +13,9 @@ const SIGNS = { checkpoint: "▲", evaluation: "◇" };
 //   name of one in the stylesheet.
 // marks: [{step, kind, text}]. smooth: steps of a moving mean (0, 1: none). onStep(step): a click, or Enter.
 // range: [from, to] of x; onRange([from, to]) when a stretch is marked with the mouse. syncKey: charts that share a cross-hair.
-// min, max: what the y axis holds at least. format, axisFormat: figures as text. note: a line below. height: in pixels.
+// xName: what x counts. min, max: what the y axis holds at least. format, axisFormat: figures as text. note: a line below. height: in pixels.
 export function Curve(given) {
-  const props = { smooth: 0, height: 148, format: number, marks: [], ...given };
+  const props = { smooth: 0, height: 148, format: number, marks: [], xName: "step", ...given };
   props.series = props.series.map((one, at) => ({ colour: (at % 7) + 1, ...one }));
   props.axisFormat ??= props.format;
   const { x, series, title, format, note, onStep } = props;
@@ -76,17 +76,17 @@ export function Curve(given) {
         onClick=${() => setAsTable(!asTable)}>${asTable ? "curve" : "table"}</button>
     </figcaption>
     ${asTable
-      ? html`<${Behind} ...${{ x, series, title, format, range: props.range, onStep }} />`
-      : html`<div class="curve-plot" ref=${place} role="slider" tabindex="0" aria-label=${inWords(title, x, series, format)}
+      ? html`<${Behind} ...${props} />`
+      : html`<div class="curve-plot" ref=${place} role="slider" tabindex="0" aria-label=${inWords(title, x, series, format, props.xName)}
           aria-valuemin=${x[0] ?? 0} aria-valuemax=${x.at(-1) ?? 0} aria-valuenow=${x.at(-1) ?? 0} aria-orientation="horizontal" onKeyDown=${move}></div>`}
     ${note ? html`<p class="curve-note">${note}</p>` : null}
   </figure>`;
 }
 
-function Behind({ x, series, title, format, range, onStep }) {
+function Behind({ x, xName, series, title, format, range, onStep }) {
   const rows = x.map((step, at) => ({ step, at })).filter(({ step }) => !range || (step >= range[0] && step <= range[1]));
   const columns = [
-    { key: "step", title: "step", align: "right", render: ({ step }) => (onStep ? html`<button type="button" class="plain" onClick=${() => onStep(step)}>${step}</button>` : step) },
+    { key: "step", title: xName, align: "right", render: ({ step }) => (onStep ? html`<button type="button" class="plain" onClick=${() => onStep(step)}>${step}</button>` : step) },
     ...series.flatMap((one, place) => [
       { key: `v${place}`, title: one.name, align: "right", render: ({ at }) => format(one.values[at]) },
       ...(one.low ? [{ key: `b${place}`, title: "interval", align: "right", render: ({ at }) => `${format(one.low[at])} – ${format(one.high[at])}` }] : []),
@@ -96,10 +96,10 @@ function Behind({ x, series, title, format, range, onStep }) {
 }
 
 // the line of values: of the step under the cross-hair, or the newest. Written by hand: it changes with each move of a mouse.
-function write(element, { x, series, marks, format }, index) {
+function write(element, { x, xName, series, marks, format }, index) {
   if (!element) return;
   const pieces = [];
-  if (index !== null) pieces.push(piece("curve-step", `step ${x[index]}`));
+  if (index !== null) pieces.push(piece("curve-step", `${xName} ${x[index]}`));
   for (const one of series) {
     const value = index === null ? lastOf(one.values) : nearest(one, index);
     if (index === null && series.length > 1) continue;
@@ -128,10 +128,10 @@ function piece(name, text) {
   return element;
 }
 
-function mark(element, { x, series, format }, index) {
+function mark(element, { x, xName, series, format }, index) {
   if (!element || index === null) return;
   element.setAttribute("aria-valuenow", String(x[index]));
-  element.setAttribute("aria-valuetext", `step ${x[index]}: ${series.map((one) => `${one.name} ${format(one.values[index])}`).join(", ")}`);
+  element.setAttribute("aria-valuetext", `${xName} ${x[index]}: ${series.map((one) => `${one.name} ${format(one.values[index])}`).join(", ")}`);
 }
 
 // the place that a key leads to, or null

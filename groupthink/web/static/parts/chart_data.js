@@ -43,14 +43,14 @@ export function limits(low, high, min, max) {
 }
 
 // For who does not see the curve: where each series begins and ends, its lowest and its highest
-export function inWords(title, x, series, format = number) {
+export function inWords(title, x, series, format = number, xName = "step") {
   const told = series.map((one) => {
     const there = one.values.map((value, at) => [value, x[at]]).filter(([value]) => known(value));
     if (!there.length) return `${one.name}: no values`;
     const [[first, from], [last, to]] = [there[0], there.at(-1)];
     const only = there.map(([value]) => value);
     const range = `lowest ${format(only.reduce((a, b) => Math.min(a, b)))}, highest ${format(only.reduce((a, b) => Math.max(a, b)))}`;
-    return `${one.name}: ${format(first)} at step ${from}, ${format(last)} at step ${to}; ${range}`;
+    return `${one.name}: ${format(first)} at ${xName} ${from}, ${format(last)} at ${xName} ${to}; ${range}`;
   });
   return `${title}. ${told.join(". ")}`;
 }
