@@ -1,4 +1,5 @@
-// The model before and after: any two of a run's models answer the same question side by side, once or as a whole group.
+// The model before and after: any two of a run's models answer the same question side by side, once or as a whole
+// group.
 
 import { html, useState, useRef } from "../parts/html.js";
 import { link, go } from "../parts/route.js";
@@ -18,7 +19,8 @@ export default function Chat({ params }) {
     ${isStatic
       ? html`<${Empty}>Asking a model needs the server: <code>groupthink view</code>.</${Empty}>`
       : html`<${Waited} found=${found} what="Looking for models">${({ models }) =>
-          models.length ? html`<${Room} models=${models} params=${params} />` : html`<${Empty}>This run has kept no model yet.</${Empty}>`}</${Waited}>`}
+          models.length ? html`<${Room} models=${models} params=${params} />`
+            : html`<${Empty}>This run has kept no model yet.</${Empty}>`}</${Waited}>`}
   </${Page}>`;
 }
 
@@ -64,39 +66,48 @@ function Room({ models, params }) {
     <form class="ask" onSubmit=${send} aria-label="a question">
       <div class="controls">
         <label>left <${Choice} models=${models} value=${ids[0]} onChange=${(left) => set({ left })} /></label>
-        <label>right <${Choice} models=${models} value=${ids[1] ?? "none"} none=${true} onChange=${(right) => set({ right })} /></label>
+        <label>right <${Choice} models=${models} value=${ids[1] ?? "none"} none=${true} onChange=${(right) =>
+          set({ right })} /></label>
       </div>
       <label for="question">question</label>
       <textarea id="question" rows="2" value=${params.q ?? ""} onInput=${(event) => set({ q: event.target.value })}
-        onKeyDown=${(event) => event.key === "Enter" && !event.shiftKey && !event.isComposing && send(event)}></textarea>
+        onKeyDown=${(event) => event.key === "Enter" && !event.shiftKey && !event.isComposing
+          && send(event)}></textarea>
       <${Suggestions} run=${params.run} onPick=${(q, expected) => set({ q, expected })} />
       <div class="controls">
         <fieldset><legend>responses each</legend>${GROUPS.map(
-          (n) => html`<button key=${n} type="button" class="choice" aria-pressed=${Number(params.n ?? 1) === n} onClick=${() => set({ n: n === 1 ? null : n })}>${n}</button>`,
+          (n) => html`<button key=${n} type="button" class="choice" aria-pressed=${Number(params.n ?? 1) === n}
+            onClick=${() => set({ n: n === 1 ? null : n })}>${n}</button>`,
         )}</fieldset>
-        <label>expected answer <input value=${params.expected ?? ""} placeholder="to have it judged" onInput=${(event) => set({ expected: event.target.value })} /></label>
+        <label>expected answer <input value=${params.expected ?? ""} placeholder="to have it judged"
+          onInput=${(event) => set({ expected: event.target.value })} /></label>
         ${field("temperature", params.t, (t) => set({ t }), { step: 0.1, min: 0, max: 5, placeholder: "1" })}
         ${field("at most", params.max, (max) => set({ max }), { min: 1, placeholder: "tokens" })}
         ${field("seed", params.seed, (seed) => set({ seed }), { min: 0, placeholder: "any" })}
-        <label><input type="checkbox" checked=${Boolean(params.talk)} onChange=${(event) => set({ talk: event.target.checked })} /> one conversation</label>
+        <label><input type="checkbox" checked=${Boolean(params.talk)} onChange=${(event) =>
+          set({ talk: event.target.checked })} /> one conversation</label>
         <span class="ask-do">${busy
           ? html`<button type="button" onClick=${() => running.current?.abort()}>Stop</button>`
           : html`<button class="primary" disabled=${!(params.q ?? "").trim()}>Ask</button>`}
-        ${turns.length && !busy ? html` <button type="button" class="quiet" onClick=${() => setTurns([])}>clear</button>` : null}</span>
+        ${turns.length && !busy ? html` <button type="button" class="quiet" onClick=${() =>
+          setTurns([])}>clear</button>` : null}</span>
       </div>
     </form>
     ${error ? html`<${Failed} error=${error} />` : null}
-    <div class="turns" aria-live="polite" aria-busy=${busy}>${[...turns].reverse().map((turn) => html`<${Turn} key=${turn.key} turn=${turn} />`)}</div>`;
+    <div class="turns" aria-live="polite" aria-busy=${busy}>${[...turns].reverse().map((turn) => html`<${Turn}
+      key=${turn.key} turn=${turn} />`)}</div>`;
 }
 
 function field(name, value, onInput, more) {
-  return html`<label>${name} <input type="number" value=${value ?? ""} onInput=${(event) => onInput(event.target.value)} ...${more} /></label>`;
+  return html`<label>${name} <input type="number" value=${value ?? ""} onInput=${(event) =>
+    onInput(event.target.value)} ...${more} /></label>`;
 }
 
 function Choice({ models, value, onChange, none = false }) {
   return html`<select value=${value} onChange=${(event) => onChange(event.target.value)}>
     ${none ? html`<option value="none" selected=${value === "none"}>no other</option>` : null}
-    ${models.map((model) => html`<option key=${model.id} value=${model.id} selected=${model.id === value}>${shown(model.title)}</option>`)}
+    ${models.map((model) => html`<option key=${model.id} value=${model.id}
+      selected=${model.id === value}>${shown(model.title)}</option>`)}
   </select>`;
 }
 
@@ -106,6 +117,7 @@ function Suggestions({ run, onPick }) {
   const some = (found.data?.problems ?? []).filter((row) => typeof row.prompt === "string").slice(0, 4);
   if (!some.length) return null;
   return html`<p class="suggestions">from the run: ${some.map(
-    (row) => html`<button key=${row.problem} type="button" class="plain" onClick=${() => onPick(row.prompt, row.expected)}>${oneLine(row.prompt, 60)}</button> `,
+    (row) => html`<button key=${row.problem} type="button" class="plain" onClick=${() =>
+      onPick(row.prompt, row.expected)}>${oneLine(row.prompt, 60)}</button> `,
   )}</p>`;
 }

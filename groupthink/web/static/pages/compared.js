@@ -1,4 +1,5 @@
-// Several runs side by side: their curves on common axes, their headline figures, and the settings in which they differ.
+// Several runs side by side: their curves on common axes, their headline figures, and the settings in which they
+// differ.
 
 import { html, useMemo } from "../parts/html.js";
 import { link } from "../parts/route.js";
@@ -25,18 +26,21 @@ export function Compared({ names, params, set, turn }) {
   const runs = found.map((one) => one.data).filter(Boolean);
   const titles = useMemo(() => shortest(runs.map((run) => run.name)), [runs.map((run) => run.name).join("\n")]);
   const failed = found.map((one) => one.error).filter(Boolean);
-  if (!runs.length) return failed.length ? html`<${Failed} error=${failed[0]} />` : html`<${Loading} what="Reading the runs" />`;
+  if (!runs.length) return failed.length ? html`<${Failed} error=${failed[0]} />` : html`<${Loading}
+    what="Reading the runs" />`;
   const longest = Math.max(...runs.map((run) => run.steps_axis.length));
   const smooth = smoothing(params.smooth, longest);
   const range = params.zoom ? params.zoom.split("-").map(Number) : undefined;
   return html`<section class="section" aria-label="side by side">
     <div class="section-head"><h2>Side by side</h2>
       <${Smoothing} value=${smooth} steps=${longest} onChange=${(next) => set({ smooth: next })} />
-      ${range ? html`<button type="button" class="quiet" onClick=${() => set({ zoom: null })}>all steps</button>` : null}
+      ${range ? html`<button type="button" class="quiet" onClick=${() => set({ zoom: null })}>all steps</button>`
+        : null}
     </div>
     ${failed.map((error) => html`<${Failed} error=${error} />`)}
     <div class="curves">${CURVES.map(
-      (curve) => html`<${Common} key=${curve.metric} curve=${curve} runs=${runs} titles=${titles} smooth=${smooth} range=${range}
+      (curve) => html`<${Common} key=${curve.metric} curve=${curve} runs=${runs} titles=${titles} smooth=${smooth}
+        range=${range}
         onRange=${(next) => set({ zoom: next.join("-") })} />`,
     )}</div>
     <${Headlines} runs=${runs} titles=${titles} />
@@ -47,14 +51,17 @@ export function Compared({ names, params, set, turn }) {
 function Common({ curve, runs, titles, smooth, range, onRange }) {
   const sparse = curve.metric === "evaluations";
   const { x, series } = useMemo(() => {
-    const tables = runs.map((run) => (sparse ? evaluated(run) : { x: run.steps_axis, values: run.series[curve.metric] ?? [] }));
+    const tables = runs.map((run) => (sparse ? evaluated(run) : { x: run.steps_axis,
+      values: run.series[curve.metric] ?? [] }));
     const { x, columns } = joined(tables);
     const there = columns.map((values, at) => ({ name: titles[at], values, points: sparse, colour: (at % 7) + 1 }));
     return { x, series: there.filter((one) => one.values.some((value) => value !== null)) };
   }, [runs.map((run) => `${run.name} ${run.done} ${run.evaluations.length}`).join("\n"), titles]);
   if (!series.length) return null;
-  return html`<${Curve} title=${curve.title} x=${x} series=${series} smooth=${smooth} syncKey="compared" range=${range} onRange=${onRange}
-    format=${curve.share ? (value) => percent(value) : number} axisFormat=${curve.share ? (value) => percent(value, 0) : number} />`;
+  return html`<${Curve} title=${curve.title} x=${x} series=${series} smooth=${smooth} syncKey="compared" range=${range}
+    onRange=${onRange}
+    format=${curve.share ? (value) => percent(value) : number} axisFormat=${curve.share ? (value) =>
+      percent(value, 0) : number} />`;
 }
 
 function evaluated(run) {
@@ -65,14 +72,19 @@ function Headlines({ runs, titles }) {
   const rows = runs.map((run, at) => {
     const last = run.evaluations.at(-1);
     const newest = (name) => (run.series[name] ?? []).findLast((value) => value !== null) ?? null;
-    return { run, at, title: titles[at], reward: newest("reward"), length: newest("completions/mean_length"), first: run.evaluations[0], last };
+    return { run, at, title: titles[at], reward: newest("reward"), length: newest("completions/mean_length"),
+      first: run.evaluations[0], last };
   });
   const columns = [
-    { key: "title", title: "run", head: true, render: (row) => html`<span class=${`ink-${(row.at % 7) + 1}`} aria-hidden="true">━ </span><a href=${link("run", { run: row.run.name })}>${shown(row.title)}</a>` },
+    { key: "title", title: "run", head: true, render: (row) => html`<span class=${`ink-${(row.at % 7) + 1}`}
+      aria-hidden="true">━ </span><a href=${link("run", { run: row.run.name })}>${shown(row.title)}</a>` },
     { key: "done", title: "steps", align: "right", render: (row) => number(row.run.done) },
     { key: "reward", title: "reward", align: "right", render: (row) => fixed(row.reward, 3) },
-    { key: "accuracy", title: "accuracy, held out", align: "right", render: (row) => html`<${Change} before=${row.first?.["pass@1"]} after=${row.last?.["pass@1"]} low=${row.last?.["pass@1_low"]} high=${row.last?.["pass@1_high"]} />` },
-    { key: "length", title: "tokens a response", align: "right", render: (row) => number(row.length && Math.round(row.length)) },
+    { key: "accuracy", title: "accuracy, held out", align: "right", render: (row) => html`<${Change}
+      before=${row.first?.["pass@1"]} after=${row.last?.["pass@1"]} low=${row.last?.["pass@1_low"]}
+      high=${row.last?.["pass@1_high"]} />` },
+    { key: "length", title: "tokens a response", align: "right", render: (row) => number(row.length
+      && Math.round(row.length)) },
     { key: "objective", title: "objective", render: (row) => shown(row.run.objective ?? "–") },
     { key: "estimator", title: "advantage", render: (row) => shown(row.run.estimator ?? "–") },
   ];
@@ -87,10 +99,13 @@ function Differences({ runs, titles }) {
   if (!differing.length) return html`<p class="muted">Their settings are the same.</p>`;
   const columns = [
     { key: "name", title: "setting", head: true, render: (row) => html`<code>${row.name}</code>` },
-    ...titles.map((title, at) => ({ key: `v${at}`, title: shown(title), render: (row) => html`<code>${shown(settings[at].get(row.name) ?? "–")}</code>` })),
+    ...titles.map((title, at) => ({ key: `v${at}`, title: shown(title), render: (row) =>
+      html`<code>${shown(settings[at].get(row.name) ?? "–")}</code>` })),
   ];
-  return html`<details class="fold" open=${differing.length <= 12}><summary>Settings in which they differ (${differing.length})</summary>
-    <${Table} columns=${columns} rows=${differing.map((name) => ({ name }))} caption="Settings in which the runs differ" quiet=${true} />
+  return html`<details class="fold"
+    open=${differing.length <= 12}><summary>Settings in which they differ (${differing.length})</summary>
+    <${Table} columns=${columns} rows=${differing.map((name) => ({ name }))}
+      caption="Settings in which the runs differ" quiet=${true} />
   </details>`;
 }
 

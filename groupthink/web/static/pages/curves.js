@@ -1,4 +1,5 @@
-// A run's curves as small multiples with one cross-hair: which of them, how smooth, and over which steps is in the address.
+// A run's curves as small multiples with one cross-hair: which of them, how smooth, and over which steps is in the
+// address.
 
 import { html, useMemo } from "../parts/html.js";
 import { go } from "../parts/route.js";
@@ -22,16 +23,19 @@ export function Curves({ run, params }) {
       <h2>Curves</h2>
       <${Smoothing} value=${smooth} steps=${run.steps_axis.length} onChange=${(width) => set({ smooth: width })} />
       ${range
-        ? html`<span>steps ${range[0]} to ${range[1]} <button type="button" class="quiet" onClick=${() => set({ zoom: null })}>all steps</button></span>`
+        ? html`<span>steps ${range[0]} to ${range[1]} <button type="button" class="quiet" onClick=${() =>
+          set({ zoom: null })}>all steps</button></span>`
         : null}
       <span class="curve-key muted">▲ checkpoint ◇ evaluation <span class="curve-alert">┊ finding</span></span>
     </div>
     <div class="curves">${all
       .filter((curve) => chosen.includes(curve.key))
       .map(
-        (curve) => html`<${Curve} key=${curve.key} title=${curve.title} x=${curve.x} series=${curve.series} note=${curve.note}
+        (curve) => html`<${Curve} key=${curve.key} title=${curve.title} x=${curve.x} series=${curve.series}
+          note=${curve.note}
           marks=${run.marks} smooth=${smooth} range=${range} onRange=${(found) => set({ zoom: found.join("-") })}
-          onStep=${onStep && ((step) => onStep(Math.min(step, run.steps_axis.at(-1))))} syncKey="run" min=${curve.min} max=${curve.max}
+          onStep=${onStep && ((step) => onStep(Math.min(step, run.steps_axis.at(-1))))} syncKey="run" min=${curve.min}
+            max=${curve.max}
           format=${curve.format ?? number} axisFormat=${curve.axisFormat} />`,
       )}</div>
     <${Choice} all=${all} chosen=${chosen} set=${set} />
@@ -44,12 +48,15 @@ function Choice({ all, chosen, set }) {
     set({ show: all.map((curve) => curve.key).filter((each) => next.includes(each)).join(",") || "none" });
   };
   const hidden = all.length - all.filter((curve) => chosen.includes(curve.key)).length;
-  return html`<details class="fold curve-choice"><summary>Which curves${hidden ? html` <span class="muted">(${hidden} more)</span>` : null}</summary>
+  return html`<details class="fold curve-choice"><summary>Which curves${hidden ? html` <span
+    class="muted">(${hidden} more)</span>` : null}</summary>
     <div class="controls">${all.map(
-      (curve) => html`<label key=${curve.key}><input type="checkbox" checked=${chosen.includes(curve.key)} onChange=${() => toggle(curve.key)} />
+      (curve) => html`<label key=${curve.key}><input type="checkbox" checked=${chosen.includes(curve.key)}
+        onChange=${() => toggle(curve.key)} />
         ${curve.title}</label>`,
     )}
-      <button type="button" class="quiet" onClick=${() => set({ show: all.map((curve) => curve.key).join(",") })}>all</button>
+      <button type="button" class="quiet" onClick=${() => set({ show: all.map((curve) =>
+        curve.key).join(",") })}>all</button>
       <button type="button" class="quiet" onClick=${() => set({ show: null })}>as at first</button>
     </div>
   </details>`;

@@ -30,13 +30,16 @@ export default function Notes({ params }) {
                   onClick=${() => set({ label: label === each ? null : each })}>${shown(each)}</button>`,
               )}</fieldset>`
             : null}
-          ${notes.length && !isStatic ? html`<a href=${address("/api/notes.jsonl", { run })} download>Export as JSONL, with the responses</a>` : null}
+          ${notes.length && !isStatic ? html`<a
+            href=${address("/api/notes.jsonl", { run })} download>Export as JSONL, with the responses</a>` : null}
         </div>
         ${told.length
-          ? html`<${List} notes=${told} run=${run} sort=${params.sort ?? "-time"} onSort=${(sort) => set({ sort })} onGone=${found.reload} />`
+          ? html`<${List} notes=${told} run=${run} sort=${params.sort ?? "-time"} onSort=${(sort) => set({ sort })}
+            onGone=${found.reload} />`
           : html`<${Empty}>No notes yet. A response's page takes them; so does the line below.</${Empty}>`}
         <section class="section" aria-labelledby="new-note"><h2 id="new-note">${isStatic ? null : "A new note"}</h2>
-          <${NoteForm} key=${`${params.step} ${params.group} ${params.response}`} run=${run} ...${placeOf(params)} onSaved=${keep} /></section>`;
+          <${NoteForm} key=${`${params.step} ${params.group} ${params.response}`} run=${run} ...${placeOf(params)}
+            onSaved=${keep} /></section>`;
     }}</${Waited}>
   </${Page}>`;
 }
@@ -48,15 +51,20 @@ function placeOf({ step, group, response }) {
 
 function List({ notes, run, sort, onSort, onGone }) {
   const columns = [
-    { key: "label", title: "label", render: (note) => (note.label ? html`<span class="note-label">${shown(note.label)}</span>` : "") },
+    { key: "label", title: "label", render: (note) => (note.label ? html`<span
+      class="note-label">${shown(note.label)}</span>` : "") },
     { key: "text", title: "note", render: (note) => html`<span class="note-said">${shown(note.text)}</span>` },
     {
       key: "step", title: "response", head: true,
       value: (note) => note.step * 1e6 + note.group * 1e3 + note.response,
-      render: (note) => html`<a class="nowrap" href=${link("response", { run, step: note.step, group: note.group, response: note.response })}>step ${note.step}, group ${note.group}, response ${note.response}</a>`,
+      render: (note) => html`<a class="nowrap"
+        href=${link("response", { run, step: note.step, group: note.group, response: note.response })}>step ${note.step}, group ${note.group}, response ${note.response}</a>`,
     },
-    { key: "time", title: "written", align: "right", render: (note) => html`<span class="nowrap">${day(note.time)}</span>` },
-    { key: "remove", title: html`<span class="hidden">remove</span>`, sortable: false, align: "right", render: (note) => html`<${Remove} note=${note} run=${run} onGone=${onGone} />` },
+    { key: "time", title: "written", align: "right", render: (note) => html`<span
+      class="nowrap">${day(note.time)}</span>` },
+    { key: "remove", title: html`<span class="hidden">remove</span>`, sortable: false, align: "right",
+      render: (note) => html`<${Remove} note=${note} run=${run} onGone=${onGone} />` },
   ];
-  return html`<${Table} columns=${columns} rows=${notes} sort=${sort} onSort=${onSort} caption="Notes" rowKey=${(note) => note.id} />`;
+  return html`<${Table} columns=${columns} rows=${notes} sort=${sort} onSort=${onSort} caption="Notes"
+    rowKey=${(note) => note.id} />`;
 }

@@ -39,13 +39,17 @@ function List({ data, run, sort, set }) {
   const columns = [
     {
       key: "name", title: "problem", head: true,
-      render: (row) => html`<a class="problem-line" href=${link("problem", { run, problem: row.problem })}>${oneLine(row.prompt) || shown(row.problem)}</a>`,
+      render: (row) => html`<a class="problem-line"
+        href=${link("problem", { run, problem: row.problem })}>${oneLine(row.prompt) || shown(row.problem)}</a>`,
     },
     { key: "visits", title: "visits", align: "right", render: (row) => number(row.visits) },
-    { key: "steps", title: "steps", align: "right", sortable: false, render: (row) => html`<span class="nowrap">${row.first_step === row.last_step ? row.first_step : `${row.first_step} … ${row.last_step}`}</span>` },
+    { key: "steps", title: "steps", align: "right", sortable: false, render: (row) => html`<span
+      class="nowrap">${row.first_step === row.last_step ? row.first_step : `${row.first_step} … ${row.last_step}`}</span>` },
     { key: "rate", title: "right", align: "right", render: (row) => percent(row.rate, 0) },
-    { key: "gain", title: "first → last visit", align: "right", render: (row) => html`<span class="nowrap"><span class="muted">${percent(row.rate_first, 0)} → </span>${percent(row.rate_last, 0)}</span>` },
-    { key: "slope", title: html`<span class="hidden">slope</span>`, sortable: false, render: (row) => (row.visits > 1 ? html`<${Slope} from=${row.rate_first} to=${row.rate_last} />` : null) },
+    { key: "gain", title: "first → last visit", align: "right", render: (row) => html`<span class="nowrap"><span
+      class="muted">${percent(row.rate_first, 0)} → </span>${percent(row.rate_last, 0)}</span>` },
+    { key: "slope", title: html`<span class="hidden">slope</span>`, sortable: false, render: (row) => (row.visits > 1
+      ? html`<${Slope} from=${row.rate_first} to=${row.rate_last} />` : null) },
     { key: "mean", title: "reward", align: "right", sortable: false, render: (row) => fixed(row.mean, 3) },
   ];
   return html`<${Table} columns=${columns} rows=${data.problems} presorted=${true} sort=${SHOWN_AS[sort] ?? sort}
@@ -58,8 +62,10 @@ function Pages({ data, params }) {
   if (data.pages < 2) return null;
   const to = (page) => link("problems", { ...params, page });
   return html`<nav class="pages" aria-label="pages of the list">
-    ${data.page > 1 ? html`<a href=${to(data.page - 1)} rel="prev">previous</a>` : html`<span class="muted">previous</span>`}
+    ${data.page > 1 ? html`<a href=${to(data.page - 1)} rel="prev">previous</a>` : html`<span
+      class="muted">previous</span>`}
     <span>page ${data.page} of ${number(data.pages)}</span>
-    ${data.page < data.pages ? html`<a href=${to(data.page + 1)} rel="next">next</a>` : html`<span class="muted">next</span>`}
+    ${data.page < data.pages ? html`<a href=${to(data.page + 1)} rel="next">next</a>` : html`<span
+      class="muted">next</span>`}
   </nav>`;
 }

@@ -1,4 +1,5 @@
-// Where the rate of a pattern changes most over the steps: two stretches, side by side, that differ more than chance does.
+// Where the rate of a pattern changes most over the steps: two stretches, side by side, that differ more than chance
+// does.
 
 import { percent } from "../parts/text.js";
 
@@ -19,7 +20,8 @@ export function steepest(steps, matched, responses) {
   const [hits, all] = [sums(matched), sums(responses)];
   let best = null;
   for (let at = width; at + width <= steps.length; at += 1) {
-    const [one, other] = [at - width, at].map((from) => ({ hits: hits[from + width] - hits[from], all: all[from + width] - all[from] }));
+    const [one, other] = [at - width, at].map((from) =>
+      ({ hits: hits[from + width] - hits[from], all: all[from + width] - all[from] }));
     if (!one.all || !other.all) continue;
     const [before, after] = [one.hits / one.all, other.hits / other.all];
     const pooled = (one.hits + other.hits) / (one.all + other.all);

@@ -19,7 +19,8 @@ export default function Run({ params }) {
   useFollow(params.run, () => setTurn((each) => each + 1), Math.max(1000, 2 * steps));
   const [within, name] = split(params.run ?? "");
   const crumbs = [{ text: "Runs", href: link("runs") }, ...(within ? [{ text: within, href: link("run", { run: within }) }] : [])];
-  const aside = found.data ? html`<${Status} status=${found.data.status} /><span class="muted">${shown(found.data.why)}</span>` : null;
+  const aside = found.data ? html`<${Status} status=${found.data.status} /><span
+    class="muted">${shown(found.data.why)}</span>` : null;
   return html`<${Page} title=${name || "Run"} crumbs=${crumbs} aside=${aside}>
     <${Waited} found=${found} what="Reading the run">${(run) => html`
       ${run.words ? html`<p class="lead">${shown(run.words)}</p>` : null}
@@ -27,10 +28,12 @@ export default function Run({ params }) {
       ${run.kind === "pipeline" ? html`<${Stages} run=${run} turn=${turn} />` : null}
       <${Doctor} run=${run} />
       <${Curves} run=${run} params=${params} />
-      <div class="beside"><${Evaluations} evaluations=${run.evaluations} /><${Traits} evaluations=${run.evaluations} /></div>
+      <div class="beside"><${Evaluations} evaluations=${run.evaluations} /><${Traits}
+        evaluations=${run.evaluations} /></div>
       <${Report} rows=${run.report} />
       <${Happened} run=${run} />
-      ${run.recipe ? html`<details class="fold section"><summary>Recipe</summary><pre class="recipe" tabindex="0">${shown(run.recipe)}</pre></details>` : null}
+      ${run.recipe ? html`<details class="fold section"><summary>Recipe</summary><pre class="recipe"
+        tabindex="0">${shown(run.recipe)}</pre></details>` : null}
     `}</${Waited}>
   </${Page}>`;
 }
@@ -49,13 +52,18 @@ function Headline({ run }) {
   const measured = run.evaluations.filter((one) => known(one["pass@1"]));
   const [first, last] = [measured[0], measured.at(-1)];
   const pace = secondsAStep(run);
-  const left = run.status === "running" && known(pace) && run.steps > run.done ? `, ${seconds(pace * (run.steps - run.done))} left` : "";
+  const left = run.status === "running" && known(pace)
+    && run.steps > run.done ? `, ${seconds(pace * (run.steps - run.done))} left` : "";
   const whole = (value) => number(known(value) ? Math.round(value) : null);
   return html`<${Figures} figures=${[
-    ["steps", run.steps ? html`${number(run.done)}<small> / ${number(run.steps)}</small>` : null, left.replace(", ", "")],
-    ["accuracy, held out", last ? html`<${Change} before=${first["pass@1"]} after=${last["pass@1"]} low=${last["pass@1_low"]} high=${last["pass@1_high"]} />` : null],
-    ["reward", known(reward) ? html`<span class="change"><span class="before">${fixed(rewardFirst, 2)} → </span>${fixed(reward, 2)}</span>` : null],
-    ["tokens a response", known(length) ? html`<span class="change"><span class="before">${whole(lengthFirst)} → </span>${whole(length)}</span>` : null],
+    ["steps", run.steps ? html`${number(run.done)}<small> / ${number(run.steps)}</small>`
+      : null, left.replace(", ", "")],
+    ["accuracy, held out", last ? html`<${Change} before=${first["pass@1"]} after=${last["pass@1"]}
+      low=${last["pass@1_low"]} high=${last["pass@1_high"]} />` : null],
+    ["reward", known(reward) ? html`<span class="change"><span
+      class="before">${fixed(rewardFirst, 2)} → </span>${fixed(reward, 2)}</span>` : null],
+    ["tokens a response", known(length) ? html`<span class="change"><span
+      class="before">${whole(lengthFirst)} → </span>${whole(length)}</span>` : null],
     ["KL to the reference", known(values("kl").at(-1)) ? number(values("kl").at(-1)) : null, "nats"],
     ["a step", known(pace) ? seconds(pace) : null],
   ]} />
@@ -63,7 +71,8 @@ function Headline({ run }) {
     <span>${shown(run.model)}</span>${run.objective ? html`<span>${shown(run.objective)}</span>` : null}
     ${run.estimator ? html`<span>advantage: ${shown(run.estimator)}</span>` : null}
     ${Object.entries(run.parts ?? {}).length
-      ? html`<span>reward: ${Object.entries(run.parts).map(([name, weight], at) => `${at ? " + " : ""}${number(weight)} ${shown(name)}`).join("")}</span>`
+      ? html`<span>reward: ${Object.entries(run.parts).map(([name, weight], at) =>
+        `${at ? " + " : ""}${number(weight)} ${shown(name)}`).join("")}</span>`
       : null}
     ${run.steps_axis.length && run.kind !== "pipeline" ? html`<${ReadSteps} run=${run} />` : null}
   </div>`;
@@ -85,7 +94,7 @@ function ReadSteps({ run }) {
     go("step", { run: run.name, step: Math.min(Math.max(step, first), last) });
   };
   return html`<form class="read-steps" onSubmit=${open}>
-    read <a href=${link("step", { run: run.name, step: first })}>the first step</a>,
+    read <a href=${link("step", { run: run.name, step: first })}>the first step</a>,${" "}
     <a href=${link("step", { run: run.name, step: last })}>the newest</a>, or
     <label>step <input name="step" type="number" min=${first} max=${last} required /></label> <button>Open</button>
   </form>`;
@@ -94,7 +103,8 @@ function ReadSteps({ run }) {
 function Doctor({ run }) {
   if (!run.findings?.length) {
     if (run.healthy !== true) return null;
-    return html`<p class="doctor-well"><span class="sign sign-right" aria-hidden="true">✓</span> The doctor finds nothing wrong with this run.</p>`;
+    return html`<p class="doctor-well"><span class="sign sign-right"
+      aria-hidden="true">✓</span> The doctor finds nothing wrong with this run.</p>`;
   }
   return html`<section class="section doctor" aria-labelledby="doctor">
     <h2 id="doctor">The doctor's findings</h2>
@@ -110,14 +120,16 @@ function Doctor({ run }) {
 function Report({ rows }) {
   if (!rows?.length) return null;
   const names = Object.keys(rows[0]);
-  const columns = names.map((name, at) => ({ key: name, title: name, head: at === 0, align: at ? "right" : "left", render: (row) => cell(row[name]) }));
+  const columns = names.map((name, at) => ({ key: name, title: name, head: at === 0, align: at ? "right" : "left",
+    render: (row) => cell(row[name]) }));
   return html`<section class="section" aria-labelledby="report"><h2 id="report">Report</h2>
     <${Table} columns=${columns} rows=${rows} caption="Report" /></section>`;
 }
 
 function cell(value) {
   if (value === null || value === undefined) return "–";
-  if (typeof value === "number") return Math.abs(value) <= 1 && !Number.isInteger(value) ? percent(value) : number(value);
+  if (typeof value === "number") return Math.abs(value) <= 1
+    && !Number.isInteger(value) ? percent(value) : number(value);
   return shown(typeof value === "object" ? JSON.stringify(value) : value);
 }
 
@@ -131,12 +143,14 @@ function Happened({ run }) {
   return html`<section class="section" aria-labelledby="happened">
     <h2 id="happened">What happened</h2>
     <ol class="happened">${told.map(
-      (mark, at) => html`<li key=${`${mark.step} ${mark.kind} ${at}`} class=${ALERTS.has(mark.kind) ? "happened-alert" : null}>
+      (mark, at) => html`<li key=${`${mark.step} ${mark.kind} ${at}`} class=${ALERTS.has(mark.kind) ? "happened-alert"
+        : null}>
         <span class="happened-step">${known(mark.step) ? `step ${mark.step}` : ""}</span>
         <span class="happened-kind">${shown(mark.kind)}</span>
         <span>${mark.text === mark.kind ? "" : shown(mark.text)}</span>
       </li>`,
     )}</ol>
-    ${marks.length > told.length ? html`<button type="button" class="quiet" onClick=${() => setWhole(true)}>${count(marks.length - told.length, "earlier event")}</button>` : null}
+    ${marks.length > told.length ? html`<button type="button" class="quiet" onClick=${() =>
+      setWhole(true)}>${count(marks.length - told.length, "earlier event")}</button>` : null}
   </section>`;
 }

@@ -1,4 +1,5 @@
-// Search over all responses of a run: hits as they come, and how often the pattern occurs over the steps: the aha moment.
+// Search over all responses of a run: hits as they come, and how often the pattern occurs over the steps: the aha
+// moment.
 
 import { html, useState, useEffect, useMemo } from "../parts/html.js";
 import { lines } from "../parts/api.js";
@@ -24,7 +25,8 @@ export default function Search({ params }) {
   const found = useSearch(params.run, anything ? asked : null);
   const crumbs = [{ text: "Runs", href: link("runs") }, { text: params.run ?? "", href: link("run", { run: params.run }) }];
   return html`<${Page} title="Search" crumbs=${crumbs}>
-    <${Form} params=${params} key=${[params.text, params.regex, params.case, params.right, params.from, params.to, params.sort].join("\n")} />
+    <${Form} params=${params}
+      key=${[params.text, params.regex, params.case, params.right, params.from, params.to, params.sort].join("\n")} />
     ${anything ? html`<${Found} found=${found} params=${params} asked=${asked} />` : html`<${Hints} />`}
   </${Page}>`;
 }
@@ -75,23 +77,30 @@ function Form({ params }) {
   return html`<form class="search-form" role="search" onSubmit=${submit}>
     <div class="search-line">
       <label class="hidden" for="search-for">what to look for in the responses</label>
-      <input id="search-for" name="words" type="search" class=${regex ? "mono" : null} value=${params.text ?? params.regex ?? ""} autocomplete="off" spellcheck="false"
+      <input id="search-for" name="words" type="search" class=${regex ? "mono" : null}
+        value=${params.text ?? params.regex ?? ""} autocomplete="off" spellcheck="false"
         placeholder=${regex ? "a regular expression, such as wait|check" : "a text, such as wait"} />
-      <button type="button" class="choice" aria-pressed=${regex} onClick=${() => setRegex(!regex)} title="regular expression (RE2)">.*<span class="hidden"> regular expression</span></button>
+      <button type="button" class="choice" aria-pressed=${regex} onClick=${() => setRegex(!regex)}
+        title="regular expression (RE2)">.*<span class="hidden"> regular expression</span></button>
       <button class="primary">Search</button>
     </div>
     <div class="controls">
       ${PRESETS.map(
-        ([name, title, about]) => html`<button key=${name} type="button" class="choice" title=${about} aria-pressed=${params.preset === name}
-          onClick=${() => go("search", { run: params.run, preset: params.preset === name ? null : name, right: params.right, from: params.from, to: params.to })}>${title}</button>`,
+        ([name, title, about]) => html`<button key=${name} type="button" class="choice" title=${about}
+          aria-pressed=${params.preset === name}
+          onClick=${() =>
+            go("search", { run: params.run, preset: params.preset === name ? null : name, right: params.right, from: params.from, to: params.to })}>${title}</button>`,
       )}
     </div>
     <details class="fold" open=${more}><summary>Where, and which</summary>
       <div class="controls">
         <label>steps from <input name="from" type="number" min="0" value=${params.from ?? ""} /></label>
         <label>to <input name="to" type="number" min="0" value=${params.to ?? ""} /></label>
-        <label>answers <select name="right" value=${params.right ?? ""}><option value="">all</option><option value="1">right</option><option value="0">wrong</option></select></label>
-        <label>order <select name="sort" value=${params.sort ?? ""}><option value="">newest steps first</option><option value="oldest">oldest steps first</option><option value="reward">highest reward first</option><option value="length">longest first</option></select></label>
+        <label>answers <select name="right" value=${params.right ?? ""}><option value="">all</option><option
+          value="1">right</option><option value="0">wrong</option></select></label>
+        <label>order <select name="sort" value=${params.sort ?? ""}><option value="">newest steps first</option><option
+          value="oldest">oldest steps first</option><option value="reward">highest reward first</option><option
+          value="length">longest first</option></select></label>
         <label><input name="case" type="checkbox" value="1" checked=${Boolean(params.case)} /> capitals matter</label>
       </div>
     </details>
@@ -112,8 +121,10 @@ function Found({ found, params, asked }) {
     ${error ? html`<${Failed} error=${error} />` : null}
     ${end?.curve?.step?.length ? html`<${Rate} curve=${end.curve} params=${params} asked=${asked} />` : null}
     ${done && !hits.length && !error ? html`<${Empty}>No response has it.</${Empty}>` : null}
-    <ol class="hits">${told.map((hit) => html`<${Hit} key=${`${hit.step} ${hit.group} ${hit.response}`} hit=${hit} run=${params.run} />`)}</ol>
-    ${hits.length > told.length ? html`<button type="button" onClick=${() => setMany(many + SHOWN)}>${count(hits.length - told.length, "more hit")}</button>` : null}`;
+    <ol class="hits">${told.map((hit) => html`<${Hit} key=${`${hit.step} ${hit.group} ${hit.response}`} hit=${hit}
+      run=${params.run} />`)}</ol>
+    ${hits.length > told.length ? html`<button type="button" onClick=${() =>
+      setMany(many + SHOWN)}>${count(hits.length - told.length, "more hit")}</button>` : null}`;
 }
 
 function state(hits, progress, end, error, done) {
@@ -129,7 +140,8 @@ function state(hits, progress, end, error, done) {
 
 // The share of responses that have it, over the steps
 function Rate({ curve, params, asked }) {
-  const shares = useMemo(() => curve.matched.map((matched, at) => (curve.responses[at] ? matched / curve.responses[at] : null)), [curve]);
+  const shares = useMemo(() => curve.matched.map((matched, at) => (curve.responses[at] ? matched / curve.responses[at]
+    : null)), [curve]);
   const series = useMemo(() => [{ name: "share", values: shares }], [shares]);
   const words = rise(curve.step, curve.matched, curve.responses);
   const name = asked.preset ?? asked.text ?? asked.regex;
@@ -138,7 +150,8 @@ function Rate({ curve, params, asked }) {
   return html`<section class="section search-rate" aria-label="how often, over the steps">
     <${Curve} title=${`How often: ${shown(name)}`} x=${curve.step} series=${series} smooth=${smooth} height=${170}
       format=${(value) => percent(value)} axisFormat=${(value) => percent(value, 0)} min=${0} onRange=${zoom}
-      onStep=${(step) => go("step", { run: params.run, step })} note="share of a step's responses; mark a stretch to search in it alone" />
+      onStep=${(step) => go("step", { run: params.run, step })}
+        note="share of a step's responses; mark a stretch to search in it alone" />
     ${words ? html`<p class="finding-line">${words}</p>` : null}
   </section>`;
 }
@@ -147,7 +160,8 @@ function Hit({ hit, run }) {
   const where = { run, step: hit.step, group: hit.group, response: hit.response };
   return html`<li class="hit">
     <div class="hit-where">
-      <${Sign} right=${hit.right} /> <a href=${link("response", where)}>step ${hit.step}, group ${hit.group}, response ${hit.response}</a>
+      <${Sign} right=${hit.right} /> <a
+        href=${link("response", where)}>step ${hit.step}, group ${hit.group}, response ${hit.response}</a>
       <span class="muted">reward ${number(hit.reward)} · ${count(hit.length, "token")} · ${shown(hit.problem)}</span>
     </div>
     <p class="written hit-text">${shown(hit.before)}<mark>${shown(hit.match)}</mark>${shown(hit.after)}</p>

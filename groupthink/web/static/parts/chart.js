@@ -8,12 +8,16 @@ import { known, number, shown } from "./text.js";
 
 const SIGNS = { checkpoint: "▲", evaluation: "◇" };
 
-// x: steps, rising. series: [{name, values, raw, low, high, points, dash, colour}]: values along x, null where not known;
-//   raw false: not drawn beneath its smoothed form; low, high: a band; points: sparse values, joined; colour: 1 to 7, or the
+// x: steps, rising. series: [{name, values, raw, low, high, points, dash, colour}]: values along x, null where not
+// known;
+//   raw false: not drawn beneath its smoothed form; low, high: a band; points: sparse values, joined; colour: 1 to 7,
+//  or the
 //   name of one in the stylesheet.
 // marks: [{step, kind, text}]. smooth: steps of a moving mean (0, 1: none). onStep(step): a click, or Enter.
-// range: [from, to] of x; onRange([from, to]) when a stretch is marked with the mouse. syncKey: charts that share a cross-hair.
-// xName: what x counts. min, max: what the y axis holds at least. format, axisFormat: figures as text. note: a line below. height: in pixels.
+// range: [from, to] of x; onRange([from, to]) when a stretch is marked with the mouse. syncKey: charts that share a
+// cross-hair.
+// xName: what x counts. min, max: what the y axis holds at least. format, axisFormat: figures as text. note: a line
+// below. height: in pixels.
 export function Curve(given) {
   const props = { smooth: 0, height: 148, format: number, marks: [], xName: "step", ...given };
   props.series = props.series.map((one, at) => ({ colour: (at % 7) + 1, ...one }));
@@ -72,30 +76,38 @@ export function Curve(given) {
     <figcaption class="curve-head">
       <span class="curve-title">${title}</span>
       <span class="curve-values" ref=${head}></span>
-      <button type="button" class="quiet curve-table" aria-pressed=${asTable} aria-label=${`${title}: ${asTable ? "curve" : "table"}`}
+      <button type="button" class="quiet curve-table" aria-pressed=${asTable}
+        aria-label=${`${title}: ${asTable ? "curve" : "table"}`}
         onClick=${() => setAsTable(!asTable)}>${asTable ? "curve" : "table"}</button>
     </figcaption>
     ${asTable
       ? html`<${Behind} ...${props} />`
-      : html`<div class="curve-plot" ref=${place} role="slider" tabindex="0" aria-label=${inWords(title, x, series, format, props.xName)}
-          aria-valuemin=${x[0] ?? 0} aria-valuemax=${x.at(-1) ?? 0} aria-valuenow=${x.at(-1) ?? 0} aria-orientation="horizontal" onKeyDown=${move}></div>`}
+      : html`<div class="curve-plot" ref=${place} role="slider" tabindex="0"
+        aria-label=${inWords(title, x, series, format, props.xName)}
+          aria-valuemin=${x[0] ?? 0} aria-valuemax=${x.at(-1) ?? 0} aria-valuenow=${x.at(-1) ?? 0}
+            aria-orientation="horizontal" onKeyDown=${move}></div>`}
     ${note ? html`<p class="curve-note">${note}</p>` : null}
   </figure>`;
 }
 
 function Behind({ x, xName, series, title, format, range, onStep }) {
-  const rows = x.map((step, at) => ({ step, at })).filter(({ step }) => !range || (step >= range[0] && step <= range[1]));
+  const rows = x.map((step, at) => ({ step, at })).filter(({ step }) => !range || (step >= range[0]
+    && step <= range[1]));
   const columns = [
-    { key: "step", title: xName, align: "right", render: ({ step }) => (onStep ? html`<button type="button" class="plain" onClick=${() => onStep(step)}>${step}</button>` : step) },
+    { key: "step", title: xName, align: "right", render: ({ step }) => (onStep ? html`<button type="button"
+      class="plain" onClick=${() => onStep(step)}>${step}</button>` : step) },
     ...series.flatMap((one, place) => [
       { key: `v${place}`, title: one.name, align: "right", render: ({ at }) => format(one.values[at]) },
-      ...(one.low ? [{ key: `b${place}`, title: "interval", align: "right", render: ({ at }) => `${format(one.low[at])} – ${format(one.high[at])}` }] : []),
+      ...(one.low ? [{ key: `b${place}`, title: "interval", align: "right", render: ({ at }) =>
+        `${format(one.low[at])} – ${format(one.high[at])}` }] : []),
     ]),
   ];
-  return html`<div class="curve-behind"><${Table} columns=${columns} rows=${rows} caption=${title} rowKey=${(row) => row.step} quiet=${true} /></div>`;
+  return html`<div class="curve-behind"><${Table} columns=${columns} rows=${rows} caption=${title} rowKey=${(row) =>
+    row.step} quiet=${true} /></div>`;
 }
 
-// the line of values: of the step under the cross-hair, or the newest. Written by hand: it changes with each move of a mouse.
+// the line of values: of the step under the cross-hair, or the newest. Written by hand: it changes with each move of a
+// mouse.
 function write(element, { x, xName, series, marks, format }, index) {
   if (!element) return;
   const pieces = [];
@@ -104,7 +116,8 @@ function write(element, { x, xName, series, marks, format }, index) {
     const value = index === null ? lastOf(one.values) : nearest(one, index);
     if (index === null && series.length > 1) continue;
     const name = series.length > 1 ? `${one.name} ` : "";
-    const band = one.low && index !== null && known(one.low[index]) ? ` [${format(one.low[index])}, ${format(one.high[index])}]` : "";
+    const band = one.low && index !== null
+      && known(one.low[index]) ? ` [${format(one.low[index])}, ${format(one.high[index])}]` : "";
     pieces.push(piece(`curve-value ink-${one.colour}`, `${name}${format(value)}${band}`));
   }
   const here = index === null ? [] : marks.filter((each) => each.step === x[index]);
@@ -131,12 +144,14 @@ function piece(name, text) {
 function mark(element, { x, xName, series, format }, index) {
   if (!element || index === null) return;
   element.setAttribute("aria-valuenow", String(x[index]));
-  element.setAttribute("aria-valuetext", `${xName} ${x[index]}: ${series.map((one) => `${one.name} ${format(one.values[index])}`).join(", ")}`);
+  element.setAttribute("aria-valuetext", `${xName} ${x[index]}: ${series.map((one) =>
+    `${one.name} ${format(one.values[index])}`).join(", ")}`);
 }
 
 // the place that a key leads to, or null
 function moved(event, index, { x, range }) {
-  const [first, last] = range ? [x.findIndex((step) => step >= range[0]), x.findLastIndex((step) => step <= range[1])] : [0, x.length - 1];
+  const [first, last] = range ? [x.findIndex((step) => step >= range[0]), x.findLastIndex((step) =>
+    step <= range[1])] : [0, x.length - 1];
   const by = event.shiftKey ? 10 : 1;
   const now = index ?? last;
   const next = { ArrowLeft: now - by, ArrowRight: now + by, PageUp: now + 10, PageDown: now - 10, Home: first, End: last }[event.key];

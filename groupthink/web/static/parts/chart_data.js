@@ -28,7 +28,8 @@ export function layers(series, smooth) {
     ] : [];
     const plain = !(smooth > 1) || one.points || one.raw === false;
     if (plain) return [...band, { kind: "line", of: one, values: one.values }];
-    return [...band, { kind: "raw", of: one, values: one.values }, { kind: "line", of: one, values: smoothed(one.values, smooth) }];
+    return [...band, { kind: "raw", of: one, values: one.values }, { kind: "line", of: one,
+      values: smoothed(one.values, smooth) }];
   });
 }
 
@@ -49,7 +50,8 @@ export function inWords(title, x, series, format = number, xName = "step") {
     if (!there.length) return `${one.name}: no values`;
     const [[first, from], [last, to]] = [there[0], there.at(-1)];
     const only = there.map(([value]) => value);
-    const range = `lowest ${format(only.reduce((a, b) => Math.min(a, b)))}, highest ${format(only.reduce((a, b) => Math.max(a, b)))}`;
+    const range = `lowest ${format(only.reduce((a, b) => Math.min(a, b)))}, highest ${format(only.reduce((a, b) =>
+      Math.max(a, b)))}`;
     return `${one.name}: ${format(first)} at ${xName} ${from}, ${format(last)} at ${xName} ${to}; ${range}`;
   });
   return `${title}. ${told.join(". ")}`;

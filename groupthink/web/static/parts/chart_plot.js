@@ -1,4 +1,5 @@
-// A uPlot made for one chart: thin lines, labels at their ends, marks on the axis. Colours are read from the stylesheet when
+// A uPlot made for one chart: thin lines, labels at their ends, marks on the axis. Colours are read from the stylesheet
+// when
 // something is drawn, so that they follow the reader's scheme.
 
 import uPlot from "../vendor/uPlot.esm.js";
@@ -24,7 +25,8 @@ export function makePlot(element, latest, { told, clicked, selected }) {
     },
     axes: [axisX(), axisY(latest)],
     series: [{}, ...drawn.map((layer) => lineOf(layer))],
-    bands: drawn.flatMap((layer, at) => (layer.kind === "low" ? [{ series: [at + 2, at + 1], fill: () => colour(layer.of, 0.16) }] : [])),
+    bands: drawn.flatMap((layer, at) => (layer.kind === "low" ? [{ series: [at + 2, at + 1], fill: () =>
+      colour(layer.of, 0.16) }] : [])),
     hooks: {
       setCursor: [(plot) => told(plot.cursor.left >= 0 ? plot.cursor.idx : null)],
       setSelect: [(plot) => plot.select.width > 4 && selected(...ends(plot))],
@@ -51,7 +53,8 @@ function cursorOf(latest) {
   return {
     y: false,
     drag: { x: Boolean(onRange), y: false, setScale: false },
-    points: { size: 6, width: 0, fill: (plot, at) => plot.series[at].pointColour(), show: (plot, at) => (plot.series[at].quiet ? null : undefined) },
+    points: { size: 6, width: 0, fill: (plot, at) => plot.series[at].pointColour(), show: (plot, at) =>
+      (plot.series[at].quiet ? null : undefined) },
     sync: syncKey ? { key: syncKey, scales: ["x", null], setSeries: false } : undefined,
   };
 }

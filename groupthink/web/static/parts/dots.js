@@ -1,4 +1,5 @@
-// A group's responses as dots on an axis of reward. Right is a filled dot, wrong a cross, unknown a ring; the colour says
+// A group's responses as dots on an axis of reward. Right is a filled dot, wrong a cross, unknown a ring; the colour
+// says
 // whether the update pulls towards it (advantage above 0) or away from it.
 
 import { html, classes, useRef } from "./html.js";
@@ -18,13 +19,16 @@ export function Strip({ responses, onPick, picked, min, max, mean, height = 34, 
   const dots = stacked(responses, low, high, height);
   const [at, setAt] = roving(dots, picked);
   const foot = height + (labels ? 13 : 1);
-  return html`<svg class="strip" width="100%" height=${foot} role=${onPick ? "group" : "img"} aria-label=${summary(responses, average)}>
+  return html`<svg class="strip" width="100%" height=${foot} role=${onPick ? "group" : "img"}
+    aria-label=${summary(responses, average)}>
     <line class="strip-axis" x1="0" x2="100%" y1=${height - 0.5} y2=${height - 0.5} />
-    ${known(average) ? html`<line class="strip-mean" x1=${`${place(average)}%`} x2=${`${place(average)}%`} y1="2" y2=${height} />` : null}
+    ${known(average) ? html`<line class="strip-mean" x1=${`${place(average)}%`} x2=${`${place(average)}%`} y1="2"
+      y2=${height} />` : null}
     ${dots.map(
       ({ one, y }, index) => html`<svg key=${one.response} x=${`${place(one.reward)}%`} y=${y} class="strip-place">
         ${onPick
-          ? html`<g role="button" tabindex=${index === at.current ? 0 : -1} class="strip-button" aria-label=${words(one)}
+          ? html`<g role="button" tabindex=${index === at.current ? 0 : -1} class="strip-button"
+            aria-label=${words(one)}
               aria-pressed=${picked === one.response} onClick=${() => onPick(one.response)}
               onKeyDown=${(event) => pressed(event, index, dots, setAt, onPick)}>
               <circle class="strip-target" r="9" /><${Dot} one=${one} chosen=${picked === one.response} /></g>`
@@ -34,7 +38,8 @@ export function Strip({ responses, onPick, picked, min, max, mean, height = 34, 
     ${labels
       ? html`<text class="strip-label" x=${`${EDGE}%`} y=${foot - 1} text-anchor="middle">${number(low, 2)}</text>
           <text class="strip-label" x=${`${100 - EDGE}%`} y=${foot - 1} text-anchor="middle">${number(high, 2)}</text>
-          ${known(average) && apart(place(average)) ? html`<text class="strip-label" x=${`${place(average)}%`} y=${foot - 1} text-anchor="middle">${number(average, 3)}</text>` : null}`
+          ${known(average) && apart(place(average)) ? html`<text class="strip-label" x=${`${place(average)}%`}
+            y=${foot - 1} text-anchor="middle">${number(average, 3)}</text>` : null}`
       : null}
   </svg>`;
 }
@@ -45,17 +50,20 @@ export function Dot({ one, chosen = false }) {
   const kind = classes("dot", `dot-${pull}`, chosen && "dot-chosen");
   const title = html`<title>${words(one)}</title>`;
   if (one.right === true) return html`<circle class=${kind} r="4">${title}</circle>`;
-  if (one.right === false) return html`<path class=${classes(kind, "dot-cross")} d="M-3.4-3.4L3.4 3.4M3.4-3.4L-3.4 3.4">${title}</path>`;
+  if (one.right === false) return html`<path class=${classes(kind, "dot-cross")}
+    d="M-3.4-3.4L3.4 3.4M3.4-3.4L-3.4 3.4">${title}</path>`;
   return html`<circle class=${classes(kind, "dot-ring")} r="3.4">${title}</circle>`;
 }
 
 // What the shapes and colours mean
 export function DotLegend() {
-  const sample = (right, advantage) => html`<svg class="legend-dot" width="12" height="12" aria-hidden="true"><svg x="6" y="6" class="strip-place"><${Dot} one=${{ right, advantage }} /></svg></svg>`;
+  const sample = (right, advantage) => html`<svg class="legend-dot" width="12" height="12" aria-hidden="true"><svg
+    x="6" y="6" class="strip-place"><${Dot} one=${{ right, advantage }} /></svg></svg>`;
   return html`<p class="legend">
     <span>${sample(true, 0)} right</span><span>${sample(false, 0)} wrong</span><span>${sample(null, 0)} not known</span>
     <span>${sample(true, 1)} above the group's mean</span><span>${sample(true, -1)} below it</span>
-    <span><svg class="legend-dot" width="6" height="12" aria-hidden="true"><line class="strip-mean" x1="3" x2="3" y1="0" y2="12" /></svg> the mean</span>
+    <span><svg class="legend-dot" width="6" height="12" aria-hidden="true"><line class="strip-mean" x1="3" x2="3"
+      y1="0" y2="12" /></svg> the mean</span>
   </p>`;
 }
 
@@ -77,7 +85,8 @@ function summary(responses, average) {
 // the dots from the axis up, those of nearly the same reward on each other; lower in the stack is better
 function stacked(responses, low, high, height) {
   const bins = new Map();
-  const order = [...responses].filter((one) => known(one.reward)).sort((a, b) => a.reward - b.reward || a.response - b.response);
+  const order = [...responses].filter((one) => known(one.reward)).sort((a, b) => a.reward - b.reward
+    || a.response - b.response);
   for (const one of order) {
     const bin = high > low ? Math.round((BINS * (one.reward - low)) / (high - low)) : 0;
     bins.set(bin, [...(bins.get(bin) ?? []), one]);

@@ -39,7 +39,8 @@ export function Change({ before, after, low, high }) {
 }
 
 export function Interval({ low, high }) {
-  return known(low) && known(high) ? html`<span class="interval">[${percent(low, 0)}, ${percent(high, 0)}]</span>` : null;
+  return known(low) && known(high) ? html`<span class="interval">[${percent(low, 0)}, ${percent(high, 0)}]</span>`
+    : null;
 }
 
 // how much of the steps is done, in words and as a thin bar
@@ -48,7 +49,8 @@ export function Progress({ done, steps }) {
   const all = done >= steps;
   return html`<span class=${classes("progress", all && "progress-all")}>
     <span>${number(done)}${all ? "" : html`<span class="muted"> / ${number(steps)}</span>`}</span>
-    ${all ? null : html`<svg class="progress-bar" width="100%" height="2" aria-hidden="true"><rect width="100%" height="2" /><rect class="progress-done" width=${`${(100 * done) / steps}%`} height="2" /></svg>`}
+    ${all ? null : html`<svg class="progress-bar" width="100%" height="2" aria-hidden="true"><rect width="100%"
+      height="2" /><rect class="progress-done" width=${`${(100 * done) / steps}%`} height="2" /></svg>`}
   </span>`;
 }
 
@@ -57,6 +59,7 @@ export function Figures({ figures }) {
   const there = figures.filter(([, value]) => value !== null && value !== undefined && value !== "–");
   if (!there.length) return null;
   return html`<dl class="figures">${there.map(
-    ([name, value, more]) => html`<div key=${name}><dt>${name}</dt><dd>${value}${more ? html` <small>${more}</small>` : null}</dd></div>`,
+    ([name, value, more]) => html`<div key=${name}><dt>${name}</dt><dd>${value}${more ? html` <small>${more}</small>`
+      : null}</dd></div>`,
   )}</dl>`;
 }

@@ -29,7 +29,8 @@ export function NoteForm({ run, step, group, response, onSaved }) {
   const place = response === undefined || response === null || response === "";
   return html`<form class="note-form" key=${state.turn} onSubmit=${save} aria-label="a new note">
     <div class="controls">
-      ${place ? ["step", "group", "response"].map((name) => html`<label key=${name}>${name} <input name=${name} type="number" min="0" required value=${{ step, group, response }[name] ?? ""} /></label>`) : null}
+      ${place ? ["step", "group", "response"].map((name) => html`<label key=${name}>${name} <input name=${name}
+        type="number" min="0" required value=${{ step, group, response }[name] ?? ""} /></label>`) : null}
       <label>label <input name="label" list="note-labels" maxlength="80" autocomplete="off" /></label>
       <datalist id="note-labels">${LABELS.map((label) => html`<option key=${label} value=${label} />`)}</datalist>
       <label class="note-text">note <input name="text" maxlength="4000" autocomplete="off" /></label>
@@ -40,22 +41,27 @@ export function NoteForm({ run, step, group, response, onSaved }) {
 }
 
 function numbers(data) {
-  return Object.fromEntries(["step", "group", "response"].filter((name) => data[name]).map((name) => [name, Number(data[name])]));
+  return Object.fromEntries(["step", "group", "response"].filter((name) => data[name]).map((name) =>
+    [name, Number(data[name])]));
 }
 
 // The notes on one response, and a field for another
 export function NotesOf({ run, step, group, response }) {
   const found = useData(offers("/api/notes") ? "/api/notes" : null, { run });
-  const mine = (found.data?.notes ?? []).filter((note) => note.step === Number(step) && note.group === Number(group) && note.response === Number(response));
+  const mine = (found.data?.notes ?? []).filter((note) => note.step === Number(step) && note.group === Number(group)
+    && note.response === Number(response));
   return html`<div class="notes-of">
     ${found.error ? html`<${Failed} error=${found.error} />` : null}
-    ${mine.length ? html`<ul class="notes-list">${mine.map((note) => html`<li key=${note.id}><${Note} note=${note} run=${run} onGone=${found.reload} /></li>`)}</ul>` : null}
-    <${NoteForm} run=${run} step=${Number(step)} group=${Number(group)} response=${Number(response)} onSaved=${found.reload} />
+    ${mine.length ? html`<ul class="notes-list">${mine.map((note) => html`<li key=${note.id}><${Note} note=${note}
+      run=${run} onGone=${found.reload} /></li>`)}</ul>` : null}
+    <${NoteForm} run=${run} step=${Number(step)} group=${Number(group)} response=${Number(response)}
+      onSaved=${found.reload} />
   </div>`;
 }
 
 export function Note({ note, run, onGone }) {
-  return html`<span class="note">${note.label ? html`<span class="note-label">${shown(note.label)}</span> ` : null}<span class="note-said">${shown(note.text)}</span>
+  return html`<span class="note">${note.label ? html`<span class="note-label">${shown(note.label)}</span> `
+    : null}<span class="note-said">${shown(note.text)}</span>
     <span class="muted">${day(note.time)}</span> <${Remove} note=${note} run=${run} onGone=${onGone} /></span>`;
 }
 
@@ -65,7 +71,10 @@ export function Remove({ note, run, onGone }) {
   const [error, setError] = useState(null);
   if (isStatic) return null;
   if (error) return html`<${Failed} error=${error} />`;
-  if (!asked) return html`<button type="button" class="quiet" onClick=${() => setAsked(true)} aria-label=${`remove the note ${note.label || note.text}`}>remove</button>`;
+  if (!asked) return html`<button type="button" class="quiet" onClick=${() => setAsked(true)}
+    aria-label=${`remove the note ${note.label || note.text}`}>remove</button>`;
   const remove = () => send("DELETE", "/api/notes", { run, id: note.id }).then(onGone, setError);
-  return html`<span class="nowrap">remove it? <button type="button" class="quiet" onClick=${remove}>yes</button> <button type="button" class="quiet" onClick=${() => setAsked(false)}>no</button></span>`;
+  return html`<span class="nowrap">remove it? <button type="button" class="quiet"
+    onClick=${remove}>yes</button> <button type="button" class="quiet" onClick=${() =>
+    setAsked(false)}>no</button></span>`;
 }

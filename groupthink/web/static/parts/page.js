@@ -1,11 +1,13 @@
-// What every page stands in: the head of the house, a title, the data that it waits for, and what it says when they fail.
+// What every page stands in: the head of the house, a title, the data that it waits for, and what it says when they
+// fail.
 
 import { html, useState, useEffect, useRef, Component } from "./html.js";
 import { get, remembered, address } from "./api.js";
 import { Masthead } from "./masthead.js";
 import { shown } from "./text.js";
 
-// crumbs: [{text, href}], from the outermost on. title: a text, also of the window. aside: what stands beside the title.
+// crumbs: [{text, href}], from the outermost on. title: a text, also of the window. aside: what stands beside the
+// title.
 export function Page({ title, crumbs = [], aside = null, children }) {
   useEffect(() => {
     document.title = [title, ...crumbs.map((crumb) => crumb.text).reverse(), "groupthink"].join(" · ");
@@ -40,14 +42,16 @@ export function Loading({ what = "Loading" }) {
 }
 
 export function Failed({ error }) {
-  return html`<div class="failed" role="alert"><span aria-hidden="true">✗</span><p>${shown(error?.message ?? error)}</p></div>`;
+  return html`<div class="failed" role="alert"><span
+    aria-hidden="true">✗</span><p>${shown(error?.message ?? error)}</p></div>`;
 }
 
 export function Empty({ children }) {
   return html`<p class="empty">${children}</p>`;
 }
 
-// {data, error, loading, reload}: data stay while they are asked for again (reloadKey, reload()), so that nothing flickers;
+// {data, error, loading, reload}: data stay while they are asked for again (reloadKey, reload()), so that nothing
+// flickers;
 // of other parameters they are what was answered the last time, or null. path null: nothing is asked for.
 export function useData(path, params = {}, reloadKey = 0) {
   const key = path === null ? null : address(path, params);

@@ -7,20 +7,22 @@ import { html, classes, useMemo } from "./html.js";
 // sort: "key" or "-key"; onSort(sort) is called with the next one. presorted: the rows come in that order already.
 export function Table({ columns, rows, sort, onSort, caption, presorted = false, rowKey, rowClass, quiet = false }) {
   const sorted = useMemo(() => (presorted || !sort ? rows : inOrder(rows, columns, sort)), [rows, sort, presorted]);
-  const last = Math.max(columns.findIndex((column) => column.head), 0);
-  return html`<div class=${classes("table-wrap", quiet && "table-quiet")} role="region" aria-label=${caption} tabindex="0">
+  const head = Math.max(columns.findIndex((column) => column.head), 0);
+  return html`<div class=${classes("table-wrap", quiet && "table-quiet")} role="region" aria-label=${caption}
+    tabindex="0">
     <table>
       ${caption ? html`<caption class="hidden">${caption}</caption>` : null}
       <thead><tr>${columns.map(
         (column) => html`<th key=${column.key} scope="col" class=${side(column)} aria-sort=${direction(column, sort)}>
-          ${onSort && column.sortable !== false ? html`<${Sorter} column=${column} sort=${sort} onSort=${onSort} />` : column.title}
+          ${onSort && column.sortable !== false ? html`<${Sorter} column=${column} sort=${sort}
+            onSort=${onSort} />` : column.title}
         </th>`,
       )}</tr></thead>
       <tbody>${sorted.map(
         (row, place) => html`<tr key=${rowKey ? rowKey(row) : place} class=${rowClass ? rowClass(row) : null}>
           ${columns.map((column, at) => {
             const cell = column.render ? column.render(row, place) : row[column.key];
-            return at === last
+            return at === head
               ? html`<th key=${column.key} scope="row" class=${side(column)}>${cell}</th>`
               : html`<td key=${column.key} class=${side(column)}>${cell}</td>`;
           })}

@@ -28,21 +28,24 @@ export function Text({ text, long = LONG }) {
     <button type="button" class="more" onClick=${() => setWhole(true)}>… ${count(rest, "more character")}</button>`;
 }
 
-// A chain of thought: the reasoning, then the answer. reasoning null: no reasoning was marked; answer null: none was given.
+// A chain of thought: the reasoning, then the answer. reasoning null: no reasoning was marked; answer null: none was
+// given.
 // fold: how the reasoning begins: undefined (not foldable), "open" or "closed".
 export function Chain({ text, reasoning, answer, fold }) {
   if (reasoning == null && answer == null) {
     return html`<div class="chain"><div class="chain-raw"><${Text} text=${text} /></div></div>`;
   }
   const thought = reasoning == null ? "" : String(reasoning);
-  const inner = thought.trim() ? html`<${Text} text=${thought.replace(/^\n+|\n+$/g, "")} />` : html`<span class="none">none</span>`;
+  const inner = thought.trim() ? html`<${Text} text=${thought.replace(/^\n+|\n+$/g, "")} />` : html`<span
+    class="none">none</span>`;
   const label = html`<span class="chain-label">reasoning</span>`;
   return html`<div class="chain">
     ${fold
       ? html`<details class="chain-reasoning" open=${fold === "open"}><summary>${label}</summary>${inner}</details>`
       : html`<div class="chain-reasoning">${label}${inner}</div>`}
     <div class="chain-answer"><span class="chain-label">answer</span>${
-      answer == null ? html`<span class="none">none: the chain was never closed</span>` : html`<${Text} text=${answer} />`
+      answer == null ? html`<span class="none">none: the chain was never closed</span>` : html`<${Text}
+        text=${answer} />`
     }</div>
   </div>`;
 }
@@ -52,7 +55,8 @@ export function Prompt({ prompt }) {
   if (!Array.isArray(prompt)) return html`<div class="prompt"><${Text} text=${prompt} /></div>`;
   return html`<div class="prompt">${prompt.map(
     (message) => html`<div class="prompt-turn"><span class="chain-label">${shown(message.role)}</span>
-      <${Text} text=${typeof message.content === "string" ? message.content : JSON.stringify(message.content)} /></div>`,
+      <${Text}
+        text=${typeof message.content === "string" ? message.content : JSON.stringify(message.content)} /></div>`,
   )}</div>`;
 }
 
@@ -123,7 +127,8 @@ export function count(value, noun, plural = `${noun}s`) {
 // right, wrong or unknown, as a sign with its word
 export function Sign({ right, word = false }) {
   const [kind, sign, name] = right === true ? ["right", "✓", "right"] : right === false ? ["wrong", "✗", "wrong"] : ["unknown", "·", "not known"];
-  return html`<span class=${`sign sign-${kind}`} role="img" aria-label=${name} title=${name}>${sign}</span>${word ? html` ${name}` : null}`;
+  return html`<span class=${`sign sign-${kind}`} role="img" aria-label=${name} title=${name}>${sign}</span>${word
+    ? html` ${name}` : null}`;
 }
 
 function minus(text) {
