@@ -31,9 +31,9 @@ function Story({ seed }) {
     right: seed.parts[at]?.accuracy === undefined
       || seed.parts[at].accuracy === null ? null : seed.parts[at].accuracy === 1,
   }));
-  return html`<ol class="story">
+  return html`<ol class="seed-steps">
     <${Step} number="1" title="Several responses to one problem" figure=${html`<p
-      class="story-problem">${shown(seed.prompt)}</p><div class="story-chains">${each.map((one) => html`<${Response}
+      class="seed-problem">${shown(seed.prompt)}</p><div class="seed-chains">${each.map((one) => html`<${Response}
       key=${one.name} one=${one} />`)}</div>`}>
       <p>All three come from the same policy. A factors; B takes the formula, and takes it twice; C answers without a thought.</p>
     </${Step}>
@@ -55,16 +55,16 @@ function Story({ seed }) {
 }
 
 function Step({ number: place, title, figure, children }) {
-  return html`<li class="story-step">
-    <div class="story-words"><span class="story-number"
+  return html`<li class="seed-step">
+    <div class="seed-words"><span class="seed-number"
       aria-hidden="true">${place}</span><h2>${title}</h2>${children}</div>
-    <div class="story-figure">${figure}</div>
+    <div class="seed-figure">${figure}</div>
   </li>`;
 }
 
 function Response({ one }) {
   const { reasoning, answer } = read(one.text);
-  return html`<section class="story-response" aria-label=${`response ${one.name}`}>
+  return html`<section class="seed-response" aria-label=${`response ${one.name}`}>
     <h3>${one.name}</h3>
     <div class="chain-reasoning"><span class="chain-label">reasoning</span>${reasoning.trim() ? html`<${Text}
       text=${reasoning.trim()} />` : html`<span class="none">none</span>`}</div>
@@ -74,7 +74,7 @@ function Response({ one }) {
 
 function Rewards({ each }) {
   const names = [...new Set(each.flatMap((one) => Object.keys(one.parts)))];
-  return html`<div class="table-wrap" role="region" tabindex="0" aria-label="rewards"><table class="story-table">
+  return html`<div class="table-wrap" role="region" tabindex="0" aria-label="rewards"><table class="seed-table">
     <thead><tr><th scope="col">response</th>${names.map((name) => html`<th key=${name} scope="col"
       class="right">${shown(name)}</th>`)}<th scope="col" class="right">reward</th></tr></thead>
     <tbody>${each.map((one) => html`<tr key=${one.name}><th scope="row">${one.name}</th>
@@ -87,7 +87,7 @@ function Rewards({ each }) {
 function Average({ each, mean }) {
   const dots = each.map((one) => ({ response: one.name,
     reward: one.reward, right: one.right, advantage: one.advantage }));
-  return html`<p class="story-sum">(${each.map((one) =>
+  return html`<p class="seed-sum">(${each.map((one) =>
     fixed(one.reward, 1)).join(" + ")}) / ${each.length} = <strong>${fixed(mean, 2)}</strong></p>
     <${Strip} responses=${dots} mean=${mean} labels=${true} height=${30} />`;
 }
@@ -95,12 +95,12 @@ function Average({ each, mean }) {
 // bars from the average, to the right and to the left
 function Advantages({ each, mean }) {
   const most = Math.max(...each.map((one) => Math.abs(one.advantage)), 1e-9);
-  return html`<div class="story-bars">${each.map((one) => {
+  return html`<div class="seed-bars">${each.map((one) => {
     const width = (46 * Math.abs(one.advantage)) / most;
     const up = one.advantage >= 0;
-    return html`<div key=${one.name} class="story-bar">
+    return html`<div key=${one.name} class="seed-bar">
       <span>${one.name}</span><span
-        class="story-sum">${fixed(one.reward, 1)} − ${fixed(mean, 2)} = <strong>${signed(one.advantage, 2)}</strong></span>
+        class="seed-sum">${fixed(one.reward, 1)} − ${fixed(mean, 2)} = <strong>${signed(one.advantage, 2)}</strong></span>
       <svg width="100%" height="14" aria-hidden="true"><line class="strip-mean" x1="50%" x2="50%" y1="0" y2="14" />
         <rect class=${up ? "bar-up" : "bar-down"} x=${`${up ? 50 : 50 - width}%`} y="3" width=${`${width}%`}
           height="8" /></svg>
@@ -109,7 +109,7 @@ function Advantages({ each, mean }) {
 }
 
 function Update({ each, seed }) {
-  return html`<div class="table-wrap" role="region" tabindex="0" aria-label="the update"><table class="story-table">
+  return html`<div class="table-wrap" role="region" tabindex="0" aria-label="the update"><table class="seed-table">
       <thead><tr><th scope="col">response</th><th scope="col" class="right">advantage</th><th scope="col"
         class="right">before</th><th scope="col" class="right">after</th><th scope="col"
         class="right">change, nats a token</th></tr></thead>
@@ -131,7 +131,7 @@ function Held({ seed }) {
     { name: "without KL term", values: seed.free, colour: 2 },
     { name: "held by KL", values: seed.held, colour: 1 },
   ], [seed]);
-  return html`<div class="story-held"><${Curve} title="How far the policy drifts" x=${x} series=${series} height=${150}
+  return html`<div class="seed-held"><${Curve} title="How far the policy drifts" x=${x} series=${series} height=${150}
     min=${0} xName="update" axisFormat=${number}
     note=${`KL to the policy before (mean k3), after each of ${x.length} updates on the same group; after the first one ${number(seed.kl)}`} /></div>`;
 }
