@@ -102,7 +102,7 @@ function Advantages({ each, mean }) {
       <span>${one.name}</span><span
         class="seed-sum">${fixed(one.reward, 1)} − ${fixed(mean, 2)} = <strong>${signed(one.advantage, 2)}</strong></span>
       <svg width="100%" height="14" aria-hidden="true"><line class="strip-mean" x1="50%" x2="50%" y1="0" y2="14" />
-        <rect class=${up ? "bar-up" : "bar-down"} x=${`${up ? 50 : 50 - width}%`} y="3" width=${`${width}%`}
+        <rect class=${up ? "seed-up" : "seed-down"} x=${`${up ? 50 : 50 - width}%`} y="3" width=${`${width}%`}
           height="8" /></svg>
     </div>`;
   })}</div>`;
