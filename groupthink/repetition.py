@@ -30,7 +30,10 @@ def repeated_each(token_ids: np.ndarray, lengths: np.ndarray, n: int = 8) -> np.
     inside = np.arange(len(token_ids)) < np.repeat(np.cumsum(lengths) - n + 1, lengths)  # the run ends where it began
     owners = np.repeat(np.arange(len(lengths), dtype=np.uint64), runs)
     bits = np.uint64(max(len(lengths) - 1, 1).bit_length())  # of a key: its response, then as much as fits of the hash
-    keys = np.sort((owners << (np.uint64(64) - bits)) | (_hashes(token_ids, n)[inside[: len(token_ids) - n + 1]] >> bits))
+    hashes = _hashes(token_ids, n)[inside[: len(token_ids) - n + 1]] * np.uint64(
+        MULTIPLIER
+    )  # all bits reach the high ones
+    keys = np.sort((owners << (np.uint64(64) - bits)) | (hashes >> bits))
     first = np.concatenate([[True], keys[1:] != keys[:-1]])
     different = np.bincount((keys[first] >> (np.uint64(64) - bits)).astype(np.int64), minlength=len(lengths))
     return np.where(runs > 1, 1 - different / np.maximum(runs, 1), 0.0)

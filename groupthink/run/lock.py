@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from groupthink.run import heartbeat
 
 LOCK = ".lock"
-"""The locked file. It says who works in the directory, its heartbeat that they still do; it is gone when nobody does."""
+"""The locked file. It says who works in the directory, by its heartbeat that they still do, and is gone afterwards."""
 
 
 class Lock:
