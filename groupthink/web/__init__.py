@@ -1,0 +1,1 @@
+"""Runs in a browser: what `groupthink view` shows, and how."""
