@@ -14,7 +14,7 @@ from groupthink.run.checkpoints import step_of
 from groupthink.web.patterns import ending, first_found, opening
 from groupthink.web.query import Query
 
-REPETITIVE = 0.5
+REPETITIVE = 0.3
 """The share of runs of tokens that came before from which on a response is called repetition."""
 
 AT_ONCE = 1 << 20
