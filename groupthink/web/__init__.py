@@ -1,1 +1,1 @@
-"""Runs in a browser: what `groupthink view` shows, and how."""
+"""Run directories on local pages: read as they are, shown as text, sent nowhere."""
