@@ -4,7 +4,9 @@ Files are read in threads, a few at a time; the loop itself waits for nothing.
 """
 
 import json
+import sys
 import threading
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -187,10 +189,17 @@ def as_json(value: Any, status: int = 200) -> Response:
 
 
 async def lines(found: Iterator[Mapping[str, Any]], limiter: CapacityLimiter) -> AsyncIterator[bytes]:
-    """Lines of JSON as they are found, in a thread; where nobody listens any more, no more is looked for."""
+    """Lines of JSON as they are found, in a thread; where nobody listens any more, no more is looked for.
+
+    What fails after the first of them can be told only by a line of its own.
+    """
 
     def some() -> bytes:
-        line = next(found, None)
+        try:
+            line = next(found, None)
+        except Exception as error:
+            traceback.print_exception(error, file=sys.stderr)
+            line = {"error": f"this failed ({type(error).__name__}): what happened is on the server's terminal"}
         return b"" if line is None else dump(line) + b"\n"
 
     try:
