@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,15 @@ def read_notes(place: Path) -> list[Note]:
     for text in lines:
         try:
             note = json.loads(text)
-            name = note["id"]
-        except (ValueError, TypeError, KeyError):
+        except ValueError:
+            continue
+        if not isinstance(note, dict) or not isinstance(note.get("id"), str):
             continue
         if note.get("removed"):
-            notes.pop(name, None)
-        else:
-            notes[name] = note
+            notes.pop(note["id"], None)
+            continue
+        with suppress(ValueError):  # anybody may have written it
+            notes[note["id"]] = {**_checked(note), "time": note.get("time")}
     return list(notes.values())
 
 
@@ -66,14 +69,17 @@ def remove_note(place: Path, name: str) -> None:
 
 
 def exported(place: Path) -> Iterator[dict[str, Any]]:
-    """Each note with the response that it is of: its problem, prompt, text and reward; None where that is gone."""
+    """Each note with the response that it is of: its problem, prompt, text and reward; None where that is gone.
+
+    `text` is the response's, and the note's own is called `note`.
+    """
     wanted = ["problem", "prompt", "expected", "text", "reward"]
     for note in read_notes(place):
         try:
             of = response_of(place, note, ["response", *wanted])
         except LookupError:
             of = {}
-        yield {**note, **{name: of.get(name) for name in wanted}}
+        yield {**note, "note": note["text"], **{name: of.get(name) for name in wanted}}
 
 
 def response_of(place: Path, note: Mapping[str, Any], columns: list[str]) -> dict[str, Any]:
