@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from groupthink.stage.settings import EvaluateSettings
+from groupthink.web import verbs as web
 
 if TYPE_CHECKING:
     from groupthink.pipeline import Pipeline
@@ -98,7 +99,9 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def train(args: argparse.Namespace) -> None:
-    """groupthink train [RECIPE] [key=value ...] [--run DIR] [--resume] [--dry-run] [--json]"""
+    """groupthink train [RECIPE] [key=value ...] [--run DIR] [--resume] [--view] [--dry-run] [--json]"""
+    if args.view:
+        web.require_web("groupthink train --view")
     recipe_path, overrides = _recipe_and_settings(args.words)
     if args.resume and args.run is None:
         raise ValueError("--resume needs --run DIR: which run is to go on?")
@@ -114,7 +117,7 @@ def train(args: argparse.Namespace) -> None:
 
     _quieten()
     view = open_view(stream=sys.stderr if args.json else sys.stdout)
-    with _open_run(args, recipe_path, overrides) as run:
+    with _open_run(args, recipe_path, overrides) as run, web.beside(run.path, view.note, wanted=args.view):
         try:
             view.started(run.recipe, run.remaining_steps())
             figures = stage.train(run, view)
@@ -175,7 +178,8 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
     if args.dry_run:
         return _dry_run_stages(args, pipeline)
     begin = PipelineRun.resume if args.resume else PipelineRun.create
-    with begin(args.run or free_directory(recipe_name(recipe_path)), pipeline) as run:
+    place = args.run or free_directory(recipe_name(recipe_path))
+    with begin(place, pipeline) as run, web.beside(run.path, _tell, wanted=args.view):
         try:
             found = run_stages(run, lambda: open_view(stream=sys.stderr if args.json else sys.stdout))
         except BaseException as error:
@@ -268,7 +272,7 @@ def doctor(args: argparse.Namespace) -> None:
 
 
 def report(args: argparse.Namespace) -> None:
-    """groupthink report RUN [--markdown DIR] [--json]"""
+    """groupthink report RUN [--markdown DIR] [--html FILE] [--json]"""
     from groupthink.insight.report import read_report
     from groupthink.insight.report.as_json import as_json
     from groupthink.insight.report.markdown import write_markdown
@@ -277,6 +281,8 @@ def report(args: argparse.Namespace) -> None:
     found = read_report(args.run)
     if args.markdown is not None:
         _tell(f"the report is in {write_markdown(args.markdown, found, _tell)}")
+    if args.html is not None:
+        web.write_html(args.run, args.html, _tell)
     if args.json:
         _print_json(as_json(found))
     else:
@@ -474,7 +480,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="groupthink", description="Makes reasoning models, with GRPO.")
-    verbs = parser.add_subparsers(required=True, metavar="{train,eval,check,doctor,report,explain}")
+    verbs = parser.add_subparsers(required=True, metavar="{train,eval,check,doctor,report,view,explain}")
 
     verb = verbs.add_parser("train", help="train a model by a recipe", description="Train a model by a recipe.")
     verb.set_defaults(verb=train, parser=verb)
@@ -487,6 +493,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="go on with the run in DIR, by its own recipe (one of several stages takes an edited one, too)",
     )
+    verb.add_argument("--view", action="store_true", help="show it in a browser while it is at work (see view)")
     verb.add_argument(
         "--dry-run", action="store_true", help="only check, and print the resolved recipe and what a step is"
     )
@@ -540,7 +547,10 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(verb=report, parser=verb)
     verb.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, at work or finished")
     verb.add_argument("--markdown", metavar="DIR", type=Path, help="write it there, too, as report.md with plots")
+    verb.add_argument("--html", metavar="FILE", type=Path, help="write the run's pages there, too, as one file")
     _add_json(verb)
+
+    web.add_view(verbs)
     return parser
 
 
