@@ -64,7 +64,7 @@ def _bytes_of_a_token(model: PreTrainedModel) -> int:
 def open_model(name: str, *, trust_remote_code: bool = False) -> Opened:
     """Open a model as `groupthink eval` does: one that came from a run is asked in the words that it was trained with.
 
-    `name`: "nano", a run, a checkpoint, a local folder or a hub id. Raises ValueError or OSError where it cannot be had.
+    `name`: "nano", a run, a checkpoint, a local folder or a hub id. Raises ValueError or OSError for what is not there.
     """
     recipe, device = recipe_of(name), find_device()
     tokenizer = load_tokenizer(name, trust_remote_code=trust_remote_code)

@@ -158,8 +158,10 @@ class Running:
     # -- in the thread --
 
     def _work(self) -> None:
-        while self._take_orders():
+        while True:
             try:
+                if not self._take_orders():
+                    break
                 self._let_in()
                 if self.engine.busy:
                     self.engine.step()
