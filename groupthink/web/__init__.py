@@ -1,1 +1,1 @@
-"""Runs in a browser, and models behind an API: what `groupthink view`, `serve` and `chat` show."""
+"""Run directories on local pages: read as they are, shown as text, sent nowhere."""

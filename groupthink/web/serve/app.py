@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from groupthink.rollout.engine import EngineFailed, NoRoom
-from groupthink.web.safety import Refused
+from groupthink.web.safety import Refused, Rules, Safety
 from groupthink.web.serve.asking import Asking, ask
 from groupthink.web.serve.attended import Attended
 from groupthink.web.serve.fields import BadRequest, read_object
@@ -29,33 +30,66 @@ EVENTS = {"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering
 """Headers of a stream; the second one keeps a proxy from collecting it."""
 
 
-class Server:
+def create_app(opened: Opened, *, hosts: Iterable[str], token: str | None = None) -> Starlette:
+    """OpenAI's endpoints of a model, for whoever asks under one of `hosts` ("127.0.0.1:8000") and has the token.
+
+    Streams end with `app.state.ending`.
+    """
+    running = opened.run()
+    endpoints = Endpoints(opened, running)
+    routes = [
+        Route("/v1/chat/completions", endpoints.chat, methods=["POST"]),
+        Route("/v1/completions", endpoints.complete, methods=["POST"]),
+        Route("/v1/models", endpoints.models),
+        Route("/v1/models/{name:path}", endpoints.model),
+        Route("/health", endpoints.health),
+    ]
+    kinds: list[type[Exception]] = [BadRequest, NoRoom, Busy, EngineFailed, HTTPException, Refused]
+    app = Guarded(
+        Rules(frozenset(hosts), token, programs=True),
+        routes=routes,
+        exception_handlers=dict.fromkeys(kinds, _refuse),
+        lifespan=lambda _: _at_work(running),
+    )
+    app.state.ending = Ending(running)
+    return app
+
+
+class Guarded(Starlette):
+    """Starlette with the rules around all of it."""
+
+    def __init__(self, rules: Rules, **settings: Any):
+        super().__init__(**settings)
+        self._rules = rules
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Safety(super().build_middleware_stack(), self._rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of the server, of which streams are told first."""
+
+    running: Running
+
+    def now(self) -> None:
+        self.running.stop()
+
+
+@asynccontextmanager
+async def _at_work(running: Running) -> AsyncIterator[None]:
+    running.start()
+    try:
+        yield
+    finally:
+        running.close()
+
+
+class Endpoints:
     """The endpoints of one model, which a client may call by the name that it was opened by."""
 
     def __init__(self, opened: Opened, running: Running):
         self.opened, self.running, self.created = opened, running, int(time.time())
-
-    def app(self) -> Starlette:
-        """What uvicorn runs; who may ask is seen to around it."""
-        routes = [
-            Route("/v1/chat/completions", self.chat, methods=["POST"]),
-            Route("/v1/completions", self.complete, methods=["POST"]),
-            Route("/v1/models", self.models),
-            Route("/v1/models/{name:path}", self.model),
-            Route("/health", self.health),
-        ]
-        kinds: list[type[Exception]] = [BadRequest, NoRoom, Busy, EngineFailed, HTTPException, Refused]
-        return Starlette(
-            routes=routes, exception_handlers=dict.fromkeys(kinds, _refuse), lifespan=lambda _: self._at_work()
-        )
-
-    @asynccontextmanager
-    async def _at_work(self) -> AsyncIterator[None]:
-        self.running.start()
-        try:
-            yield
-        finally:
-            self.running.close()
 
     async def chat(self, request: Request) -> ASGIApp:
         """POST /v1/chat/completions"""
