@@ -1,6 +1,7 @@
 """The words of the command line that belong to this room: their options, and what each calls, late."""
 
 import argparse
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -36,7 +37,10 @@ def add_listening(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--host", metavar="H", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
     verb.add_argument("--port", metavar="P", type=_port, help="the port (8777, or the next that is free; 0: any)")
     verb.add_argument(
-        "--token", metavar="T", help="what whoever asks must know; beyond this machine there is always one (made anew)"
+        "--token",
+        metavar="T",
+        help="what whoever asks must know (default: GROUPTHINK_TOKEN of the environment; beyond this machine one is "
+        "made where none is given)",
     )
 
 
@@ -46,7 +50,8 @@ def view(args: argparse.Namespace) -> None:
     from groupthink.web.listen import view as show
 
     folder, run = _folder_and_run(args.runs)
-    show(folder, host=args.host, port=args.port, token=args.token, open_browser=not args.no_browser, run=run)
+    token = args.token or os.environ.get("GROUPTHINK_TOKEN") or None
+    show(folder, host=args.host, port=args.port, token=token, open_browser=not args.no_browser, run=run)
 
 
 def require_web(purpose: str) -> None:
