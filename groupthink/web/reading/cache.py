@@ -71,7 +71,8 @@ def load(place: Path) -> Stored | None:
     """What was kept of the run in `place`; None where there is nothing that can be read."""
     try:
         file = file_of(place)
-        table = parquet.read_table(file)
+        with parquet.ParquetFile(file) as opened:
+            table = opened.read(use_threads=False)
         os.utime(file)  # it is in use
         return _stored(table)
     except (OSError, RuntimeError, pa.ArrowException, ValueError, KeyError, TypeError):

@@ -28,6 +28,9 @@ EXCERPT = 300
 SAVED = 64
 """Steps read anew after which the file is written."""
 
+BIT = 0.1
+"""Seconds for which it is read at a time, where nobody waits for it."""
+
 MOST = 16
 """Runs whose index is held in memory: some 4 MB for 60,000 groups."""
 
@@ -80,6 +83,15 @@ def groups_of(place: Path, seconds: float | None = None) -> Groups:
         while len(_held) > MOST:
             _held.popitem(last=False)
     return index.updated(seconds)
+
+
+def warm(place: Path, stopped: threading.Event) -> None:
+    """Read all that is new of a run, bit by bit, so that whoever asks meanwhile does not wait. For a thread."""
+    while not stopped.is_set():
+        groups = groups_of(place, BIT)
+        if groups.steps >= groups.of:
+            return
+        stopped.wait(BIT / 10)
 
 
 class _Index:
