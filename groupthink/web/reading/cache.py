@@ -56,7 +56,7 @@ def store(place: Path, stored: Stored) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, aside = tempfile.mkstemp(dir=file.parent, prefix=".writing-")
         os.close(handle)
-        parquet.write_table(_table(stored), aside, compression="zstd", store_schema=False)
+        parquet.write_table(_table(stored), aside, compression="zstd")
         os.replace(aside, file)
         aside = None
         _drop_unused(file.parent)

@@ -30,10 +30,8 @@ def list_runs(folder: Path | Places, now: float | None = None) -> dict[str, Any]
     for card in cards:
         if card["kind"] == "pipeline":
             _sum_up(card, [one for one in cards if one["part_of"] == card["name"]])
-    return {
-        "folder": str(places.folder),
-        "runs": sorted(by_name.values(), key=lambda card: (-card["last"], card["name"])),
-    }
+    ordered = sorted(cards, key=lambda card: (-card["last"], card["name"]))
+    return {"folder": str(places.folder), "runs": ordered}
 
 
 def _card(places: Places, name: str, now: float) -> Card | None:
