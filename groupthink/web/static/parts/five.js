@@ -8,6 +8,7 @@ import { arrow, moved } from "./scale.js";
 import { count, fixed, known, number, shown, Sign, Text } from "./text.js";
 
 const LONG = 4000; // characters of a chain in its column; the response's own page has all of it
+const SCROLLS = { tabindex: "0", role: "group", "aria-label": "reasoning" }; // what scrolls can be reached by keyboard
 
 export function FiveSteps({ data, at, whole, onAt, note }) {
   const responses = data.responses;
@@ -108,9 +109,9 @@ function Here({ at, name }) {
 function Thought({ one, href }) {
   if (one.turns && one.turns.length) return html`<${Turns} turns=${one.turns} href=${href} />`;
   if (one.reasoning === null && one.answer === null) {
-    return html`<div class="thought-reasoning"><${Cut} text=${one.text} href=${href} /></div><p class="thought-answer muted">no answer: nothing marks one</p>`;
+    return html`<div class="thought-reasoning" ...${SCROLLS}><${Cut} text=${one.text} href=${href} /></div><p class="thought-answer muted">no answer: nothing marks one</p>`;
   }
-  return html`<div class="thought-reasoning">
+  return html`<div class="thought-reasoning" ...${SCROLLS}>
       ${one.reasoning && one.reasoning.trim() ? html`<${Cut} text=${one.reasoning.replace(/^\n+|\s+$/g, "")} href=${href} />` : html`<span class="muted">no reasoning</span>`}
     </div>
     <p class="thought-answer"><span class="muted">answer</span>
@@ -119,7 +120,7 @@ function Thought({ one, href }) {
 }
 
 function Turns({ turns, href }) {
-  return html`<ol class="thought-reasoning turns">
+  return html`<ol class="thought-reasoning turns" tabindex="0" aria-label="turns">
     ${turns.map((text, i) => html`<li key=${i} class=${i % 2 ? "turn-reply" : "turn-policy"}>
       <span class="muted">${i % 2 ? "reply" : "policy"}</span> <${Cut} text=${text} href=${href} /></li>`)}
   </ol>`;

@@ -61,7 +61,7 @@ export function Tokens({ tokens, mode, at, onAt }) {
   };
   const tokenOf = (event) => event.target.closest?.("[data-i]")?.dataset.i;
 
-  return html`<div class="tokens">
+  return html`<div class=${classes("tokens", mode && (mode.both ? "heat-two" : "heat-one"))}>
     <${Readout} tokens=${tokens} at=${over ?? at} live=${over === null} />
     ${mode && html`<${Ribbon} levels=${levels} onAt=${move} at=${at} />`}
     <p class="token-moves">
@@ -93,7 +93,7 @@ export function Tokens({ tokens, mode, at, onAt }) {
 export function HeatLegend({ tokens, mode }) {
   const entries = useMemo(() => (mode ? legend(mode, tokens) : []), [tokens, mode]);
   if (!mode) return null;
-  return html`<div class="heat-legend">
+  return html`<div class=${classes("heat-legend", mode.both ? "heat-two" : "heat-one")}>
     <p>${mode.about}</p>
     <ul>
       ${entries.map(
