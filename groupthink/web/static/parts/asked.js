@@ -37,15 +37,29 @@ export function timesAsLikely(one) {
   return `${number(times, 3)} times as likely as before`;
 }
 
-// The group in one or two sentences: what was compared, what was asked, what came of it
+// The group in a few sentences: what was compared, what was asked, what came of it
 export function story(data) {
   const responses = data.responses;
   const up = responses.filter((one) => way(one.advantage) === 1).length;
   const down = responses.filter((one) => way(one.advantage) === -1).length;
   const told = [`${count(responses.length, "response")} to one problem${known(data.mean) ? `, worth ${number(data.mean)} on average` : ""}.`];
   if (up + down === 0) return told;
-  told.push(`${up} ${up === 1 ? "is" : "are"} above it: make them likelier. ${down} ${down === 1 ? "is" : "are"} below it: less likely.`);
+  const asked = [];
+  if (up) asked.push(`${up} above the average ${up === 1 ? "is" : "are"} to become likelier`);
+  if (down) asked.push(`${down} below it less likely`);
+  told.push(`${asked.join(", ")}.`);
   const seen = responses.map(obeyed).filter((one) => one !== null);
-  if (seen.length) told.push(`The update moved ${count(seen.filter(Boolean).length, "response")} of ${seen.length} as asked.`);
+  if (seen.length) told.push(`The update moved ${seen.filter(Boolean).length} of ${seen.length} as asked.`);
   return told;
+}
+
+// Which responses have the text of one before them: {response: the first that has it}
+export function repeated(responses) {
+  const first = new Map();
+  const same = {};
+  for (const one of responses) {
+    if (first.has(one.text)) same[one.response] = first.get(one.text);
+    else first.set(one.text, one.response);
+  }
+  return same;
 }

@@ -1,5 +1,6 @@
-// A group's responses as dots on an axis of reward. Right is a filled dot, wrong a cross, unknown a ring; the colour says
-// whether the update pulls towards it (advantage above 0) or away from it.
+// A group's responses as dots on an axis of reward. Right is a filled dot, wrong a cross, unknown a ring; a bar at its
+// right says that it was cut off at the limit of tokens; the colour says whether the update pulls
+// towards it (advantage above 0) or away from it.
 
 import { html, classes, useRef } from "./html.js";
 import { known, number, signed, count } from "./text.js";
@@ -9,7 +10,8 @@ const BINS = 48; // responses whose rewards fall into one of them stand on each 
 
 // responses: [{response, reward, right, advantage}]. min, max: the axis, so that strips can be compared. mean: a tick.
 // onPick(response): dots become buttons; picked: the one that is chosen. labels: figures at the ends of the axis.
-export function Strip({ responses, onPick, picked, min, max, mean, height = 34, labels = false }) {
+// faint(one): whether a response is shown weakly, as it is not among those that are asked for.
+export function Strip({ responses, onPick, picked, min, max, mean, height = 34, labels = false, faint }) {
   const values = responses.map((one) => one.reward).filter(known);
   const low = min ?? Math.min(0, ...values);
   const high = max ?? Math.max(1, ...values);
@@ -22,13 +24,14 @@ export function Strip({ responses, onPick, picked, min, max, mean, height = 34, 
     <line class="strip-axis" x1="0" x2="100%" y1=${height - 0.5} y2=${height - 0.5} />
     ${known(average) ? html`<line class="strip-mean" x1=${`${place(average)}%`} x2=${`${place(average)}%`} y1="2" y2=${height} />` : null}
     ${dots.map(
-      ({ one, y }, index) => html`<svg key=${one.response} x=${`${place(one.reward)}%`} y=${y} class="strip-place">
+      ({ one, y }, index) => html`<svg key=${one.response} x=${`${place(one.reward)}%`} y=${y} class=${classes("strip-place", faint?.(one) && "dot-faint")}>
         ${onPick
           ? html`<g role="button" tabindex=${index === at.current ? 0 : -1} class="strip-button" aria-label=${words(one)}
               aria-pressed=${picked === one.response} onClick=${() => onPick(one.response)}
               onKeyDown=${(event) => pressed(event, index, dots, setAt, onPick)}>
               <circle class="strip-target" r="9" /><${Dot} one=${one} chosen=${picked === one.response} /></g>`
           : html`<${Dot} one=${one} />`}
+        ${one.finish === "length" ? html`<path class="dot-cut" d="M6-4.5V4.5" />` : null}
       </svg>`,
     )}
     ${labels
@@ -54,6 +57,7 @@ export function DotLegend() {
   const sample = (right, advantage) => html`<svg class="legend-dot" width="12" height="12" aria-hidden="true"><svg x="6" y="6" class="strip-place"><${Dot} one=${{ right, advantage }} /></svg></svg>`;
   return html`<p class="legend">
     <span>${sample(true, 0)} right</span><span>${sample(false, 0)} wrong</span><span>${sample(null, 0)} not known</span>
+    <span><svg class="legend-dot" width="6" height="12" aria-hidden="true"><path class="dot-cut" d="M3 2V10" /></svg> cut off</span>
     <span>${sample(true, 1)} above the group's mean</span><span>${sample(true, -1)} below it</span>
     <span><svg class="legend-dot" width="6" height="12" aria-hidden="true"><line class="strip-mean" x1="3" x2="3" y1="0" y2="12" /></svg> the mean</span>
   </p>`;
@@ -64,6 +68,7 @@ export function words(one) {
   const parts = [`response ${one.response}`, right];
   if (known(one.reward)) parts.push(`reward ${number(one.reward)}`);
   if (known(one.advantage)) parts.push(`advantage ${signed(one.advantage)}`);
+  if (one.finish === "length") parts.push("cut off");
   return parts.join(", ");
 }
 

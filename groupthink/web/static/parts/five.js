@@ -1,7 +1,7 @@
 // The five steps of GRPO, written out for one real group: a column for each response, best first, a row for each step.
 
 import { classes, html, useEffect, useRef } from "./html.js";
-import { inWords, measured, obeyed, timesAsLikely, way } from "./asked.js";
+import { inWords, measured, obeyed, repeated, timesAsLikely, way } from "./asked.js";
 import { Bar, evenRange, rewardRange } from "./bars.js";
 import { link } from "./route.js";
 import { arrow, moved } from "./scale.js";
@@ -10,20 +10,21 @@ import { count, fixed, known, number, shown, Sign, Text } from "./text.js";
 const LONG = 4000; // characters of a chain in its column; the response's own page has all of it
 const SCROLLS = { tabindex: "0", role: "group", "aria-label": "reasoning" }; // what scrolls can be reached by keyboard
 
-export function FiveSteps({ data, at, whole, onAt, note }) {
+export function FiveSteps({ data, at, whole, onAt }) {
   const responses = data.responses;
   const ranges = {
     reward: rewardRange(responses.map((one) => one.reward)),
     advantage: evenRange(responses.map((one) => one.advantage)),
     change: evenRange(responses.map((one) => one.change)),
   };
+  const same = repeated(responses);
   return html`<div class="five-frame">
     <div class=${classes("five", whole && "five-whole")} style=${{ "--columns": responses.length }} role="group" aria-label="the responses, best first">
       <${Labels} data=${data} range=${ranges.reward} />
       <${Average} data=${data} />
       ${responses.map(
         (one, place) => html`<${Column}
-          key=${one.response} data=${data} one=${one} place=${place} ranges=${ranges} chosen=${String(one.response) === at} onAt=${onAt} note=${note}
+          key=${one.response} data=${data} one=${one} place=${place} ranges=${ranges} chosen=${String(one.response) === at} onAt=${onAt} twin=${same[one.response]}
         />`,
       )}
     </div>
@@ -63,7 +64,7 @@ function Average({ data }) {
   </div>`;
 }
 
-function Column({ data, one, place, ranges, chosen, onAt, note }) {
+function Column({ data, one, place, ranges, chosen, onAt, twin }) {
   const frame = useRef(null);
   useEffect(() => {
     if (!chosen) return;
@@ -78,7 +79,7 @@ function Column({ data, one, place, ranges, chosen, onAt, note }) {
       <h3 id=${`response-${one.response}`}>
         <a href=${link("response", where)}>response ${one.response}</a> <${Sign} right=${one.right} word=${true} />
       </h3>
-      <p class="muted">${placeName(place, data.responses.length)} · ${count(one.length, "token")}${one.finish === "length" ? ", cut off" : ""}${ages(one.versions)}</p>
+      <p class="muted">${placeName(place, data.responses.length)} · ${count(one.length, "token")}${one.finish === "length" ? ", cut off" : ""}${ages(one.versions)}${twin === undefined ? "" : ` · the text of response ${twin}`}</p>
     </header>
     <div class="five-text"><${Here} at="1" name="response" /><${Thought} one=${one} href=${link("response", where)} /></div>
     <div class="five-reward">
@@ -97,7 +98,6 @@ function Column({ data, one, place, ranges, chosen, onAt, note }) {
     <div class="five-change">
       <${Here} at="5" name="the update" />
       <${Moved} one=${one} range=${ranges.change} seen=${measured(data.responses)} />
-      ${note}
     </div>
   </article>`;
 }

@@ -74,7 +74,7 @@ export const MODES = [
     title: "change by the update",
     about: "By how much the update really moved the log-probability of this token.",
     unit: "nats",
-    limits: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3],
+    limits: [0.0001, 0.0005, 0.002, 0.01, 0.05, 0.2],
     column: "change",
     size: (value) => value,
     both: true,
