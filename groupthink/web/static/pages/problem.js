@@ -1,7 +1,7 @@
 // One problem through training: how often it was solved, what was written at each visit, and how that differs.
 
 import { html, useMemo } from "../parts/html.js";
-import { asVisit, chainsOf, chosenChains, overSteps, traitReadings } from "../parts/chains.js";
+import { asVisit, chainsOf, chosenChains, overSteps, readChain, traitReadings } from "../parts/chains.js";
 import { Curve } from "../parts/chart.js";
 import { Compare } from "../parts/compare.js";
 import { DotLegend, Strip } from "../parts/dots.js";
@@ -189,7 +189,7 @@ function Cards({ chains, set }) {
   return html`<div class="cards">${chains.map((one) => html`<article key=${one.id} class="card-chain">
     <p class="card-head">${one.href ? html`<a href=${one.href}>${one.title}</a>` : shown(one.title)} <${Sign} right=${one.right} word=${true} />
       <span class="muted">${known(one.reward) ? `reward ${number(one.reward)}, ` : ""}${count(one.length, "token")}${(one.traits ?? []).length ? `; ${one.traits.map(shown).join(", ")}` : ""}</span></p>
-    <${Chain} text=${one.text} reasoning=${one.reasoning} answer=${one.answer} />
+    <${Chain} ...${readChain(one.text)} />
     <p class="card-tools"><button type="button" onClick=${() => set({ a: one.id })}>compare this</button> <button type="button" onClick=${() => set({ b: one.id })}>… with this</button></p>
   </article>`)}</div>`;
 }

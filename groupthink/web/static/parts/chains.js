@@ -71,6 +71,17 @@ export function asVisit(evaluation) {
   };
 }
 
+// Reasoning and answer of a text, by the rule of groupthink/chain.py, for answers of the API that have the text alone
+export function readChain(text) {
+  const all = String(text ?? "");
+  if (!all.includes("<think>") && !all.includes("</think>")) return { text: all, reasoning: null, answer: all.trim() || null };
+  const closed = all.lastIndexOf("</think>");
+  if (closed < 0) return { text: all, reasoning: all.slice(all.indexOf("<think>") + 7), answer: null };
+  const before = all.slice(0, closed);
+  const open = before.lastIndexOf("<think>");
+  return { text: all, reasoning: open < 0 ? before : before.slice(open + 7), answer: all.slice(closed + 8).trim() || null };
+}
+
 function worth(one) {
   return known(one.advantage) && one.advantage !== 0 ? one.advantage : (one.right === true ? 1 : 0) + (known(one.reward) ? one.reward : 0) / 100;
 }

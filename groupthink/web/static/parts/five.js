@@ -79,7 +79,7 @@ function Column({ data, one, place, ranges, chosen, onAt, twin }) {
       <h3 id=${`response-${one.response}`}>
         <a href=${link("response", where)}>response ${one.response}</a> <${Sign} right=${one.right} word=${true} />
       </h3>
-      <p class="muted">${placeName(place, data.responses.length)} · ${count(one.length, "token")}${one.finish === "length" ? ", cut off" : ""}${ages(one.versions)}${twin === undefined ? "" : ` · the text of response ${twin}`}</p>
+      <p class="muted">${data.gradient ? `${placeName(place, data.responses.length)} · ` : ""}${count(one.length, "token")}${one.finish === "length" ? ", cut off" : ""}${ages(one.versions)}${twin === undefined ? "" : ` · the text of response ${twin}`}</p>
     </header>
     <div class="five-text"><${Here} at="1" name="response" /><${Thought} one=${one} href=${link("response", where)} /></div>
     <div class="five-reward">
