@@ -20,8 +20,8 @@ const CURVES = [
   { metric: "kl", title: "KL to the reference, nats a token" },
 ];
 
-export function Compared({ names, params, set }) {
-  const found = useAll("/api/run", names.map((run) => ({ run })), params.reload);
+export function Compared({ names, params, set, turn }) {
+  const found = useAll("/api/run", names.map((run) => ({ run })), turn);
   const runs = found.map((one) => one.data).filter(Boolean);
   const titles = useMemo(() => shortest(runs.map((run) => run.name)), [runs.map((run) => run.name).join("\n")]);
   const failed = found.map((one) => one.error).filter(Boolean);

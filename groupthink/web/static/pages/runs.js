@@ -1,6 +1,6 @@
 // All runs of the folder: how each stands, how its reward went, what it came to. Some of them side by side.
 
-import { html, useMemo, classes } from "../parts/html.js";
+import { html, useState, useMemo, classes } from "../parts/html.js";
 import { useFollow } from "../parts/api.js";
 import { link, go } from "../parts/route.js";
 import { Page, Waited, Empty, useData } from "../parts/page.js";
@@ -12,15 +12,16 @@ import { Compared } from "./compared.js";
 const STATUSES = ["running", "stalled", "crashed", "stopped", "finished"];
 
 export default function Runs({ params }) {
-  const found = useData("/api/runs");
-  useFollow(null, found.reload, 2000);
+  const [turn, setTurn] = useState(0);
+  const found = useData("/api/runs", {}, turn);
+  useFollow(null, () => setTurn((count) => count + 1), 2000);
   const chosen = params.with ? params.with.split(",") : [];
   const set = (changes) => go("runs", { ...params, ...changes }, true);
   return html`<${Page} title="Runs" aside=${found.data ? html`<span class="muted">${shown(found.data.folder)}</span>` : null}>
     <${Waited} found=${found} what="Reading the runs">${({ runs, folder }) => {
       if (!runs.length) return html`<${Nothing} folder=${folder} />`;
       return html`
-        ${chosen.length ? html`<${Compared} names=${chosen} params=${params} set=${set} />` : null}
+        ${chosen.length ? html`<${Compared} names=${chosen} params=${params} set=${set} turn=${turn} />` : null}
         <${Filters} runs=${runs} params=${params} set=${set} chosen=${chosen} />
         <${List} runs=${runs} params=${params} set=${set} chosen=${chosen} />`;
     }}</${Waited}>
