@@ -33,6 +33,7 @@ export default function Group({ params }) {
     w: () => set({ whole: params.whole ? null : "1" }),
   });
   const crumbs = [
+    { text: "Runs", href: link("runs") },
     { text: run, href: link("run", { run }) },
     { text: `step ${step}`, href: link("step", { run, step }) },
     { text: `group ${group}`, href: link("group", { run, step, group }) },

@@ -18,9 +18,9 @@ export default function Problem({ params }) {
   const { run, problem } = params;
   const found = useData("problem", { run, problem });
   const crumbs = [
+    { text: "Runs", href: link("runs") },
     { text: run, href: link("run", { run }) },
     { text: "problems", href: link("problems", { run }) },
-    { text: problem ?? "", href: link("problem", { run, problem }) },
   ];
   const title = found.data ? oneLine(found.data.prompt, LONG) : `Problem ${problem}`;
   return html`<${Page} title=${title} crumbs=${crumbs}>

@@ -6,7 +6,7 @@ import { Strip } from "../parts/dots.js";
 import { modeOf, shownValue } from "../parts/heat.js";
 import { useKeys } from "../parts/keys.js";
 import { Near } from "../parts/near.js";
-import { NoteBox } from "../parts/notes.js";
+import { NotesOf } from "../parts/noting.js";
 import { Page, useData, Waited } from "../parts/page.js";
 import { Raw } from "../parts/raw.js";
 import { go, link } from "../parts/route.js";
@@ -28,10 +28,10 @@ export default function Response({ params }) {
   const found = useData("response", { ...where, response });
   const whole = useData("group", where);
   const crumbs = [
+    { text: "Runs", href: link("runs") },
     { text: run, href: link("run", { run }) },
     { text: `step ${step}`, href: link("step", { run, step }) },
     { text: `group ${group}`, href: link("group", { ...where, at: response }) },
-    { text: `response ${response}`, href: link("response", { ...where, response }) },
   ];
   const aside = whole.data && html`<${Ways} group=${whole.data} params=${params} />`;
   return html`<${Page} title=${`Response ${response}`} crumbs=${crumbs} aside=${aside}>
@@ -85,7 +85,8 @@ function Body({ data, group, params }) {
     ${view === "chain" && html`<${Chain} text=${data.text} reasoning=${data.reasoning} answer=${data.answer} />`}
     ${view === "raw" && html`<${Raw} text=${data.text} />`}
     ${view === "table" && html`<${TokenTable} tokens=${tokens} from=${Number(params.from) || 0} at=${at} onFrom=${(from) => set({ from: from || null })} />`}
-    <${NoteBox} run=${params.run} step=${params.step} group=${params.group} response=${params.response} />
+    <section class="section" aria-labelledby="notes-title"><h2 id="notes-title">Notes</h2>
+      <${NotesOf} key=${`${params.step} ${params.group} ${params.response}`} run=${params.run} step=${params.step} group=${params.group} response=${params.response} /></section>
   </div>`;
 }
 

@@ -32,8 +32,8 @@ export default function Step({ params }) {
   const newest = !found.data || Number(step) >= (found.data.last ?? 0);
   useFollow(newest ? run : undefined, (events) => events.some((event) => event.kind !== "status") && found.reload());
   const crumbs = [
+    { text: "Runs", href: link("runs") },
     { text: run, href: link("run", { run }) },
-    { text: `step ${step}`, href: link("step", { run, step }) },
   ];
   return html`<${Page} title=${`Step ${step}`} crumbs=${crumbs} aside=${found.data && html`<${Ways} data=${found.data} params=${params} />`}>
     <${Waited} found=${found} what="Reading the step">${(data) => html`<${Body} data=${data} params=${params} />`}</${Waited}>
