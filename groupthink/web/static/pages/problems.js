@@ -1,6 +1,6 @@
 // All problems that a run has met: how often, and how the share of right answers went.
 
-import { html } from "../parts/html.js";
+import { html, useState, useEffect } from "../parts/html.js";
 import { link, go } from "../parts/route.js";
 import { Page, Waited, Empty, useData } from "../parts/page.js";
 import { Table } from "../parts/table.js";
@@ -11,12 +11,20 @@ const KINDS = [
   ["mixed", "some right"],
   ["right", "all right"],
   ["wrong", "all wrong"],
+  ["held-out", "held out"],
 ];
+const AGAIN = 700; // milliseconds after which it is asked how far the reading has come
 
 export default function Problems({ params }) {
   const { run } = params;
+  const [turn, setTurn] = useState(0);
   const sort = params.sort ?? "visits";
-  const found = useData("/api/problems", { run, sort, kind: params.kind, page: params.page });
+  const found = useData("/api/problems", { run, sort, kind: params.kind, page: params.page }, turn);
+  const reading = found.data && found.data.steps < found.data.of;
+  useEffect(() => {
+    const timer = reading ? setTimeout(() => setTurn(turn + 1), AGAIN) : null;
+    return () => clearTimeout(timer);
+  }, [reading, found.data]);
   const set = (changes) => go("problems", { ...params, page: null, ...changes });
   const crumbs = [{ text: "Runs", href: link("runs") }, { text: run ?? "", href: link("run", { run }) }];
   return html`<${Page} title="Problems" crumbs=${crumbs}>
@@ -25,7 +33,8 @@ export default function Problems({ params }) {
         ([kind, title]) => html`<button key=${kind} type="button" class="choice" aria-pressed=${params.kind === kind}
           onClick=${() => set({ kind: params.kind === kind ? null : kind })}>${title}</button>`,
       )}</fieldset>
-      <span class="muted" role="status">${found.data ? count(found.data.total, "problem") : ""}</span>
+      <span class="muted" role="status">${found.data ? count(found.data.total, "problem") : ""}${
+        reading ? `; ${number(found.data.steps)} of ${count(found.data.of, "step")} read` : ""}</span>
     </div>
     <${Waited} found=${found} what="Reading the problems">${(data) =>
       data.problems.length

@@ -30,7 +30,7 @@ export default function Run({ params }) {
       <${Curves} run=${run} params=${params} />
       <div class="beside"><${Evaluations} evaluations=${run.evaluations} /><${Traits}
         evaluations=${run.evaluations} /></div>
-      <${Report} rows=${run.report} />
+      <${Report} report=${run.report} />
       <${Happened} run=${run} />
       ${run.recipe ? html`<details class="fold section"><summary>Recipe</summary><pre class="recipe"
         tabindex="0">${shown(run.recipe)}</pre></details>` : null}
@@ -100,37 +100,47 @@ function ReadSteps({ run }) {
   </form>`;
 }
 
+// what is so now; then, folded, what was found on the way and is no more
 function Doctor({ run }) {
-  if (!run.findings?.length) {
-    if (run.healthy !== true) return null;
-    return html`<p class="doctor-well"><span class="sign sign-right"
-      aria-hidden="true">✓</span> The doctor finds nothing wrong with this run.</p>`;
-  }
+  const findings = run.findings ?? [];
+  const [now, earlier] = [findings.filter((one) => one.now !== false), findings.filter((one) => one.now === false)];
+  if (!findings.length && run.healthy !== true) return null;
+  const well = run.healthy === true && html`<p class="doctor-well"><span class="sign sign-right" aria-hidden="true">✓</span>${
+    " "}The doctor finds nothing wrong with this run.</p>`;
   return html`<section class="section doctor" aria-labelledby="doctor">
-    <h2 id="doctor">The doctor's findings</h2>
-    <ol>${run.findings.map(
-      (finding) => html`<li key=${finding.cause}>
-        <h3><span aria-hidden="true">!</span> ${shown(finding.title ?? finding.cause)}</h3>
-        <p>${shown(finding.evidence)}</p><p class="doctor-change">${shown(finding.change)}</p>
-      </li>`,
-    )}</ol>
+    <h2 id="doctor" class=${now.length ? null : "hidden"}>What the doctor finds</h2>
+    ${now.length ? html`<${FindingList} findings=${now} />` : well}
+    ${earlier.length
+      ? html`<details class="fold"><summary>${count(earlier.length, "earlier finding")}, not so any more</summary>
+          <${FindingList} findings=${earlier} /></details>`
+      : null}
   </section>`;
 }
 
-function Report({ rows }) {
-  if (!rows?.length) return null;
-  const names = Object.keys(rows[0]);
-  const columns = names.map((name, at) => ({ key: name, title: name, head: at === 0, align: at ? "right" : "left",
-    render: (row) => cell(row[name]) }));
-  return html`<section class="section" aria-labelledby="report"><h2 id="report">Report</h2>
-    <${Table} columns=${columns} rows=${rows} caption="Report" /></section>`;
+function FindingList({ findings }) {
+  return html`<ol>${findings.map(
+    (one) => html`<li key=${`${one.cause} ${one.step}`}>
+      <h3><span aria-hidden="true">!</span> ${shown(one.title ?? one.cause)}</h3>
+      <p>${shown(one.evidence)}${one.now === false ? html` <span class="muted">(step ${one.step})</span>` : null}</p>
+      <p class="doctor-change">${shown(one.change)}</p>
+    </li>`,
+  )}</ol>`;
 }
 
-function cell(value) {
-  if (value === null || value === undefined) return "–";
-  if (typeof value === "number") return Math.abs(value) <= 1
-    && !Number.isInteger(value) ? percent(value) : number(value);
-  return shown(typeof value === "object" ? JSON.stringify(value) : value);
+// the report's main table: a row of texts for each stage
+function Report({ report }) {
+  if (!report?.rows?.length) return null;
+  const columns = report.heads.map((title, at) => ({
+    key: `c${at}`,
+    title: shown(title),
+    head: at === 0,
+    align: at ? "right" : "left",
+    render: (row) => shown(row[at] ?? "–"),
+  }));
+  return html`<section class="section" aria-labelledby="report"><h2 id="report">${shown(report.title ?? "Report")}</h2>
+    <${Table} columns=${columns} rows=${report.rows} caption=${shown(report.title ?? "Report")} />
+    ${(report.notes ?? []).map((note) => html`<p class="curve-note">${shown(note)}</p>`)}
+  </section>`;
 }
 
 const FEW = 12;

@@ -70,12 +70,16 @@ async function linesFromServer(path, params, body, onLine, signal) {
   const response = await ask(address(path, params), sent);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    const parts = (rest + (value ?? "")).split("\n");
-    rest = done ? "" : parts.pop();
-    for (const part of parts) if (part.trim()) onLine(JSON.parse(part));
-    if (done) return;
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      const parts = (rest + (value ?? "")).split("\n");
+      rest = done ? "" : parts.pop();
+      for (const part of parts) if (part.trim()) onLine(JSON.parse(part));
+      if (done) return;
+    }
+  } finally {
+    reader.cancel().catch(() => {}); // whoever throws does not want the rest
   }
 }
 

@@ -1,6 +1,6 @@
-// A group's responses as dots on an axis of reward. Right is a filled dot, wrong a cross, unknown a ring; the colour
-// says
-// whether the update pulls towards it (advantage above 0) or away from it.
+// A group's responses as dots on an axis of reward. Right is a filled dot, wrong a cross, unknown a ring; a bar at its
+// right says that it was cut off at the limit of tokens; the colour says whether the update pulls towards it (advantage
+// above 0) or away from it.
 
 import { html, classes, useRef } from "./html.js";
 import { known, number, signed, count } from "./text.js";
@@ -10,7 +10,8 @@ const BINS = 48; // responses whose rewards fall into one of them stand on each 
 
 // responses: [{response, reward, right, advantage}]. min, max: the axis, so that strips can be compared. mean: a tick.
 // onPick(response): dots become buttons; picked: the one that is chosen. labels: figures at the ends of the axis.
-export function Strip({ responses, onPick, picked, min, max, mean, height = 34, labels = false }) {
+// faint(one): whether a response is shown weakly, as it is not among those that are asked for.
+export function Strip({ responses, onPick, picked, min, max, mean, height = 34, labels = false, faint }) {
   const values = responses.map((one) => one.reward).filter(known);
   const low = min ?? Math.min(0, ...values);
   const high = max ?? Math.max(1, ...values);
@@ -19,28 +20,30 @@ export function Strip({ responses, onPick, picked, min, max, mean, height = 34, 
   const dots = stacked(responses, low, high, height);
   const [at, setAt] = roving(dots, picked);
   const foot = height + (labels ? 13 : 1);
+  const label = (value, text) => html`<text class="strip-label" x=${`${place(value)}%`} y=${foot - 1}
+    text-anchor="middle">${text}</text>`;
   return html`<svg class="strip" width="100%" height=${foot} role=${onPick ? "group" : "img"}
     aria-label=${summary(responses, average)}>
     <line class="strip-axis" x1="0" x2="100%" y1=${height - 0.5} y2=${height - 0.5} />
-    ${known(average) ? html`<line class="strip-mean" x1=${`${place(average)}%`} x2=${`${place(average)}%`} y1="2"
-      y2=${height} />` : null}
-    ${dots.map(
-      ({ one, y }, index) => html`<svg key=${one.response} x=${`${place(one.reward)}%`} y=${y} class="strip-place">
-        ${onPick
-          ? html`<g role="button" tabindex=${index === at.current ? 0 : -1} class="strip-button"
-            aria-label=${words(one)}
-              aria-pressed=${picked === one.response} onClick=${() => onPick(one.response)}
-              onKeyDown=${(event) => pressed(event, index, dots, setAt, onPick)}>
-              <circle class="strip-target" r="9" /><${Dot} one=${one} chosen=${picked === one.response} /></g>`
-          : html`<${Dot} one=${one} />`}
-      </svg>`,
-    )}
-    ${labels
-      ? html`<text class="strip-label" x=${`${EDGE}%`} y=${foot - 1} text-anchor="middle">${number(low, 2)}</text>
-          <text class="strip-label" x=${`${100 - EDGE}%`} y=${foot - 1} text-anchor="middle">${number(high, 2)}</text>
-          ${known(average) && apart(place(average)) ? html`<text class="strip-label" x=${`${place(average)}%`}
-            y=${foot - 1} text-anchor="middle">${number(average, 3)}</text>` : null}`
-      : null}
+    ${known(average) && html`<line class="strip-mean" x1=${`${place(average)}%`} x2=${`${place(average)}%`} y1="2"
+      y2=${height} />`}
+    ${dots.map(({ one, y }, index) => {
+      const chosen = picked === one.response;
+      const dot = html`<${Dot} one=${one} chosen=${chosen} />`;
+      const target = onPick && html`<g role="button" class="strip-button" tabindex=${index === at.current ? 0 : -1}
+        aria-label=${words(one)} aria-pressed=${chosen} onClick=${() => onPick(one.response)}
+        onKeyDown=${(event) => pressed(event, index, dots, setAt, onPick)}>
+        <circle class="strip-target" r="9" />${dot}</g>`;
+      return html`<svg key=${one.response} x=${`${place(one.reward)}%`} y=${y}
+        class=${classes("strip-place", faint?.(one) && "dot-faint")}>
+        ${target || dot}${one.finish === "length" && html`<path class="dot-cut" d="M6-4.5V4.5" />`}
+      </svg>`;
+    })}
+    ${labels && [
+      label(low, number(low, 2)),
+      label(high, number(high, 2)),
+      known(average) && apart(place(average)) ? label(average, number(average, 3)) : null,
+    ]}
   </svg>`;
 }
 
@@ -50,20 +53,20 @@ export function Dot({ one, chosen = false }) {
   const kind = classes("dot", `dot-${pull}`, chosen && "dot-chosen");
   const title = html`<title>${words(one)}</title>`;
   if (one.right === true) return html`<circle class=${kind} r="4">${title}</circle>`;
-  if (one.right === false) return html`<path class=${classes(kind, "dot-cross")}
-    d="M-3.4-3.4L3.4 3.4M3.4-3.4L-3.4 3.4">${title}</path>`;
-  return html`<circle class=${classes(kind, "dot-ring")} r="3.4">${title}</circle>`;
+  if (one.right !== false) return html`<circle class=${classes(kind, "dot-ring")} r="3.4">${title}</circle>`;
+  return html`<path class=${classes(kind, "dot-cross")} d="M-3.4-3.4L3.4 3.4M3.4-3.4L-3.4 3.4">${title}</path>`;
 }
 
 // What the shapes and colours mean
 export function DotLegend() {
-  const sample = (right, advantage) => html`<svg class="legend-dot" width="12" height="12" aria-hidden="true"><svg
-    x="6" y="6" class="strip-place"><${Dot} one=${{ right, advantage }} /></svg></svg>`;
+  const sign = (width, inner) => html`<svg class="legend-dot" width=${width} height="12" aria-hidden="true">${inner}</svg>`;
+  const dot = (right, advantage = 0) =>
+    sign(12, html`<svg x="6" y="6" class="strip-place"><${Dot} one=${{ right, advantage }} /></svg>`);
   return html`<p class="legend">
-    <span>${sample(true, 0)} right</span><span>${sample(false, 0)} wrong</span><span>${sample(null, 0)} not known</span>
-    <span>${sample(true, 1)} above the group's mean</span><span>${sample(true, -1)} below it</span>
-    <span><svg class="legend-dot" width="6" height="12" aria-hidden="true"><line class="strip-mean" x1="3" x2="3"
-      y1="0" y2="12" /></svg> the mean</span>
+    <span>${dot(true)} right</span><span>${dot(false)} wrong</span><span>${dot(null)} not known</span>
+    <span>${sign(6, html`<path class="dot-cut" d="M3 2V10" />`)} cut off</span>
+    <span>${dot(true, 1)} above the group's mean</span><span>${dot(true, -1)} below it</span>
+    <span>${sign(6, html`<line class="strip-mean" x1="3" x2="3" y1="0" y2="12" />`)} the mean</span>
   </p>`;
 }
 
@@ -72,6 +75,7 @@ export function words(one) {
   const parts = [`response ${one.response}`, right];
   if (known(one.reward)) parts.push(`reward ${number(one.reward)}`);
   if (known(one.advantage)) parts.push(`advantage ${signed(one.advantage)}`);
+  if (one.finish === "length") parts.push("cut off");
   return parts.join(", ");
 }
 
@@ -85,8 +89,9 @@ function summary(responses, average) {
 // the dots from the axis up, those of nearly the same reward on each other; lower in the stack is better
 function stacked(responses, low, high, height) {
   const bins = new Map();
-  const order = [...responses].filter((one) => known(one.reward)).sort((a, b) => a.reward - b.reward
-    || a.response - b.response);
+  const order = responses
+    .filter((one) => known(one.reward))
+    .sort((a, b) => a.reward - b.reward || a.response - b.response);
   for (const one of order) {
     const bin = high > low ? Math.round((BINS * (one.reward - low)) / (high - low)) : 0;
     bins.set(bin, [...(bins.get(bin) ?? []), one]);
