@@ -4,10 +4,12 @@ Files are read in threads, a few at a time; the loop itself waits for nothing.
 """
 
 import json
+import queue
 import sys
 import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +24,7 @@ from groupthink.web.following import Follower
 from groupthink.web.query import count, read_query
 from groupthink.web.reading.curves import read_run
 from groupthink.web.reading.groups import read_group
+from groupthink.web.reading.index import warm
 from groupthink.web.reading.places import Places
 from groupthink.web.reading.problems import list_problems, read_problem
 from groupthink.web.reading.responses import read_response
@@ -32,7 +35,7 @@ from groupthink.web.search import search
 
 T = TypeVar("T")
 Params = Mapping[str, str]
-Read = Callable[[Path, Params], Any]
+Read = Callable[[Path, str, Params], Any]
 
 READERS, SEARCHERS, WATCHERS = 4, 2, 4
 """Threads that make answers, that search, and that look at runs at work."""
@@ -43,17 +46,22 @@ MOST_STREAMS = 64
 LINES = "application/x-ndjson"
 
 OF_RUN: dict[str, Read] = {
-    "run": lambda place, params: read_run(place),
-    "step": lambda place, params: read_step(place, count(params, "step")),
-    "group": lambda place, params: read_group(place, count(params, "step"), count(params, "group")),
-    "response": lambda place, params: read_response(
-        place, count(params, "step"), count(params, "group"), count(params, "response")
+    "run": lambda place, name, params: read_run(place, name),
+    "step": lambda place, name, params: read_step(place, count(params, "step"), name),
+    "group": lambda place, name, params: read_group(place, count(params, "step"), count(params, "group"), name),
+    "response": lambda place, name, params: read_response(
+        place, count(params, "step"), count(params, "group"), count(params, "response"), name
     ),
-    "problems": lambda place, params: list_problems(place, params.get("sort", "visits"), count(params, "page", 0)),
-    "problem": lambda place, params: read_problem(place, params.get("problem", "")),
-    "notes": lambda place, params: {"notes": notes.read_notes(place)},
+    "problems": lambda place, name, params: list_problems(
+        place, params.get("sort") or "visits", count(params, "page", 1), params.get("kind", ""), name
+    ),
+    "problem": lambda place, name, params: read_problem(place, params.get("problem", ""), name),
+    "notes": lambda place, name, params: {"notes": notes.read_notes(place)},
 }
-"""What is asked of one run."""
+"""What is asked of one run: of its directory, its name, and the rest of the query."""
+
+INDEXED = ("run", "problems", "problem")
+"""After which it pays to have read all groups of the run."""
 
 
 class Api:
@@ -65,14 +73,15 @@ class Api:
         self._readers, self._searchers, self._watchers = map(CapacityLimiter, (READERS, SEARCHERS, WATCHERS))
         self._streams = 0
         self._seed = Once(seed.work_through)
+        self._warmed = Warmed()
 
     def routes(self) -> list[BaseRoute]:
         """For Starlette."""
         return [
-            Route("/api/runs", self._answer(lambda params: list_runs(self._places.folder))),
+            Route("/api/runs", self._answer(lambda params: list_runs(self._places))),
             Route("/api/notes", self._add_note, methods=["POST"]),
             Route("/api/notes", self._answer(self._remove_note), methods=["DELETE"]),
-            *(Route(f"/api/{name}", self._answer(self._of_run(read))) for name, read in OF_RUN.items()),
+            *(Route(f"/api/{what}", self._answer(self._of_run(what, read))) for what, read in OF_RUN.items()),
             Route("/api/notes.jsonl", self._export),
             Route("/api/seed", self._answer(lambda params: self._seed())),
             Route("/api/search", self._search),
@@ -80,8 +89,14 @@ class Api:
             Route("/api/poll", self._answer(lambda params: live.polled(self._source(params, params.get("after", ""))))),
         ]
 
-    def _of_run(self, read: Read) -> Callable[[Params], Any]:
-        return lambda params: read(self._place(params), params)
+    def _of_run(self, what: str, read: Read) -> Callable[[Params], Any]:
+        def found(params: Params) -> Any:
+            place = self._place(params)
+            if what in INDEXED:
+                self._warmed.ask(place)
+            return read(place, params["run"], params)
+
+        return found
 
     def _place(self, params: Params) -> Path:
         if not params.get("run"):
@@ -148,6 +163,29 @@ class Api:
 
     async def _watched(self, work: Callable[[], T]) -> T:
         return await to_thread.run_sync(work, limiter=self._watchers)
+
+
+class Warmed:
+    """Reads runs ahead of who asks for their problems: one after the other, in a thread that ends with this process."""
+
+    def __init__(self) -> None:
+        self._wanted: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        self._asked: set[Path] = set()
+        self._begin = Once(lambda: threading.Thread(target=self._work, name="warm", daemon=True).start())
+
+    def ask(self, place: Path) -> None:
+        """Have a run read, unless it is being read."""
+        if place not in self._asked:
+            self._asked.add(place)
+            self._wanted.put(place)
+            self._begin()
+
+    def _work(self) -> None:
+        while True:
+            place = self._wanted.get()
+            with suppress(LookupError, ValueError, OSError):  # whoever asks for it is told
+                warm(place, threading.Event())
+            self._asked.discard(place)
 
 
 class Once(Generic[T]):

@@ -14,14 +14,10 @@ from starlette.types import ASGIApp, Scope
 
 from groupthink.web import chat
 from groupthink.web.api import Api, as_json
+from groupthink.web.front import STATIC, TYPES
 from groupthink.web.live import Ending
 from groupthink.web.reading.places import Places
 from groupthink.web.safety import Refused, Rules, Safety
-
-STATIC = Path(__file__).with_name("static")
-
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-"""Not by the system's table, which may say anything: a script of another type is not run."""
 
 
 def create_app(folder: Path | str, *, hosts: Iterable[str], token: str | None = None) -> Starlette:
