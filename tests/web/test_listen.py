@@ -15,6 +15,7 @@ from groupthink.run.lines import append_line
 from groupthink.web import listen as listening
 from groupthink.web.listen import is_loopback, listen
 from groupthink.web.safety import HEADERS
+from groupthink.web.verbs import _folder_and_run, beside
 from tests.web.made import begin_run, made_run
 
 
@@ -192,3 +193,21 @@ def test_a_run_is_shown_in_its_folder(folder):
     process.kill()
     process.communicate()
     assert address.endswith("/#/run?run=r")
+
+
+def test_beside_a_run_its_pages_are_shown_until_it_ends(tmp_path):
+    run, told = made_run(tmp_path / "r", steps=1), []
+    with beside(run, told.append, wanted=True):
+        port = int(re.search(r":(\d+)/#/run\?run=r$", told[0])[1])
+        assert json.loads(get(port, "/api/run?run=r")[1])["name"] == "r"
+    with pytest.raises(OSError):
+        get(port, "/api/runs")
+    with beside(tmp_path / "absent", told.append, wanted=False):
+        assert len(told) == 1
+
+
+def test_a_run_is_shown_with_those_beside_it_only_in_the_usual_folder(tmp_path):
+    usual, other = made_run(tmp_path / "runs/r", steps=1), made_run(tmp_path / "other/r", steps=1)
+    assert _folder_and_run(usual) == (tmp_path / "runs", "r")
+    assert _folder_and_run(other) == (other, "r")
+    assert _folder_and_run(tmp_path / "other") == (tmp_path / "other", None)
