@@ -64,7 +64,7 @@ export function sumOf(data) {
 
 // Figures of an equation with real minus signs
 export function equation(text) {
-  return text.replaceAll("-", "\u2212").replaceAll(" x ", " × ");
+  return text.replace(/-(?=[\s\d.])/g, "\u2212").replaceAll(" x ", " × ");
 }
 
 // Which responses have the text of one before them: {response: the first that has it}

@@ -36,13 +36,13 @@ function Labels({ data, range }) {
   const mean = known(data.mean) ? (100 * (data.mean - range.low)) / (range.high - range.low) : null;
   return html`<div class="five-labels">
     <div class="five-head"></div>
-    <div><${Label} at="1" name="Several responses" /><p>to the same problem, by the policy as it was before this step</p></div>
+    <div><${Label} at="1" name="Several responses" /><p>to the same problem, by the policy before it learned from them</p></div>
     <div>
       <div class="five-scale" style=${{ "--line": `${mean ?? 0}%` }}>
         <${Label} at="2" name="A reward for each" />
         ${mean !== null && html`<span class="five-mean">average ${number(data.mean)}</span>`}
       </div>
-      <p>by rules, not by people</p>
+      <p>its parts, each times its weight</p>
     </div>
     <div><${Label} at="3" name="The average" /></div>
     <div><${Label} at="4" name="Each against the average" /><p>${shown([data.arithmetic?.formula, data.arithmetic?.why].filter(Boolean).join(" "))}</p></div>
