@@ -12,7 +12,7 @@ from groupthink.run.checkpoints import step_of
 from groupthink.web.reading.chains import excerpt
 from groupthink.web.reading.kept import Kept
 from groupthink.web.reading.numbers import known
-from groupthink.web.reading.series import series_of
+from groupthink.web.reading.series import extent_of
 
 EXCERPT = 300
 """Characters of a prompt that are shown in lists."""
@@ -44,8 +44,7 @@ def evaluations_of(place: Path) -> list[Evaluation]:
         if file.stem.removeprefix("step-").isdigit():
             found.append(Evaluation(file.stem, step_of(file), file))
     if (folder / "after.json").is_file():
-        steps = series_of(place).steps
-        found.append(Evaluation("after", int(steps[-1]) + 1 if len(steps) else 0, folder / "after.json"))
+        found.append(Evaluation("after", extent_of(place).last + 1, folder / "after.json"))
     return found
 
 

@@ -5,12 +5,13 @@ from array import array
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from groupthink.run.lines import Line
 from groupthink.web.reading.growing import Growing
+from groupthink.web.reading.kept import Kept
 from groupthink.web.reading.numbers import all_known, known
 
 METRICS = "metrics.jsonl"
@@ -105,3 +106,23 @@ def series_of(place: Path) -> Series:
         while len(_held) > MOST:
             _held.popitem(last=False)
     return columns.series()
+
+
+class Extent(NamedTuple):
+    """How far a run has come: steps written, and the number of the last one (-1: none)."""
+
+    steps: int
+    last: int
+
+
+def extent_of(place: Path) -> Extent:
+    """The same without the figures, which are held of MOST runs alone."""
+    return _extents(place / METRICS)
+
+
+def _read_extent(metrics: Path) -> Extent:
+    steps = series_of(metrics.parent).steps
+    return Extent(len(steps), int(steps[-1]) if len(steps) else -1)
+
+
+_extents = Kept(_read_extent, most=8192)
