@@ -6,11 +6,11 @@ is loaded.
 | `places` | which runs there are below a folder, and what their names stand for |
 | `status` | whether a run is at work, and if not, why |
 | `runs` | a card for each run |
-| `curves` | a run's figures over its steps, its marks, evaluations and findings |
+| `curves`, `evaluations`, `health` | a run's figures over its steps, its marks, evaluations and findings |
 | `steps`, `groups`, `responses` | one step, one group of it, one response token by token |
 | `problems`, `visits` | the problems of a run; one problem through all of it |
-| `arithmetic`, `estimators` | the advantages of a group, written out |
-| `index` | a row for each group of a run, kept in a cache |
+| `arithmetic`, `estimators`, `written` | the advantages of a group, written out |
+| `index`, `cache` | a row for each group of a run, kept in the user's cache directory |
 | `pieces` | token ids as pieces of text |
 
 Below them: `rows` (rollouts), `series` and `growing` (lines that are added while they are read), `settings` (recipes),

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from groupthink.recipe import BY_REWARDS, Recipe
-from groupthink.web.reading.estimators import ESTIMATORS, Case, Digits, Written
+from groupthink.web.reading.estimators import ESTIMATORS
 from groupthink.web.reading.rows import Rows
 from groupthink.web.reading.settings import weights_of
+from groupthink.web.reading.written import Case, Digits, Written
 
 TERMS = 12
 """Rewards of a sum that are written out, at most; of more the first and the last."""

@@ -14,7 +14,7 @@ from groupthink.web.reading.evaluations import described, evaluations_of
 from groupthink.web.reading.health import health_of, title_of
 from groupthink.web.reading.kept import Look, look
 from groupthink.web.reading.places import own_name
-from groupthink.web.reading.series import series_of
+from groupthink.web.reading.series import extent_of, series_of
 from groupthink.web.reading.settings import recipe_of, stages_of, toml_of, weights_of
 from groupthink.web.reading.status import WAITING, events_of, status_of
 
@@ -74,7 +74,7 @@ def _of_stages(place: Path, name: str, now: float) -> dict[str, Any]:
                 "kind": stage.kind,
                 "status": status_of(inner, now).status if begun else WAITING,
                 "steps": stage.recipe.steps,
-                "done": len(series_of(inner)) if begun else 0,
+                "done": extent_of(inner).steps if begun else 0,
                 "require": stage.require,
             }
         )

@@ -12,12 +12,13 @@ from groupthink.run.checkpoints import step_of
 from groupthink.web.reading.chains import excerpt
 from groupthink.web.reading.kept import Kept
 from groupthink.web.reading.numbers import known
-from groupthink.web.reading.series import series_of
+from groupthink.web.reading.series import extent_of
 
 EXCERPT = 300
 """Characters of a prompt that are shown in lists."""
 
 FIGURES = ("pass@1", "pass@1_low", "pass@1_high", "pass@k", "maj@k", "greedy", "lenient", "format", "length")
+ASKED = ("kind", "problem", "prompt", "right")
 COLUMNS = ("kind", "problem", "prompt", "expected", "text", "extracted", "right", "length", "finish", "traits")
 
 
@@ -44,8 +45,7 @@ def evaluations_of(place: Path) -> list[Evaluation]:
         if file.stem.removeprefix("step-").isdigit():
             found.append(Evaluation(file.stem, step_of(file), file))
     if (folder / "after.json").is_file():
-        steps = series_of(place).steps
-        found.append(Evaluation("after", int(steps[-1]) + 1 if len(steps) else 0, folder / "after.json"))
+        found.append(Evaluation("after", extent_of(place).last + 1, folder / "after.json"))
     return found
 
 
@@ -100,9 +100,9 @@ def _read_figures(file: Path) -> dict[str, Any]:
 def _read_rates(file: Path) -> dict[str, Asked]:
     try:
         with parquet.ParquetFile(file) as opened:
-            table = opened.read(columns=["kind", "problem", "prompt", "right"], use_threads=False)
-        kinds, problems, prompts, rights = (table.column(name).to_pylist() for name in table.column_names)
-    except (OSError, pa.ArrowException, ValueError):
+            table = opened.read(columns=list(ASKED), use_threads=False)
+        kinds, problems, prompts, rights = (table.column(name).to_pylist() for name in ASKED)
+    except (OSError, pa.ArrowException, KeyError):
         return {}
     told: dict[str, list[bool]] = {}
     shown: dict[str, str] = {}

@@ -8,7 +8,7 @@ from groupthink.insight.doctor import WITHOUT_QUESTIONS
 from groupthink.insight.history import WINDOW, History
 from groupthink.run.lines import Line
 from groupthink.web.reading.kept import Kept
-from groupthink.web.reading.series import METRICS, series_of
+from groupthink.web.reading.series import METRICS, extent_of, series_of
 from groupthink.web.reading.settings import recipe_of
 from groupthink.web.reading.status import events_of
 
@@ -28,7 +28,7 @@ def health_of(place: Path) -> Health:
     findings = [_said(finding, now=True) for finding in now] + [_earlier(event) for event in told]
     if now:
         return Health(findings, False)
-    enough = len(series_of(place)) >= WINDOW and recipe_of(place).stage not in WITHOUT_QUESTIONS
+    enough = extent_of(place).steps >= WINDOW and recipe_of(place).stage not in WITHOUT_QUESTIONS
     return Health(findings, True if enough else None)
 
 

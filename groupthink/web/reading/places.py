@@ -9,8 +9,10 @@ from groupthink.run.stages import PIPELINE, REPLACED, STAGES
 from groupthink.web.reading.numbers import cut
 
 RECIPE = "recipe.toml"
-DEEPEST = 4
-"""How many folders below the first a run may lie: what is below a run is its own."""
+DEEPEST, FOLDERS = 4, 5000
+"""How many folders below the first a run may lie to be found, and how many are looked into: what is below a run is its
+own.
+"""
 
 LONGEST = 1024
 """Characters of a name, at most."""
@@ -53,7 +55,7 @@ class Places:
 
     def names(self) -> list[str]:
         """All runs that are there, and the stages of those that have several, in the order of their names."""
-        found = [self.folder] if is_run(self.folder) else list(_runs_below(self.folder, DEEPEST))
+        found = [self.folder] if is_run(self.folder) else list(_runs_below(self.folder))
         every = [place for run in found for place in (run, *_stages_of(run))]
         names = (place.relative_to(self._base).as_posix() for place in every)
         return sorted(name for name in names if _is_sayable(name))
@@ -109,12 +111,21 @@ def _is_sayable(name: str) -> bool:
     return not any(sign in name for sign in LEADS_AWAY)
 
 
-def _runs_below(folder: Path, depth: int) -> Iterator[Path]:
-    for inner in _folders(folder):
-        if is_run(inner):
-            yield inner
-        elif depth > 1:
-            yield from _runs_below(inner, depth - 1)
+def _runs_below(folder: Path) -> Iterator[Path]:
+    """Those nearest first: in a folder that holds much else, the search ends somewhere."""
+    level, looked = [folder], 0
+    for _ in range(DEEPEST):
+        below = []
+        for one in level:
+            looked += 1
+            if looked > FOLDERS:
+                return
+            for inner in _folders(one):
+                if is_run(inner):
+                    yield inner
+                else:
+                    below.append(inner)
+        level = below
 
 
 def _stages_of(run: Path) -> list[Path]:

@@ -19,7 +19,7 @@ SORTS = ("visits", "rate", "gain", "name")
 HELD_OUT = "held-out"
 """The kind of the problems that evaluations ask, and training never sees."""
 
-SECONDS = 0.2
+SECONDS = 0.1
 """For which rollouts that were not read before are read at once; who asks again gets further."""
 
 

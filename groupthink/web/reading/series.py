@@ -5,12 +5,13 @@ from array import array
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from groupthink.run.lines import Line
 from groupthink.web.reading.growing import Growing
+from groupthink.web.reading.kept import Kept
 from groupthink.web.reading.numbers import all_known, known
 
 METRICS = "metrics.jsonl"
@@ -30,9 +31,9 @@ class Series:
 
     def last(self, name: str) -> float | None:
         """A figure of the newest step that has it."""
-        values = self.columns.get(name)
-        finite = np.flatnonzero(np.isfinite(values)) if values is not None else ()
-        return known(values[finite[-1]]) if values is not None and len(finite) else None
+        values = self.columns.get(name, np.zeros(0))
+        finite = values[np.isfinite(values)]
+        return known(finite[-1]) if len(finite) else None
 
     def at(self, step: int) -> dict[str, float | None]:
         """The figures of one step; none where it is not there."""
@@ -105,3 +106,23 @@ def series_of(place: Path) -> Series:
         while len(_held) > MOST:
             _held.popitem(last=False)
     return columns.series()
+
+
+class Extent(NamedTuple):
+    """How far a run has come: steps written, and the number of the last one (-1: none)."""
+
+    steps: int
+    last: int
+
+
+def extent_of(place: Path) -> Extent:
+    """The same without the figures, which are held of MOST runs alone."""
+    return _extents(place / METRICS)
+
+
+def _read_extent(metrics: Path) -> Extent:
+    steps = series_of(metrics.parent).steps
+    return Extent(len(steps), int(steps[-1]) if len(steps) else -1)
+
+
+_extents = Kept(_read_extent, most=8192)

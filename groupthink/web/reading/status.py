@@ -15,7 +15,7 @@ from groupthink.run.stages import PIPELINE, is_done
 from groupthink.web.reading.growing import Growing
 from groupthink.web.reading.kept import Kept
 from groupthink.web.reading.places import pipeline_of
-from groupthink.web.reading.series import METRICS, series_of
+from groupthink.web.reading.series import METRICS, extent_of, series_of
 from groupthink.web.reading.settings import recipe_of
 
 RUNNING, STALLED, CRASHED, STOPPED, FINISHED = "running", "stalled", "crashed", "stopped", "finished"
@@ -78,7 +78,7 @@ def last_written(place: Path) -> float:
 
 def _patience(place: Path) -> float:
     """Seconds without a line after which a run that is alive counts as stalled."""
-    done = len(series_of(place))
+    done = extent_of(place).steps
     try:
         recipe = None if (place / PIPELINE).is_file() else recipe_of(place)
     except (LookupError, ValueError, OSError):
@@ -121,18 +121,18 @@ def _stopped(place: Path) -> str:
 
 
 def _last(place: Path) -> str:
-    lines = len(series_of(place))
+    lines = extent_of(place).steps
     return f", after {lines} step{'s' * (lines != 1)}" if lines else ""
 
 
 def _progress(place: Path) -> str:
-    events, series = events_of(place), series_of(place)
+    events, extent = events_of(place), extent_of(place)
     if (place / PIPELINE).is_file():
         begun = [str(event.get("stage")) for event in events if event.get("event") == "stage started"]
         return f"stage {begun[-1]} is at work, and wrote its last line" if begun else "it was begun"
-    if not len(series):
+    if not extent.steps:
         return "it was begun, and no step is written yet; its last line is of"
-    return f"step {int(series.steps[-1])} was written"
+    return f"step {extent.last} was written"
 
 
 def _again(place: Path) -> str:

@@ -11,7 +11,7 @@ from groupthink.task import TASKS
 from groupthink.web.reading.chains import asked, chain_of, opening_of
 from groupthink.web.reading.evaluations import evaluations_of, responses_to
 from groupthink.web.reading.index import groups_of
-from groupthink.web.reading.numbers import known
+from groupthink.web.reading.numbers import cut, known
 from groupthink.web.reading.places import own_name
 from groupthink.web.reading.rows import Rows, read_rows
 
@@ -19,7 +19,7 @@ COLUMNS = ("task", "prompt", "prompt_ids", "expected", "response", "text", "rewa
 SHOWN = 24
 """Visits whose responses are read, at most: the first, the last, and others evenly between them."""
 
-SECONDS = 0.2
+SECONDS = 0.1
 """For which rollouts that were not read before are read at once."""
 
 Traits = Callable[[str | None], frozenset[str]]
@@ -29,7 +29,8 @@ Traits = Callable[[str | None], frozenset[str]]
 def read_problem(place: Path, problem: str, name: str | None = None, shown: int = SHOWN) -> dict[str, Any]:
     """All visits to a problem, by its id; of `shown` of them the responses, of the others None.
 
-    Raises LookupError where no group and no evaluation knows it.
+    `steps` of `of` recorded ones were read so far: there may be more visits until they are the same. Raises LookupError
+    where all are read, and no group and no evaluation knows the problem.
     """
     groups = groups_of(place, SECONDS)
     known_there = problem in groups.names
@@ -37,9 +38,8 @@ def read_problem(place: Path, problem: str, name: str | None = None, shown: int 
     evaluations = [
         (evaluation, rows) for evaluation in evaluations_of(place) if (rows := responses_to(evaluation, problem))
     ]
-    if not len(where) and not evaluations:
-        more = f", as far as {groups.steps} of {groups.of} steps are read" if groups.steps < groups.of else ""
-        raise LookupError(f"no group and no evaluation of {place} has a problem {problem[:200]!r}{more}")
+    if not len(where) and not evaluations and groups.steps >= groups.of:
+        raise LookupError(f"no group and no evaluation of {place} has a problem {cut(problem, 200)!r}")
     chosen = set(np.unique(np.linspace(0, len(where) - 1, shown).round().astype(int)).tolist()) if len(where) else set()
     rate, about = groups.rate, dict[str, Any]()
     visits = []
@@ -81,7 +81,7 @@ def read_problem(place: Path, problem: str, name: str | None = None, shown: int 
 
 def traits_by(task: str | None) -> Traits:
     """How chains of a bundled task reason; of others nothing is known."""
-    if task in TASKS:
+    if task is not None and task in TASKS:
         return TASKS[task](0, "held_out").traits
     return lambda reasoning: frozenset()
 

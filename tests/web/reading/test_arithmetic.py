@@ -11,9 +11,9 @@ from groupthink.records import Group, Score
 from groupthink.run.rollouts import rollout_table, sampled_table
 from groupthink.web.reading.arithmetic import mean_of, sum_of, write_out
 from groupthink.web.reading.estimators import ESTIMATORS as WRITTEN
-from groupthink.web.reading.estimators import Digits
 from groupthink.web.reading.rows import Rows
 from groupthink.web.reading.settings import weights_of
+from groupthink.web.reading.written import Digits
 from tests.web.reading.making import PROMPT, ask, encode, judge, respond, step_of
 
 

@@ -69,6 +69,7 @@ def test_a_group_of_equals_has_no_gradient(run):
     assert found["why_none"].startswith("All 3 responses earned 0.5, so each is exactly the average.")
     assert "KL" in found["why_none"]  # objective.kl is 0.001
     assert [one["response"] for one in found["responses"]] == [0, 1, 2]
+    assert [one["parts"] for one in found["responses"]] == [{"accuracy": 0.5}] * 3
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,12 @@ def test_as_much_is_read_as_there_is_time_for(run):
     assert groups_of(run.path, -1.0).steps == 3
 
 
+def test_a_problem_that_is_not_read_yet_may_be_there(run, monkeypatch):
+    monkeypatch.setattr("groupthink.web.reading.visits.SECONDS", -1.0)
+    found = read_problem(run.path, "quadratics/train/0/9")
+    assert (found["visits"], found["steps"], found["of"]) == ([], 0, 3)
+
+
 def test_whoever_stops_the_warming_is_heard(run):
     stopped = threading.Event()
     stopped.set()

@@ -94,3 +94,12 @@ def test_a_run_begun_while_one_looks_is_there(runs):
 
 def test_a_stage_is_called_with_its_recipe(runs):
     assert own_name(runs / "a") == "a" and own_name(runs / "r1/stages/01-zero") == "r1/stages/01-zero"
+
+
+def test_what_lies_too_deep_or_among_too_much_is_not_looked_for(runs, monkeypatch):
+    deep = runs / "1/2/3/4/5"
+    deep.mkdir(parents=True)
+    (deep / "recipe.toml").touch()
+    assert "1/2/3/4/5" not in Places(runs).names() and Places(runs).path("1/2/3/4/5") == deep
+    monkeypatch.setattr("groupthink.web.reading.places.FOLDERS", 1)
+    assert Places(runs).names() == ["a", "r1", "r1/stages/01-zero"]
