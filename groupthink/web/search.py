@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -86,7 +86,9 @@ def _files(place: Path, query: Query) -> list[Path]:
     ]
 
 
-def _ahead(files: Sequence[Path], work: Callable[[Path], Scanned | None]) -> Iterator[tuple[Path, Scanned | None]]:
+def _ahead(
+    files: Sequence[Path], work: Callable[[Path], Scanned | None]
+) -> Generator[tuple[Path, Scanned | None], None, None]:
     """What `work` makes of each file, in order; a few of them are begun before they are asked for."""
     waiting: deque[tuple[Path, Future[Scanned | None]]] = deque()
     pool = ThreadPoolExecutor(READERS, thread_name_prefix="search")
@@ -109,7 +111,7 @@ def _scan(file: Path, query: Query, over: Callable[[], bool]) -> Scanned | None:
         return Scanned(step_of(file), 0, 0, np.zeros(0, int), np.zeros(0))
 
 
-def _shown(file: Path, rows: Sequence[int], query: Query) -> list[Line]:
+def _shown(file: Path, rows: Sequence[int] | np.ndarray, query: Query) -> list[Line]:
     try:
         return hits_at(file, rows, query)
     except (OSError, pa.ArrowInvalid):
