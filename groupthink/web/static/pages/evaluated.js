@@ -68,7 +68,7 @@ export function Traits({ evaluations }) {
   ];
   return html`<section class="section" aria-labelledby="traits">
     <h2 id="traits">How it reasons</h2>
-    <${Table} columns=${columns} rows=${rows} caption="Traits of the chains" rowKey=${(row) => row.name} />
+    <${Table} columns=${columns} rows=${rows} caption="Traits of the chains" kind="table-narrow" rowKey=${(row) => row.name} />
     <p class="curve-note">the share of responses that do it, held out</p>
   </section>`;
 }

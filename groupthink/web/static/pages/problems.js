@@ -65,16 +65,16 @@ function columns(run) {
   return [
     { key: "name", title: "problem", head: true, render: (row) => html`<${Name} row=${row} run=${run} />` },
     { key: "visits", title: "visits", align: "right", render: (row) => number(row.visits) },
-    { key: "steps", title: "steps", align: "right", class: "nowrap", sortable: false, render: steps },
+    { key: "steps", title: "steps", align: "right", class: "wide nowrap", sortable: false, render: steps },
     { key: "rate", title: "right", align: "right", render: (row) => percent(row.rate, 0) },
-    { key: "gain", title: "first → last visit", align: "right", class: "nowrap", render: gain },
+    { key: "gain", title: "first → last", align: "right", class: "nowrap", render: gain },
     {
       key: "slope",
       title: html`<span class="hidden">slope</span>`,
       sortable: false,
       render: (row) => row.visits > 1 && html`<${Slope} from=${row.rate_first} to=${row.rate_last} />`,
     },
-    { key: "mean", title: "reward", align: "right", sortable: false, render: (row) => fixed(row.mean, 3) },
+    { key: "mean", title: "reward", align: "right", class: "wide", sortable: false, render: (row) => fixed(row.mean, 3) },
   ];
 }
 

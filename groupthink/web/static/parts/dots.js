@@ -10,8 +10,8 @@ const BINS = 48; // responses whose rewards fall into one of them stand on each 
 
 // responses: [{response, reward, right, advantage}]. min, max: the axis, so that strips can be compared. mean: a tick.
 // onPick(response): dots become buttons; picked: the one that is chosen. labels: figures at the ends of the axis.
-// faint(one): whether a response is shown weakly, as it is not among those that are asked for.
-export function Strip({ responses, onPick, picked, min, max, mean, height = 34, labels = false, faint }) {
+// named: each dot with the response's name above it. faint(one): whether a response is shown weakly, as it is not among those that are asked for.
+export function Strip({ responses, onPick, picked, min, max, mean, height = 34, labels = false, faint, named }) {
   const values = responses.map((one) => one.reward).filter(known);
   const low = min ?? Math.min(0, ...values);
   const high = max ?? Math.max(1, ...values);
@@ -37,6 +37,7 @@ export function Strip({ responses, onPick, picked, min, max, mean, height = 34, 
       return html`<svg key=${one.response} x=${`${place(one.reward)}%`} y=${y}
         class=${classes("strip-place", faint?.(one) && "dot-faint")}>
         ${target || dot}${one.finish === "length" && html`<path class="dot-cut" d="M6-4.5V4.5" />`}
+        ${named && html`<text class="strip-label" y="-8" text-anchor="middle">${one.response}</text>`}
       </svg>`;
     })}
     ${labels && [
