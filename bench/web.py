@@ -85,6 +85,7 @@ def make_run(run: Path, steps: int, responses: int) -> None:
         parquet.write_table(table, run / f"rollouts/step-{step:06d}.parquet", compression="zstd")
         lengths = [len(row["token_ids"]) for row in rows]
         figures = {"reward": np.mean([row["reward"] for row in rows]), "completions/mean_length": np.mean(lengths)}
+        figures["completions/max_length"] = max(lengths)
         figures |= {f"figure/{number}": draw.random() for number in range(30)}
         metrics.append({"step": step, **{name: float(value) for name, value in figures.items()}, "time/generate": 1.0})
     replace_lines(run / "metrics.jsonl", metrics)
