@@ -54,6 +54,7 @@ function Ways({ data, params }) {
 }
 
 function Body({ data, params, set, next }) {
+  const where = { run: data.run, step: data.step, group: data.group };
   const long = Array.isArray(data.prompt) || oneLine(data.prompt, LONG).endsWith("…");
   return html`<div class="group-page">
     ${long && html`<details class="problem-text" open><summary>the problem</summary><${Prompt} prompt=${data.prompt} /></details>`}
@@ -62,18 +63,18 @@ function Body({ data, params, set, next }) {
         ${data.gradient === false && html`<p class="no-gradient"><b>✗ No gradient from this group.</b> ${shown(data.why_none ?? "")}</p>`}
         <p class="story">${story(data).join(" ")}</p>
         <${Facts} data=${data} />
+        <div class="group-tools">
+          <button type="button" onClick=${() => next(-1)}>‹ response <kbd>k</kbd></button>
+          <button type="button" onClick=${() => next(1)}>response <kbd>j</kbd> ›</button>
+          <label><input type="checkbox" checked=${Boolean(params.whole)} onChange=${(event) => set({ whole: event.target.checked ? "1" : null })} /> whole chains <kbd>w</kbd></label>
+          ${params.at !== undefined && html`<a href=${link("response", { ...where, response: params.at })}>open response ${params.at} <kbd>Enter</kbd></a>`}
+        </div>
       </div>
       <div class="group-strip">
         <${Strip} responses=${data.responses} mean=${data.mean} labels=${true} picked=${params.at === undefined ? undefined : Number(params.at)}
           onPick=${(response) => set({ at: response })} />
         <${DotLegend} />
       </div>
-    </div>
-    <div class="group-tools">
-      <button type="button" onClick=${() => next(-1)}>‹ response <kbd>k</kbd></button>
-      <button type="button" onClick=${() => next(1)}>response › <kbd>j</kbd></button>
-      ${params.at !== undefined && html`<a href=${link("response", { run: data.run, step: data.step, group: data.group, response: params.at })}>open response ${params.at} <kbd>Enter</kbd></a>`}
-      <label><input type="checkbox" checked=${Boolean(params.whole)} onChange=${(event) => set({ whole: event.target.checked ? "1" : null })} /> whole chains <kbd>w</kbd></label>
     </div>
     <${FiveSteps} data=${data} at=${params.at} whole=${Boolean(params.whole)} onAt=${(response) => set({ at: response })} />
     ${!measured(data.responses) && data.gradient !== false && html`<${Unmeasured} data=${data} />`}

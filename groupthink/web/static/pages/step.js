@@ -58,6 +58,7 @@ function Body({ data, params }) {
       teaching === groups.length ? "Every group teaches something." : `${count(teaching, "group")} of ${groups.length} ${teaching === 1 ? "teaches" : "teach"} something: in the others all advantages are 0.`
     }</p>
     <${Headlines} metrics=${data.metrics ?? {}} />
+    <div class="step-two">
     <section class="step-scatter" aria-labelledby="scatter-title">
       <h2 id="scatter-title">Length against reward</h2>
       <${Scatter} responses=${responses} brush=${brush} onBrush=${(next) => set({ brush: writeBrush(next) })} />
@@ -70,6 +71,7 @@ function Body({ data, params }) {
       <p role="status" class="muted">${kept.length === groups.length ? "all groups" : `${number(kept.length)} of ${count(groups.length, "group")}`}${brush ? ", with responses in the rectangle" : ""}</p>
       <${Strips} groups=${kept} all=${responses} params=${params} brush=${brush} onSort=${(sort) => set({ sort })} />
     </section>
+    </div>
     <${AllMetrics} metrics=${data.metrics ?? {}} open=${params.metrics} onOpen=${(open) => set({ metrics: open ? "1" : null })} />
   </div>`;
 }

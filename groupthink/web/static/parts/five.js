@@ -2,7 +2,7 @@
 
 import { classes, html, useEffect, useRef } from "./html.js";
 import { equation, inWords, measured, obeyed, repeated, sumOf, timesAsLikely, way } from "./asked.js";
-import { Bar, evenRange, rewardRange } from "./bars.js";
+import { Bar, rangeOf } from "./bars.js";
 import { link } from "./route.js";
 import { arrow, moved } from "./scale.js";
 import { count, fixed, known, number, shown, Sign, Text } from "./text.js";
@@ -13,9 +13,9 @@ const SCROLLS = { tabindex: "0", role: "group", "aria-label": "reasoning" }; // 
 export function FiveSteps({ data, at, whole, onAt }) {
   const responses = data.responses;
   const ranges = {
-    reward: rewardRange(responses.map((one) => one.reward)),
-    advantage: evenRange(responses.map((one) => one.advantage)),
-    change: evenRange(responses.map((one) => one.change)),
+    reward: rangeOf(responses.map((one) => one.reward)),
+    advantage: rangeOf(responses.map((one) => one.advantage)),
+    change: rangeOf(responses.map((one) => one.change)),
   };
   const same = repeated(responses);
   return html`<div class="five-frame">
@@ -38,9 +38,9 @@ function Labels({ data, range }) {
     <div class="five-head"></div>
     <div><${Label} at="1" name="Several responses" /><p>to the same problem, by the policy before it learned from them</p></div>
     <div>
-      <div class="five-scale" style=${{ "--line": `${mean ?? 0}%` }}>
+      <div class="five-scale" style=${{ "--level": `${mean ?? 0}%` }}>
         <${Label} at="2" name="A reward for each" />
-        ${mean !== null && html`<span class="five-mean">average ${number(data.mean)}</span>`}
+        ${mean !== null && html`<span class=${classes("five-mean", mean < 35 && "five-mean-low")}>average ${number(data.mean)}</span>`}
       </div>
       <p>its parts, each times its weight</p>
     </div>
@@ -80,7 +80,7 @@ function Column({ data, one, place, ranges, chosen, onAt, twin }) {
       <h3 id=${`response-${one.response}`}>
         <a href=${link("response", where)}>response ${one.response}</a> <${Sign} right=${one.right} word=${true} />
       </h3>
-      <p class="muted">${data.gradient ? `${placeName(place, data.responses.length)} · ` : ""}${count(one.length, "token")}${one.finish === "length" ? ", cut off" : ""}${ages(one.versions)}${twin === undefined ? "" : ` · the text of response ${twin}`}</p>
+      <p class="muted">${data.gradient ? `${placeName(place, data.responses.length)} · ` : ""}${count(one.length, "token")}${one.finish === "length" ? ", cut off" : ""}${ages(one.versions)}${twin === undefined ? "" : ` · as response ${twin}`}</p>
     </header>
     <div class="five-text"><${Here} at="1" name="response" /><${Thought} one=${one} href=${link("response", where)} /></div>
     <div class="five-reward">
@@ -130,7 +130,7 @@ function Thought({ one, href }) {
   return html`<div class="thought-reasoning" ...${SCROLLS}>
       ${one.reasoning && one.reasoning.trim() ? html`<${Cut} text=${one.reasoning.replace(/^\n+|\s+$/g, "")} href=${href} />` : html`<span class="muted">no reasoning</span>`}
     </div>
-    <p class="thought-answer"><span class="muted">answer</span>
+    <p class="thought-answer"><span class="muted">answer </span>
       ${one.answer === null ? html`<em>none: the chain was never closed</em>` : html`<b><${Cut} text=${one.answer} href=${href} /></b>`}</p>
     ${one.formed === false && one.answer !== null && html`<p class="thought-form">✗ not in the form that is asked for</p>`}`;
 }
@@ -165,13 +165,16 @@ function Parts({ one, weights }) {
   </table>`;
 }
 
+// why the reward is what it is; what was read where that is not the answer as it stands, and what was expected of a wrong one
 function Reason({ one, expected }) {
   const read = one.extracted;
-  return html`<dl class="reason">
-    ${one.note && html`<div><dt>why</dt><dd>${shown(one.note)}</dd></div>`}
-    <div><dt>read as</dt><dd>${read === null || read === undefined ? html`<em>no answer was found</em>` : html`<code>${shown(read)}</code>`}</dd></div>
-    ${expected !== null && expected !== undefined && one.right !== true && html`<div><dt>expected</dt><dd><code>${shown(expected)}</code></dd></div>`}
-  </dl>`;
+  const none = read === null || read === undefined;
+  const lines = [];
+  if (one.note) lines.push(["why", shown(one.note)]);
+  if (none) lines.push(["read as", html`<em>no answer was found</em>`]);
+  else if (one.right !== true || read !== one.answer) lines.push(["read as", html`<code>${shown(read)}</code>`]);
+  if (one.right === false && expected !== null && expected !== undefined) lines.push(["expected", html`<code>${shown(expected)}</code>`]);
+  return html`<dl class="reason">${lines.map(([name, said]) => html`<div key=${name}><dt>${name}</dt><dd>${said}</dd></div>`)}</dl>`;
 }
 
 function Moved({ one, range, seen }) {

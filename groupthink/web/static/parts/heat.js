@@ -9,7 +9,7 @@ export const MODES = [
   {
     key: "logprob",
     title: "log-probability",
-    about: "How likely the policy found the token that it drew: the darker, the more it surprised.",
+    about: "How likely the policy found the token that it drew: the stronger the colour, the more it surprised.",
     unit: "nats",
     limits: [0.051, 0.223, 0.693, 1.609, 2.996, 4.605],
     names: ["over 95%", "80 to 95%", "50 to 80%", "20 to 50%", "5 to 20%", "1 to 5%", "under 1%"],
