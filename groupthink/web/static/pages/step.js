@@ -127,8 +127,8 @@ function Strips({ groups, all, params, brush, onSort }) {
       render: (group) => (group.gradient === false ? html`<span class="no-pull" title="all advantages are 0">none</span>` : figure("gradient", fixed(group.pull, 2))),
     },
   ];
-  return html`<${Table} caption="the groups of the step" columns=${columns} rows=${inOrder(groups, columns, sort).slice(0, most)}
-      sort=${sort} onSort=${onSort} presorted=${true} rowKey=${(group) => group.group} rowClass=${() => "strip-row"} />
+  return html`<div class="strips"><${Table} caption="the groups of the step" columns=${columns} rows=${inOrder(groups, columns, sort).slice(0, most)}
+      sort=${sort} onSort=${onSort} presorted=${true} rowKey=${(group) => group.group} rowClass=${() => "strip-row"} /></div>
     ${groups.length > most && html`<button type="button" onClick=${() => setMost(most + AT_ONCE)}>${count(groups.length - most, "more group")}</button>`}`;
 }
 

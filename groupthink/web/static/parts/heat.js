@@ -137,12 +137,13 @@ export function shownValue(column, value) {
   return number(value, 4);
 }
 
-// "from +0.1", "−0.5 and below": what a level stands for
+// "+0.1 to +0.25", "−2 and below": what a level stands for
 function nameOf(mode, at, side) {
   if (mode.names) return mode.names[at];
   if (at === 0) return mode.both ? `${bound(mode, 1, -1)} to ${bound(mode, 1, 1)}` : `under ${bound(mode, 1, 1)}`;
   if (at === mode.limits.length) return `${bound(mode, at, side)} and ${side < 0 ? "below" : "more"}`;
-  return `from ${bound(mode, at, side)}`;
+  const ends = [bound(mode, at, side), bound(mode, at + 1, side)];
+  return (side < 0 ? ends.reverse() : ends).join(" to ");
 }
 
 function bound(mode, at, side) {
