@@ -56,7 +56,9 @@ function told(data, reading) {
 // the server sorts: each of its orders has one direction
 function List({ data, run, sort, set }) {
   const order = (next) => set({ sort: next.replace(/^-/, "") });
-  return html`<${Table} columns=${columns(run)} rows=${data.problems} presorted=${true} sort=${SORTED_AS[sort]}
+  const again = data.problems.some((row) => row.visits > 1); // or there is no course to show
+  const told = columns(run).filter(({ key }) => again || (key !== "gain" && key !== "slope"));
+  return html`<${Table} columns=${told} rows=${data.problems} presorted=${true} sort=${SORTED_AS[sort]}
     onSort=${order} caption="Problems" rowKey=${(row) => row.problem} />`;
 }
 
@@ -74,7 +76,14 @@ function columns(run) {
       sortable: false,
       render: (row) => row.visits > 1 && html`<${Slope} from=${row.rate_first} to=${row.rate_last} />`,
     },
-    { key: "mean", title: "reward", align: "right", class: "wide", sortable: false, render: (row) => fixed(row.mean, 3) },
+    {
+      key: "mean",
+      title: "reward",
+      align: "right",
+      class: "wide",
+      sortable: false,
+      render: (row) => fixed(row.mean, 3),
+    },
   ];
 }
 

@@ -53,7 +53,7 @@ function Report({ report }) {
   const title = shown(report.title ?? "Report");
   const columns = report.heads.map((head, at) => ({
     key: `c${at}`,
-    title: shown(head),
+    title: shown(head) || html`<span class="hidden">of what</span>`,
     head: at === 0,
     align: at ? "right" : "left",
     class: at ? "nowrap" : null,

@@ -78,6 +78,7 @@ function columns(chosen, set) {
       key: "spark",
       title: "reward over steps",
       sortable: false,
+      class: "wide",
       render: (run) => html`<${Spark} values=${run.spark} />`,
     },
     { key: "reward", title: "reward", align: "right", class: "wide", render: (run) => fixed(run.reward, 3) },

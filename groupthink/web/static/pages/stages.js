@@ -37,7 +37,12 @@ function Whole({ card }) {
 }
 
 const COLUMNS = [
-  { key: "place", title: "", align: "right", render: (row) => html`<span class="muted">${row.place}</span>` },
+  {
+    key: "place",
+    title: html`<span class="hidden">place</span>`,
+    align: "right",
+    render: (row) => html`<span class="muted">${row.place}</span>`,
+  },
   { key: "name", title: "stage", head: true, render: (row) => html`<${Name} row=${row} />` },
   { key: "kind", title: "kind", class: "wide", render: (row) => shown(row.kind) },
   { key: "status", title: "status", render: (row) => html`<${Status} status=${row.status} why=${row.card.why} />` },

@@ -54,8 +54,11 @@ function cursorOf(latest) {
   return {
     y: false,
     drag: { x: Boolean(onRange), y: false, setScale: false },
-    points: { size: 6, width: 0, fill: (plot, at) => plot.series[at].pointColour(), show: (plot, at) =>
-      (plot.series[at].quiet ? null : undefined) },
+    points: {
+      size: (plot, at) => (plot.series[at].quiet ? 0 : 6),
+      width: 0,
+      fill: (plot, at) => plot.series[at].pointColour(),
+    },
     sync: syncKey ? { key: syncKey, scales: ["x", null], setSeries: false } : undefined,
   };
 }

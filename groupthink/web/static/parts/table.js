@@ -8,8 +8,8 @@ import { html, classes, useMemo } from "./html.js";
 export function Table({ columns, rows, sort, onSort, caption, presorted = false, rowKey, rowClass, quiet, kind }) {
   const sorted = useMemo(() => (presorted || !sort ? rows : inOrder(rows, columns, sort)), [rows, sort, presorted]);
   const head = Math.max(columns.findIndex((column) => column.head), 0);
-  return html`<div class=${classes("table-wrap", quiet && "table-quiet", kind)} role="region" aria-label=${caption}
-    tabindex="0">
+  return html`<div class=${classes("table-wrap", quiet && "table-quiet", kind)} role="region" tabindex="0"
+    aria-label=${`${caption ?? "figures"}, table`}>
     <table>
       ${caption ? html`<caption class="hidden">${caption}</caption>` : null}
       <thead><tr>${columns.map(
