@@ -14,7 +14,8 @@ export function Near({ label, links }) {
   return html`<nav class="near" aria-label=${label}>
     ${links.map(({ name, sign, key, page, params }) => {
       const way = html`<span aria-hidden="true">${sign}</span>`;
-      const inner = html`${sign === "‹" ? way : null} ${name} ${key ? html`<kbd>${key}</kbd>` : null} ${sign === "‹" ? null : way}`;
+      const inner = html`${sign === "‹" ? way : null} ${name} ${key ? html`<kbd>${key}</kbd>`
+        : null} ${sign === "‹" ? null : way}`;
       return params
         ? html`<a key=${name} class="near-link" href=${link(page, params)} aria-keyshortcuts=${key}>${inner}</a>`
         : html`<span key=${name} class="near-link near-none" aria-disabled="true">${inner}</span>`;
