@@ -53,7 +53,7 @@ export function Strip({ responses, onPick, picked, min, max, mean, height: tall 
 export function Dot({ one, chosen = false }) {
   const pull = !known(one.advantage) || one.advantage === 0 ? "flat" : one.advantage > 0 ? "up" : "down";
   const kind = classes("dot", `dot-${pull}`, chosen && "dot-chosen");
-  const title = html`<title>${words(one)}</title>`;
+  const title = known(one.response) ? html`<title>${words(one)}</title>` : null; // none of a legend's sample
   if (one.right === true) return html`<circle class=${kind} r="4">${title}</circle>`;
   if (one.right !== false) return html`<circle class=${classes(kind, "dot-ring")} r="3.4">${title}</circle>`;
   return html`<path class=${classes(kind, "dot-cross")} d="M-3.4-3.4L3.4 3.4M3.4-3.4L-3.4 3.4">${title}</path>`;
