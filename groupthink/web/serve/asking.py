@@ -1,6 +1,5 @@
 """One request being answered: its generations, and what has come of each response."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ from groupthink.rollout.noise import mix
 from groupthink.web.serve.opened import Opened
 from groupthink.web.serve.request import Asked
 from groupthink.web.serve.running import Generation, Running
-from groupthink.web.serve.transcript import Delta, Piece, Transcript
+from groupthink.web.serve.together import together
+from groupthink.web.serve.transcript import Delta, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Asking:
     async def deltas(self) -> AsyncIterator[tuple[int, Delta]]:
         """What is added to which response, as it comes, until all have ended. Raises what the engine raised."""
         each = len(self.transcripts) // len(self.generations)
-        async for place, piece in _together(self.generations):
+        async for place, piece in together([aiter(generation) for generation in self.generations]):
             index = place * each + piece.response
             transcript = self.transcripts[index]
             if transcript.finish is None:
@@ -61,35 +61,3 @@ def ask(opened: Opened, running: Running, prompts: Sequence[np.ndarray], opening
         raise
     transcripts = [Transcript(opened.decode, opening, asked.stops) for _ in range(len(prompts) * asked.n)]
     return Asking(generations, transcripts, sum(map(len, prompts)))
-
-
-async def _together(generations: Sequence[Generation]) -> AsyncIterator[tuple[int, Piece]]:
-    """The pieces of all, each with the place of its generation, as they come."""
-    if len(generations) == 1:
-        async for piece in generations[0]:
-            yield 0, piece
-        return
-    found: asyncio.Queue[tuple[int, Piece] | BaseException | None] = asyncio.Queue()
-
-    async def pump(place: int, generation: Generation) -> None:
-        try:
-            async for piece in generation:
-                found.put_nowait((place, piece))
-            found.put_nowait(None)
-        except BaseException as error:
-            found.put_nowait(error)
-
-    pumps = [asyncio.create_task(pump(place, generation)) for place, generation in enumerate(generations)]
-    try:
-        left = len(pumps)
-        while left:
-            match await found.get():
-                case None:
-                    left -= 1
-                case BaseException() as error:
-                    raise error
-                case piece:
-                    yield piece
-    finally:
-        for task in pumps:
-            task.cancel()
