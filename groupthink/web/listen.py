@@ -13,6 +13,7 @@ import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -91,9 +92,10 @@ def view(
     token: str | None = None,
     open_browser: bool = True,
     run: str | None = None,
-    tell: Callable[[str], None] = print,
+    tell: Callable[[str], None] | None = None,
 ) -> None:
     """Show the runs in `folder`, until a signal ends it; `run`: the one that is shown first. `tell` is told where."""
+    tell = tell or partial(print, flush=True)
     listening = listen(host, port, token)
     app = create_app(folder, hosts=listening.hosts, token=listening.token)
     address = listening.address + (f"#/run?{urlencode({'run': run})}" if run else "")

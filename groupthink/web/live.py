@@ -21,8 +21,8 @@ T = TypeVar("T")
 EVERY = 0.5
 """Seconds between two looks at the files."""
 
-NAMES_EVERY = 3.0
-"""Seconds between two looks for new runs."""
+NAMES_EVERY, NAMES_TIMES = 3.0, 20.0
+"""Seconds between two looks for new runs, and as many times what such a look takes: a folder may be large."""
 
 QUIET = 15.0
 """Seconds without an event after which a comment is sent: what stands between must not take the line for dead."""
@@ -72,7 +72,7 @@ class Journal:
         self._followers: dict[str, Follower] = {}
         self._events: deque[tuple[int, Event]] = deque(maxlen=REMEMBERED)
         self._count = 0
-        self._looked = self._listed = -1e9
+        self._looked = self._list_at = 0.0
         self._lock = threading.Lock()
 
     def look(self) -> None:
@@ -82,9 +82,9 @@ class Journal:
             if now - self._looked < EVERY / 2:
                 return
             self._looked = now
-            if now - self._listed > NAMES_EVERY:
-                self._list(first=self._listed < 0)
-                self._listed = now
+            if now >= self._list_at:
+                self._list(first=self._list_at == 0)
+                self._list_at = time.monotonic() + max(NAMES_EVERY, NAMES_TIMES * (time.monotonic() - now))
             for follower in self._followers.values():
                 for event in follower.fresh():
                     self._count += 1

@@ -13,6 +13,9 @@ from groupthink.processes import begin, end
 
 Tell = Callable[[str], None]
 
+RUNS = "runs"
+"""The folder in which runs are kept where nobody says otherwise."""
+
 FIRST_WORD = 20.0
 """Seconds in which a server beside a run says where it listens."""
 
@@ -26,7 +29,7 @@ def add_view(verbs: Any) -> None:
     )
     verb.set_defaults(verb=view, parser=verb)
     verb.add_argument(
-        "runs", metavar="RUNS", nargs="?", type=Path, default=Path("runs"), help="the folder of runs, or a run (runs)"
+        "runs", metavar="RUNS", nargs="?", type=Path, default=Path(RUNS), help="the folder of runs, or a run (runs)"
     )
     add_listening(verb)
     verb.add_argument("--no-browser", action="store_true", help="open no window: the address is printed alone")
@@ -74,7 +77,7 @@ def beside(run: Path, tell: Tell, *, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    process, connection = begin("view", _listen_beside, run.resolve().parent, run.resolve().name)
+    process, connection = begin("view", _listen_beside, *_folder_and_run(run))
     try:
         try:
             told = connection.recv() if connection.poll(FIRST_WORD) else "its pages cannot be shown: no server began"
@@ -96,14 +99,19 @@ def _listen_beside(connection: Connection, folder: Path, run: str) -> None:
 
 
 def _folder_and_run(place: Path) -> tuple[Path, str | None]:
-    """The folder of runs that is meant, and the run, where it is one that is meant. Raises FileNotFoundError."""
+    """What is to be looked into for runs, and the run, where it is one that is meant. Raises FileNotFoundError.
+
+    A run is shown with those beside it where it lies in the usual folder; elsewhere alone, for who knows what else is
+    there.
+    """
     from groupthink.web.reading.places import is_run
 
-    if is_run(place):
-        return place.resolve().parent, place.resolve().name
     if not place.is_dir():
         raise FileNotFoundError(f"there is no folder {place}: name the one that holds your runs, or train one first")
-    return place, None
+    if not is_run(place):
+        return place, None
+    place = place.resolve()
+    return (place.parent if place.parent.name == RUNS else place), place.name
 
 
 def _port(text: str) -> int:

@@ -128,7 +128,8 @@ def test_places_are_read_as_they_are_written(tmp_path):
 
 def test_all_runs_are_told_in_one_order_and_can_be_told_again(tmp_path, monkeypatch):
     monkeypatch.setattr(live, "EVERY", 0.0)
-    monkeypatch.setattr(live, "NAMES_EVERY", -1.0)
+    monkeypatch.setattr(live, "NAMES_EVERY", 0.0)
+    monkeypatch.setattr(live, "NAMES_TIMES", 0.0)
     first = begin_run(tmp_path / "a")
     journal = live.Journal(Places(tmp_path))
     journal.look()
