@@ -9,39 +9,44 @@ import { NoteForm, Remove } from "../parts/noting.js";
 import { day, count, shown } from "../parts/text.js";
 
 export default function Notes({ params }) {
-  const { run, label } = params;
+  const { run } = params;
   const found = useData("/api/notes", { run });
+  const crumbs = [
+    { text: "Runs", href: link("runs") },
+    { text: run ?? "", href: link("run", { run }) },
+  ];
+  return html`<${Page} title="Notes" crumbs=${crumbs}>
+    <${Waited} found=${found} what="Reading the notes">${({ notes }) =>
+      html`<${Kept} notes=${notes} params=${params} reload=${found.reload} />`}</${Waited}>
+  </${Page}>`;
+}
+
+function Kept({ notes, params, reload }) {
+  const { run, label } = params;
   const set = (changes) => go("notes", { ...params, ...changes }, true);
-  const crumbs = [{ text: "Runs", href: link("runs") }, { text: run ?? "", href: link("run", { run }) }];
-  const keep = () => {
-    found.reload();
+  const labels = [...new Set(notes.map((note) => note.label).filter(Boolean))].sort();
+  const told = label ? notes.filter((note) => note.label === label) : notes;
+  const kept = () => {
+    reload();
     set({ step: null, group: null, response: null });
   };
-  return html`<${Page} title="Notes" crumbs=${crumbs}>
-    <${Waited} found=${found} what="Reading the notes">${({ notes }) => {
-      const labels = [...new Set(notes.map((note) => note.label).filter(Boolean))].sort();
-      const told = label ? notes.filter((note) => note.label === label) : notes;
-      return html`
-        <div class="controls">
-          <span role="status">${count(told.length, "note")}</span>
-          ${labels.length
-            ? html`<fieldset><legend>label</legend>${labels.map(
-                (each) => html`<button key=${each} type="button" class="choice" aria-pressed=${label === each}
-                  onClick=${() => set({ label: label === each ? null : each })}>${shown(each)}</button>`,
-              )}</fieldset>`
-            : null}
-          ${notes.length && !isStatic ? html`<a
-            href=${address("/api/notes.jsonl", { run })} download>Export as JSONL, with the responses</a>` : null}
-        </div>
-        ${told.length
-          ? html`<${List} notes=${told} run=${run} sort=${params.sort ?? "-time"} onSort=${(sort) => set({ sort })}
-            onGone=${found.reload} />`
-          : html`<${Empty}>No notes yet. A response's page takes them; so does the line below.</${Empty}>`}
-        <section class="section" aria-labelledby="new-note"><h2 id="new-note">${isStatic ? null : "A new note"}</h2>
-          <${NoteForm} key=${`${params.step} ${params.group} ${params.response}`} run=${run} ...${placeOf(params)}
-            onSaved=${keep} /></section>`;
-    }}</${Waited}>
-  </${Page}>`;
+  return html`
+    <div class="controls">
+      <span role="status">${count(told.length, "note")}</span>
+      ${labels.length > 0 && html`<fieldset><legend>label</legend>${labels.map(
+        (each) => html`<button key=${each} type="button" class="choice" aria-pressed=${label === each}
+          onClick=${() => set({ label: label === each ? null : each })}>${shown(each)}</button>`,
+      )}</fieldset>`}
+      ${notes.length > 0 && !isStatic && html`<a href=${address("/api/notes.jsonl", { run })} download>
+        Export as JSONL, with the responses</a>`}
+    </div>
+    ${told.length
+      ? html`<${Table} columns=${columns(run, reload)} rows=${told} sort=${params.sort ?? "-time"}
+          onSort=${(sort) => set({ sort })} caption="Notes" rowKey=${(note) => note.id} />`
+      : html`<${Empty}>No notes yet. A response's page takes them, and so does the line below.</${Empty}>`}
+    ${!isStatic && html`<section class="section new-note" aria-labelledby="new-note"><h2 id="new-note">A new note</h2>
+      <${NoteForm} key=${`${params.step} ${params.group} ${params.response}`} run=${run} ...${placeOf(params)}
+        onSaved=${kept} /></section>`}`;
 }
 
 function placeOf({ step, group, response }) {
@@ -49,22 +54,33 @@ function placeOf({ step, group, response }) {
   return said ? { step: Number(step), group: Number(group), response: Number(response) } : {};
 }
 
-function List({ notes, run, sort, onSort, onGone }) {
-  const columns = [
-    { key: "label", title: "label", render: (note) => (note.label ? html`<span
-      class="note-label">${shown(note.label)}</span>` : "") },
+function columns(run, reload) {
+  const where = (note) => {
+    const { step, group, response } = note;
+    const words = `step ${step}, group ${group}, response ${response}`;
+    return html`<a class="nowrap" href=${link("response", { run, step, group, response })}>${words}</a>`;
+  };
+  return [
+    {
+      key: "label",
+      title: "label",
+      render: ({ label }) => label && html`<span class="note-label">${shown(label)}</span>`,
+    },
     { key: "text", title: "note", render: (note) => html`<span class="note-said">${shown(note.text)}</span>` },
     {
-      key: "step", title: "response", head: true,
-      value: (note) => note.step * 1e6 + note.group * 1e3 + note.response,
-      render: (note) => html`<a class="nowrap"
-        href=${link("response", { run, step: note.step, group: note.group, response: note.response })}>step ${note.step}, group ${note.group}, response ${note.response}</a>`,
+      key: "step",
+      title: "response",
+      head: true,
+      value: ({ step, group, response }) => step * 1e6 + group * 1e3 + response,
+      render: where,
     },
-    { key: "time", title: "written", align: "right", render: (note) => html`<span
-      class="nowrap">${day(note.time)}</span>` },
-    { key: "remove", title: html`<span class="hidden">remove</span>`, sortable: false, align: "right",
-      render: (note) => html`<${Remove} note=${note} run=${run} onGone=${onGone} />` },
+    { key: "time", title: "written", align: "right", class: "nowrap", render: (note) => day(note.time) },
+    {
+      key: "remove",
+      title: html`<span class="hidden">remove</span>`,
+      sortable: false,
+      align: "right",
+      render: (note) => html`<${Remove} note=${note} run=${run} onGone=${reload} />`,
+    },
   ];
-  return html`<${Table} columns=${columns} rows=${notes} sort=${sort} onSort=${onSort} caption="Notes"
-    rowKey=${(note) => note.id} />`;
 }
