@@ -1,7 +1,7 @@
 // One response, token by token: how likely each was, how far it has gone from the reference, what the update did to it.
 
 import { html, useMemo } from "../parts/html.js";
-import { inWords, timesAsLikely } from "../parts/asked.js";
+import { equation, inWords, timesAsLikely } from "../parts/asked.js";
 import { Strip } from "../parts/dots.js";
 import { modeOf, shownValue } from "../parts/heat.js";
 import { useKeys } from "../parts/keys.js";
@@ -94,11 +94,11 @@ function Facts({ data, params }) {
   const parts = Object.entries(data.parts ?? {}).map(([name, value]) => `${shown(name)} ${number(value)}`);
   const facts = [
     ["verdict", html`<${Sign} right=${data.right} word=${true} />`],
-    ["reward", html`${number(data.reward)} <span class="muted">${parts.join(", ")}</span>`],
+    ["reward", html`${data.sum ? equation(shown(data.sum)) : number(data.reward)} <span class="muted">${parts.join(", ")}</span>`],
     data.note ? ["why", shown(data.note)] : null,
     ["read as", data.extracted === null || data.extracted === undefined ? "no answer was found" : html`<code>${shown(data.extracted)}</code>`],
     data.expected === null || data.expected === undefined ? null : ["expected", html`<code>${shown(data.expected)}</code>`],
-    known(data.advantage) ? ["advantage", moved(data.advantage)] : null,
+    known(data.advantage) ? ["advantage", data.equation ? equation(shown(data.equation)) : moved(data.advantage)] : null,
     known(data.change) ? ["the update", `${inWords(data)}: ${moved(data.change)} nats a token${timesAsLikely(data) ? `, ${timesAsLikely(data)}` : ""}`] : null,
     ["tokens", `${number(data.length)}${data.finish === "length" ? ", cut off at the limit" : ""}`],
     known(data.logprob) ? ["log-probability", html`${fixed(data.logprob, 3)} <span class="muted">nats a token</span>`] : null,

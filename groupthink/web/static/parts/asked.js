@@ -53,6 +53,20 @@ export function story(data) {
   return told;
 }
 
+// The sum of the average with its terms as the responses stand, best first; what is shortened stays as it is
+export function sumOf(data) {
+  const written = data.arithmetic?.mean;
+  const [, inner, rest] = /^\((.*)\)( \/ .*)$/.exec(written ?? "") ?? [];
+  const terms = inner === undefined ? [] : inner.split(" + ");
+  if (terms.length !== data.responses.length) return written ?? null;
+  return `(${data.responses.map((one) => terms[one.response]).join(" + ")})${rest}`;
+}
+
+// Figures of an equation with real minus signs
+export function equation(text) {
+  return text.replace(/-(?=[\s\d.])/g, "\u2212").replaceAll(" x ", " × ");
+}
+
 // Which responses have the text of one before them: {response: the first that has it}
 export function repeated(responses) {
   const first = new Map();

@@ -1,7 +1,7 @@
 // The five steps of GRPO, written out for one real group: a column for each response, best first, a row for each step.
 
 import { classes, html, useEffect, useRef } from "./html.js";
-import { inWords, measured, obeyed, repeated, timesAsLikely, way } from "./asked.js";
+import { equation, inWords, measured, obeyed, repeated, sumOf, timesAsLikely, way } from "./asked.js";
 import { Bar, evenRange, rewardRange } from "./bars.js";
 import { link } from "./route.js";
 import { arrow, moved } from "./scale.js";
@@ -36,16 +36,16 @@ function Labels({ data, range }) {
   const mean = known(data.mean) ? (100 * (data.mean - range.low)) / (range.high - range.low) : null;
   return html`<div class="five-labels">
     <div class="five-head"></div>
-    <div><${Label} at="1" name="Several responses" /><p>to the same problem, by the policy as it was before this step</p></div>
+    <div><${Label} at="1" name="Several responses" /><p>to the same problem, by the policy before it learned from them</p></div>
     <div>
       <div class="five-scale" style=${{ "--line": `${mean ?? 0}%` }}>
         <${Label} at="2" name="A reward for each" />
         ${mean !== null && html`<span class="five-mean">average ${number(data.mean)}</span>`}
       </div>
-      <p>by rules, not by people</p>
+      <p>its parts, each times its weight</p>
     </div>
     <div><${Label} at="3" name="The average" /></div>
-    <div><${Label} at="4" name="Each against the average" /><p>${shown(data.arithmetic?.formula ?? "")}</p></div>
+    <div><${Label} at="4" name="Each against the average" /><p>${shown([data.arithmetic?.formula, data.arithmetic?.why].filter(Boolean).join(" "))}</p></div>
     <div><${Label} at="5" name="The update" /><p>${measured(data.responses) ? "how far it moved the log-probability of each, in nats a token" : "makes what is above likelier, what is below less likely"}</p></div>
   </div>`;
 }
@@ -55,11 +55,12 @@ function Label({ at, name }) {
 }
 
 function Average({ data }) {
-  const sums = data.arithmetic?.mean;
+  const written = sumOf(data);
   return html`<div class="five-average">
     <div class="five-average-inner">
       <span class="five-here"><${Label} at="3" name="The average" /></span>
-      <p class="sum">${sums ? shown(sums) : known(data.mean) ? number(data.mean) : "not known"}</p>
+      <p class="sum">${written ? equation(shown(written)) : known(data.mean) ? number(data.mean) : "not known"}</p>
+      ${(data.arithmetic?.notes ?? []).map((note) => html`<p key=${note} class="sum sum-note">${equation(shown(note))}</p>`)}
     </div>
   </div>`;
 }
@@ -71,6 +72,7 @@ function Column({ data, one, place, ranges, chosen, onAt, twin }) {
     frame.current.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [chosen]);
   const where = { run: data.run, step: data.step, group: data.group, response: one.response };
+  const written = data.arithmetic?.each?.[place];
   return html`<article
     ref=${frame} class=${classes("five-response", chosen && "five-chosen")} style=${{ "--place": place }}
     aria-labelledby=${`response-${one.response}`} data-response=${one.response} onClick=${() => onAt(one.response)}
@@ -93,7 +95,8 @@ function Column({ data, one, place, ranges, chosen, onAt, twin }) {
     <div class="five-advantage">
       <${Here} at="4" name="against the average" />
       <${Bar} kind="advantage" value=${one.advantage} range=${ranges.advantage}><b>${arrow(one.advantage)} ${moved(one.advantage)}</b></${Bar}>
-      <p class="sum">${sumOf(data, place) ?? `advantage ${moved(one.advantage)}`}</p>
+      <p class="sum">${written ? equation(shown(written)) : `advantage ${moved(one.advantage)}`}</p>
+      ${differs(one) && html`<p class="muted">its tokens learned from ${moved(one.learned)} on average</p>`}
     </div>
     <div class="five-change">
       <${Here} at="5" name="the update" />
@@ -121,8 +124,8 @@ function Thought({ one, href }) {
 
 function Turns({ turns, href }) {
   return html`<ol class="thought-reasoning turns" tabindex="0" aria-label="turns">
-    ${turns.map((text, i) => html`<li key=${i} class=${i % 2 ? "turn-reply" : "turn-policy"}>
-      <span class="muted">${i % 2 ? "reply" : "policy"}</span> <${Cut} text=${text} href=${href} /></li>`)}
+    ${turns.map(({ who, text }, i) => html`<li key=${i} class=${who === "policy" ? "turn-policy" : "turn-reply"}>
+      <span class="muted">${who === "policy" ? "policy" : "reply"}</span> <${Cut} text=${text} href=${href} /></li>`)}
   </ol>`;
 }
 
@@ -170,9 +173,9 @@ function Moved({ one, range, seen }) {
     </p>`;
 }
 
-function sumOf(data, place) {
-  const written = data.arithmetic?.each?.[place];
-  return written ? shown(written) : null;
+// whether what its tokens learned from is another advantage than the response was given (KL to go, whitening)
+function differs(one) {
+  return known(one.learned) && known(one.advantage) && Math.abs(one.learned - one.advantage) > 1e-4 * Math.max(1, Math.abs(one.advantage));
 }
 
 function placeName(place, size) {
