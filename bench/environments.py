@@ -52,8 +52,10 @@ ENVIRONMENTS = {
     ),
     # A browser is driven by it; the browser itself is the system's.
     "web": Environment(
-        ("transformers", "jinja2", "pyarrow", "rich", "tomli-w", "httpx2", "filelock", "math-verify", "starlette")
-        + ("uvicorn", "playwright", "axe-playwright-python", "openai", "pytest", "pytest-timeout"),
+        (
+            *("transformers", "jinja2", "pyarrow", "rich", "tomli-w", "httpx2", "filelock", "math-verify", "starlette"),
+            *("uvicorn", "playwright", "axe-playwright-python", "openai", "pytest", "pytest-timeout"),
+        ),
         ("web.txt", "dev.txt"),
     ),
     "verl": Environment(("pyyaml", "pytest", "pytest-timeout"), ("dev.txt",), alone=("verl==0.9.1",), torch=False),
