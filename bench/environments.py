@@ -54,7 +54,7 @@ ENVIRONMENTS = {
     "web": Environment(
         (
             *("transformers", "jinja2", "pyarrow", "rich", "tomli-w", "httpx2", "filelock", "math-verify", "starlette"),
-            *("uvicorn", "playwright", "axe-playwright-python", "openai", "pytest", "pytest-timeout"),
+            *("uvicorn", "playwright", "axe-playwright-python", "openai", "pillow", "pytest", "pytest-timeout"),
         ),
         ("web.txt", "dev.txt"),
     ),
