@@ -11,16 +11,19 @@ from tests_peers.web.places import link
 from tests_peers.web.viewing import Visitor, viewed
 
 STRANGE = """() => {
-    const found = [...document.querySelectorAll(
-        "script:not([src='app.js']), img, iframe, object, embed, base, video, audio, math, marquee, template, slot, style," +
-        "foreignObject, animate, image, use, meta[http-equiv], form[action], link:not([rel='icon'], [rel='stylesheet'])," +
-        "link[href^='http'], [style*='url']")].map((one) => one.outerHTML.slice(0, 200));
+    const never = [
+        "script:not([src='app.js'])", "style", "link:not([rel='icon'], [rel='stylesheet'])", "link[href*=':']",
+        "meta[http-equiv]", "base", "img", "image", "iframe", "object", "embed", "video", "audio", "math", "marquee",
+        "template", "slot", "foreignObject", "animate", "use", "form[action]", "[style*='url']",
+    ].join();
+    const own = /^(#\\/|\\/api\\/notes\\.jsonl\\?|#main)/;
+    const found = [...document.querySelectorAll(never)].map((one) => one.outerHTML);
     for (const one of document.querySelectorAll("*"))
-        for (const { name, value } of one.attributes) if (/^on/i.test(name)) found.push(`${one.tagName} ${name}=${value}`);
-    for (const one of document.querySelectorAll("a"))
-        if (!/^(#\\/|\\/api\\/notes\\.jsonl\\?|#main)/.test(one.getAttribute("href"))) found.push(one.outerHTML.slice(0, 200));
+        for (const { name, value } of one.attributes)
+            if (/^on/i.test(name)) found.push(`${one.tagName} ${name}=${value}`);
+    for (const one of document.querySelectorAll("a")) if (!own.test(one.getAttribute("href"))) found.push(one.outerHTML);
     if (window.__hit !== undefined || {}.polluted !== undefined) found.push("it was run");
-    return found;
+    return found.map((one) => one.slice(0, 200));
 }"""
 """What no page of ours holds: elements and attributes that could do something, and links that lead elsewhere."""
 
