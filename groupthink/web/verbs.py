@@ -67,7 +67,10 @@ def write_html(run: Path, file: Path, tell: Tell) -> None:
     """`report --html FILE`: the pages of a run in one file, which needs no server."""
     from groupthink.web.export import export
 
-    export(run, file)
+    try:
+        export(run, file)
+    except LookupError as error:  # which the command line takes for a fault of ours
+        raise ValueError(str(error)) from None
     tell(f"the pages of {run} are in {file}, {file.stat().st_size / 1e6:.1f} MB: open it in a browser")
 
 
