@@ -2,8 +2,7 @@
 
 import { inOrder } from "../parts/table.js";
 
-// Cards in order, a stage's with depth 1; params: {name, status} of the filter. What is filtered out of a family keeps its
-// pipeline as long as one of its stages is there.
+// Cards in order, a stage's with depth 1. {name, status}: the filter; a pipeline stays as long as one of its stages does.
 export function arranged(runs, { name, status }, sort) {
   const text = (name ?? "").toLowerCase();
   const told = (run) =>

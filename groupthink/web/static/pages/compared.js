@@ -1,4 +1,4 @@
-// Several runs side by side: their curves on common axes, their headline figures, and the settings in which they differ.
+// Several runs side by side: curves on common axes, headline figures, and the settings in which they differ.
 
 import { html, useMemo } from "../parts/html.js";
 import { link } from "../parts/route.js";

@@ -1,4 +1,4 @@
-// A run's curves as small multiples with one cross-hair. Which of them, how smooth and over which steps is in the address.
+// A run's curves as small multiples with one cross-hair. Which of them, how smooth, over which steps: the address says.
 
 import { html, useMemo } from "../parts/html.js";
 import { go } from "../parts/route.js";
@@ -30,7 +30,8 @@ export function Curves({ run, params }) {
     <div class="section-head">
       <h2>Curves</h2>
       <${Smoothing} value=${smooth} steps=${steps} onChange=${(width) => set({ smooth: width })} />
-      ${range && html`<span>steps ${range[0]} to ${range[1]} <${Plain} onClick=${() => set({ zoom: null })}>all steps</${Plain}></span>`}
+      ${range && html`<span>steps ${range[0]} to ${range[1]}${" "}
+        <${Plain} onClick=${() => set({ zoom: null })}>all steps</${Plain}></span>`}
       <span class="curve-key muted">▲ checkpoint ◇ evaluation <span class="curve-alert">┊ finding</span></span>
     </div>
     <div class="curves">${all
@@ -60,7 +61,8 @@ function Choice({ all, chosen, set }) {
     <div class="controls">
       ${all.map(
         (curve) => html`<label key=${curve.key}>
-          <input type="checkbox" checked=${chosen.includes(curve.key)} onChange=${() => toggle(curve.key)} />${curve.title}
+          <input type="checkbox" checked=${chosen.includes(curve.key)} onChange=${() => toggle(curve.key)} />
+          ${curve.title}
         </label>`,
       )}
       <${Plain} onClick=${() => set({ show: keys.join(",") })}>all</${Plain}>

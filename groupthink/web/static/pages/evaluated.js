@@ -25,7 +25,7 @@ export function Evaluations({ evaluations }) {
   ];
   return html`<section class="section" aria-labelledby="evaluated">
     <h2 id="evaluated">On held-out problems</h2>
-    <${Table} columns=${columns} rows=${evaluations} caption="Evaluations on held-out problems" rowKey=${(row) => row.name} />
+    <${Table} columns=${columns} rows=${evaluations} caption="On held-out problems" rowKey=${(row) => row.name} />
     <p class="curve-note">k is the number of samples to a problem; intervals are 95%.</p>
   </section>`;
 }
@@ -35,7 +35,8 @@ function when(row) {
 }
 
 function Sure({ row }) {
-  return html`<strong>${percent(row["pass@1"])}</strong> <${Interval} low=${row["pass@1_low"]} high=${row["pass@1_high"]} />`;
+  return html`<strong>${percent(row["pass@1"])}</strong>${" "}
+    <${Interval} low=${row["pass@1_low"]} high=${row["pass@1_high"]} />`;
 }
 
 function sizes(row) {

@@ -63,7 +63,8 @@ function ReadSteps({ run }) {
     go("step", { run: run.name, step: Math.min(Math.max(step, first), last) });
   };
   const to = (step, text) => html`<a href=${link("step", { run: run.name, step })}>${text}</a>`;
-  return html`<form class="read-steps" onSubmit=${open}>read ${to(first, "the first step")}, ${to(last, "the newest")}, or${" "}
+  return html`<form class="read-steps" onSubmit=${open}>
+    read ${to(first, "the first step")}, ${to(last, "the newest")}, or${" "}
     <label>step <input name="step" type="number" min=${first} max=${last} required /></label> <button>Open</button>
   </form>`;
 }

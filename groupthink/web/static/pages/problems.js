@@ -40,8 +40,10 @@ export default function Problems({ params }) {
       <span class="muted" role="status">${found.data ? told(found.data, reading) : ""}</span>
     </div>
     <${Waited} found=${found} what="Reading the problems">${(data) => {
-      if (!data.problems.length) return html`<${Empty}>There are no such problems${reading ? " so far" : ""}.</${Empty}>`;
-      return html`<${List} data=${data} run=${run} sort=${sort} set=${set} /><${Pages} data=${data} params=${params} />`;
+      const none = reading ? "There are no such problems so far." : "There are no such problems.";
+      if (!data.problems.length) return html`<${Empty}>${none}</${Empty}>`;
+      return html`<${List} data=${data} run=${run} sort=${sort} set=${set} />
+        <${Pages} data=${data} params=${params} />`;
     }}</${Waited}>
   </${Page}>`;
 }

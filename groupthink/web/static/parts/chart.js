@@ -8,21 +8,18 @@ import { known, number, shown } from "./text.js";
 
 const SIGNS = { checkpoint: "▲", evaluation: "◇" };
 
-// x: steps, rising. series: [{name, values, raw, low, high, points, dash, colour}]: values along x, null where not
-// known;
-//   raw false: not drawn beneath its smoothed form; low, high: a band; points: sparse values, joined; colour: 1 to 7,
-//  or the
-//   name of one in the stylesheet.
-// marks: [{step, kind, text}]. smooth: steps of a moving mean (0, 1: none). onStep(step): a click, or Enter.
-// range: [from, to] of x; onRange([from, to]) when a stretch is marked with the mouse. syncKey: charts that share a
-// cross-hair.
-// xName: what x counts. min, max: what the y axis holds at least. format, axisFormat: figures as text. note: a line
-// below. height: in pixels.
+// x: steps, rising. series: [{name, values, ...}], values along x, null where not known; and of each, if need be:
+//   raw false: it is not drawn beneath its smoothed form; low, high: a band; points: sparse values, joined;
+//   colour: 1 to 7, or the name of one in the stylesheet; dash.
+// marks: [{step, kind, text}]. smooth: over how many steps a moving mean goes (0, 1: none). xName: what x counts.
+// onStep(step): a click, or Enter. range: [from, to] of x; onRange([from, to]): a stretch was marked with the mouse.
+// syncKey: charts with the same one share a cross-hair. min, max: what the y axis holds at least.
+// format, axisFormat: figures as text. note: a line below. height: in pixels.
 export function Curve(given) {
   const props = { smooth: 0, height: 148, format: number, marks: [], xName: "step", ...given };
   props.series = props.series.map((one, at) => ({ colour: (at % 7) + 1, ...one }));
   props.axisFormat ??= props.format;
-  const { x, series, title, format, note, onStep } = props;
+  const { x, xName, series, title, format, note } = props;
   const [asTable, setAsTable] = useState(false);
   const [head, place, plot, latest, at] = [useRef(null), useRef(null), useRef(null), useRef(props), useRef(null)];
   latest.current = props;
@@ -32,14 +29,14 @@ export function Curve(given) {
     write(head.current, latest.current, index);
     mark(place.current, latest.current, index);
   };
-  const open = (index) => known(x[index]) && latest.current.onStep?.(latest.current.x[index]);
+  const open = (index) => index != null && latest.current.onStep?.(latest.current.x[index]);
 
   useLayoutEffect(() => {
     if (asTable) return undefined;
     const element = place.current;
     plot.current = makePlot(element, () => latest.current, {
       told: tell,
-      clicked: (index) => index != null && latest.current.onStep?.(latest.current.x[index]),
+      clicked: open,
       selected: (from, to) => latest.current.onRange?.([from, to]),
     });
     const scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -72,59 +69,59 @@ export function Curve(given) {
     return undefined;
   };
 
+  const last = x.at(-1) ?? 0;
+  const face = asTable
+    ? html`<${Behind} ...${props} />`
+    : html`<div class="curve-plot" ref=${place} role="slider" tabindex="0" onKeyDown=${move}
+        aria-label=${inWords(title, x, series, format, xName)} aria-orientation="horizontal"
+        aria-valuemin=${x[0] ?? 0} aria-valuemax=${last} aria-valuenow=${last}></div>`;
+  const other = asTable ? "curve" : "table";
   return html`<figure class="curve">
     <figcaption class="curve-head">
       <span class="curve-title">${title}</span>
       <span class="curve-values" ref=${head}></span>
-      <button type="button" class="quiet curve-table" aria-pressed=${asTable}
-        aria-label=${`${title}: ${asTable ? "curve" : "table"}`}
-        onClick=${() => setAsTable(!asTable)}>${asTable ? "curve" : "table"}</button>
+      <button type="button" class="quiet curve-table" aria-pressed=${asTable} aria-label=${`${title}: ${other}`}
+        onClick=${() => setAsTable(!asTable)}>${other}</button>
     </figcaption>
-    ${asTable
-      ? html`<${Behind} ...${props} />`
-      : html`<div class="curve-plot" ref=${place} role="slider" tabindex="0"
-        aria-label=${inWords(title, x, series, format, props.xName)}
-          aria-valuemin=${x[0] ?? 0} aria-valuemax=${x.at(-1) ?? 0} aria-valuenow=${x.at(-1) ?? 0}
-            aria-orientation="horizontal" onKeyDown=${move}></div>`}
-    ${note ? html`<p class="curve-note">${note}</p>` : null}
+    ${face}${note && html`<p class="curve-note">${note}</p>`}
   </figure>`;
 }
 
+// The same as a table, of the steps that are in sight
 function Behind({ x, xName, series, title, format, range, onStep }) {
-  const rows = x.map((step, at) => ({ step, at })).filter(({ step }) => !range || (step >= range[0]
-    && step <= range[1]));
-  const columns = [
-    { key: "step", title: xName, align: "right", render: ({ step }) => (onStep ? html`<button type="button"
-      class="plain" onClick=${() => onStep(step)}>${step}</button>` : step) },
-    ...series.flatMap((one, place) => [
-      { key: `v${place}`, title: one.name, align: "right", render: ({ at }) => format(one.values[at]) },
-      ...(one.low ? [{ key: `b${place}`, title: "interval", align: "right", render: ({ at }) =>
-        `${format(one.low[at])} – ${format(one.high[at])}` }] : []),
-    ]),
-  ];
-  return html`<div class="curve-behind"><${Table} columns=${columns} rows=${rows} caption=${title} rowKey=${(row) =>
-    row.step} quiet=${true} /></div>`;
+  const there = (step) => !range || (step >= range[0] && step <= range[1]);
+  const rows = x.map((step, at) => ({ step, at })).filter(({ step }) => there(step));
+  const figures = series.flatMap(({ name, values, low, high }, place) => {
+    const column = { key: `v${place}`, title: name, align: "right", render: ({ at }) => format(values[at]) };
+    if (!low) return [column];
+    const band = ({ at }) => (known(low[at]) ? `${format(low[at])} – ${format(high[at])}` : "");
+    return [column, { key: `b${place}`, title: "interval", align: "right", render: band }];
+  });
+  const button = ({ step }) => html`<button type="button" class="plain" onClick=${() => onStep(step)}>${step}</button>`;
+  const steps = { key: "step", title: xName, align: "right", render: onStep ? button : ({ step }) => step };
+  return html`<div class="curve-behind"><${Table} columns=${[steps, ...figures]} rows=${rows} caption=${title}
+    rowKey=${(row) => row.step} quiet=${true} /></div>`;
 }
 
-// the line of values: of the step under the cross-hair, or the newest. Written by hand: it changes with each move of a
-// mouse.
+// The line of values: under the cross-hair, or the newest. Written by hand: it changes with each move of a mouse.
 function write(element, { x, xName, series, marks, format }, index) {
   if (!element) return;
-  const pieces = [];
-  if (index !== null) pieces.push(piece("curve-step", `${xName} ${x[index]}`));
-  for (const one of series) {
-    const value = index === null ? lastOf(one.values) : nearest(one, index);
-    if (index === null && series.length > 1) continue;
-    const name = series.length > 1 ? `${one.name} ` : "";
-    const band = one.low && index !== null
-      && known(one.low[index]) ? ` [${format(one.low[index])}, ${format(one.high[index])}]` : "";
-    pieces.push(piece(`curve-value ink-${one.colour}`, `${name}${format(value)}${band}`));
+  const several = series.length > 1;
+  const value = (one) => {
+    const band = one.low && index !== null && known(one.low[index]);
+    const figure = format(index === null ? lastOf(one.values) : nearest(one, index));
+    const words = `${several ? `${one.name} ` : ""}${figure}`;
+    return band ? `${words} [${format(one.low[index])}, ${format(one.high[index])}]` : words;
+  };
+  const told = index === null && several ? [] : series.map((one) => piece(`ink-${one.colour}`, value(one)));
+  if (index !== null) {
+    told.unshift(piece("curve-step", `${xName} ${x[index]}`));
+    for (const each of marks.filter((mark) => mark.step === x[index])) {
+      const words = `${SIGNS[each.kind] ?? "!"} ${shown(each.text || each.kind)}`;
+      told.push(piece(ALERTS.has(each.kind) ? "curve-alert" : "curve-mark", words));
+    }
   }
-  const here = index === null ? [] : marks.filter((each) => each.step === x[index]);
-  for (const each of here) {
-    pieces.push(piece(ALERTS.has(each.kind) ? "curve-mark curve-alert" : "curve-mark", `${SIGNS[each.kind] ?? "!"} ${shown(each.text || each.kind)}`));
-  }
-  element.replaceChildren(...pieces);
+  element.replaceChildren(...told);
 }
 
 // of sparse values the one before, for a mouse seldom meets them
@@ -143,17 +140,19 @@ function piece(name, text) {
 
 function mark(element, { x, xName, series, format }, index) {
   if (!element || index === null) return;
+  const figures = series.map((one) => `${one.name} ${format(one.values[index])}`).join(", ");
   element.setAttribute("aria-valuenow", String(x[index]));
-  element.setAttribute("aria-valuetext", `${xName} ${x[index]}: ${series.map((one) =>
-    `${one.name} ${format(one.values[index])}`).join(", ")}`);
+  element.setAttribute("aria-valuetext", `${xName} ${x[index]}: ${figures}`);
 }
 
 // the place that a key leads to, or null
 function moved(event, index, { x, range }) {
-  const [first, last] = range ? [x.findIndex((step) => step >= range[0]), x.findLastIndex((step) =>
-    step <= range[1])] : [0, x.length - 1];
-  const by = event.shiftKey ? 10 : 1;
+  const [first, last] = range
+    ? [x.findIndex((step) => step >= range[0]), x.findLastIndex((step) => step <= range[1])]
+    : [0, x.length - 1];
   const now = index ?? last;
-  const next = { ArrowLeft: now - by, ArrowRight: now + by, PageUp: now + 10, PageDown: now - 10, Home: first, End: last }[event.key];
-  return next === undefined || last < 0 ? null : Math.min(Math.max(next, first), last);
+  const by = event.shiftKey ? 10 : 1;
+  const ways = { ArrowLeft: -by, ArrowRight: by, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
+  if (!Object.hasOwn(ways, event.key) || last < 0) return null;
+  return Math.min(Math.max(now + ways[event.key], first), last);
 }

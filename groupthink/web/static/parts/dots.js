@@ -59,7 +59,8 @@ export function Dot({ one, chosen = false }) {
 
 // What the shapes and colours mean
 export function DotLegend() {
-  const sign = (width, inner) => html`<svg class="legend-dot" width=${width} height="12" aria-hidden="true">${inner}</svg>`;
+  const sign = (width, inner) =>
+    html`<svg class="legend-dot" width=${width} height="12" aria-hidden="true">${inner}</svg>`;
   const dot = (right, advantage = 0) =>
     sign(12, html`<svg x="6" y="6" class="strip-place"><${Dot} one=${{ right, advantage }} /></svg>`);
   return html`<p class="legend">

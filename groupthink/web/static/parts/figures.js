@@ -1,6 +1,6 @@
 // A run at a glance: its status, its reward in one line, its accuracy before and after.
 
-import { html, classes } from "./html.js";
+import { html } from "./html.js";
 import { known, percent, number } from "./text.js";
 
 const STATUS = { running: "●", stalled: "◐", crashed: "✗", stopped: "■", finished: "✓", waiting: "○" };
@@ -46,20 +46,21 @@ export function Interval({ low, high }) {
 // how much of the steps is done, in words and as a thin bar
 export function Progress({ done, steps }) {
   if (!steps) return html`<span class="muted">–</span>`;
-  const all = done >= steps;
-  return html`<span class=${classes("progress", all && "progress-all")}>
-    <span>${number(done)}${all ? "" : html`<span class="muted"> / ${number(steps)}</span>`}</span>
-    ${all ? null : html`<svg class="progress-bar" width="100%" height="2" aria-hidden="true"><rect width="100%"
-      height="2" /><rect class="progress-done" width=${`${(100 * done) / steps}%`} height="2" /></svg>`}
+  if (done >= steps) return html`<span class="progress">${number(done)}</span>`;
+  return html`<span class="progress">${number(done)}<span class="muted"> / ${number(steps)}</span>
+    <svg class="progress-bar" width="100%" height="2" aria-hidden="true">
+      <rect width="100%" height="2" /><rect class="progress-done" width=${`${(100 * done) / steps}%`} height="2" />
+    </svg>
   </span>`;
 }
 
-// several figures in a line: [[name, value, more]]; those without a value are left out
+// several figures in a line: [[name, value, unit]]; those without a value are left out
 export function Figures({ figures }) {
-  const there = figures.filter(([, value]) => value !== null && value !== undefined && value !== "–");
+  const there = figures.filter(([, value]) => value !== null && value !== undefined);
   if (!there.length) return null;
   return html`<dl class="figures">${there.map(
-    ([name, value, more]) => html`<div key=${name}><dt>${name}</dt><dd>${value}${more ? html` <small>${more}</small>`
-      : null}</dd></div>`,
+    ([name, value, unit]) => html`<div key=${name}>
+      <dt>${name}</dt><dd>${value}${unit && html` <small>${unit}</small>`}</dd>
+    </div>`,
   )}</dl>`;
 }

@@ -43,32 +43,38 @@ export function Masthead() {
   const item = ([name, title], target) => html`<li key=${name}>
     <a href=${target} aria-current=${here === name ? (page === name ? "page" : "true") : null}>${title}</a>
   </li>`;
-  const ofRun = params.run ? OF_RUN.filter(([, , path]) => offers(path)) : [];
+  const there = (items) => items.filter(([, , path]) => offers(path));
+  const ofRun = params.run ? there(OF_RUN) : [];
+  const home = offers("/api/runs") ? link("runs") : link("run", { run: params.run });
   return html`<header class="masthead">
-    <a class="mark"
-      href=${offers("/api/runs") ? link("runs") : link("run", { run: params.run })}><${Mark} />groupthink</a>
+    <a class="mark" href=${home}><${Mark} />groupthink</a>
     <nav aria-label="pages"><ul class="menu">
-      ${OF_HOUSE.filter(([, , path]) => offers(path)).map((one) => item(one, link(one[0])))}
-      ${ofRun.length ? html`<li class="menu-gap" role="presentation"></li>` : null}
+      ${there(OF_HOUSE).map((one) => item(one, link(one[0])))}
+      ${ofRun.length > 0 && html`<li class="menu-gap" role="presentation"></li>`}
       ${ofRun.map((one) => item(one, link(one[0], { run: params.run })))}
     </ul></nav>
-    <button type="button" class="quiet help-button" onClick=${show} aria-label="help on keys"
-      title="keys (?)">?</button>
-    <dialog ref=${help} class="help" aria-labelledby="help-title" onClick=${(event) => event.target === help.current
-      && help.current.close()}>
-      <h2 id="help-title">Keys</h2>
-      <dl>${KEYS.map(([keys, does]) => html`<div key=${keys}><dt>${keys.split("  ").map((key) => html`<kbd
-        key=${key}>${key}</kbd> `)}</dt><dd>${does}</dd></div>`)}</dl>
-      <form method="dialog"><button>Close</button></form>
-    </dialog>
+    <button type="button" class="quiet help-button" onClick=${show} aria-label="keys" title="keys (?)">?</button>
+    <${Help} dialog=${help} />
   </header>`;
+}
+
+function Help({ dialog }) {
+  const beside = (event) => event.target === dialog.current && dialog.current.close();
+  return html`<dialog ref=${dialog} class="help" aria-labelledby="help-title" onClick=${beside}>
+    <h2 id="help-title">Keys</h2>
+    <dl>${KEYS.map(
+      ([keys, does]) => html`<div key=${keys}>
+        <dt>${keys.split("  ").map((key) => html`<kbd key=${key}>${key}</kbd> `)}</dt><dd>${does}</dd>
+      </div>`,
+    )}</dl>
+    <form method="dialog"><button>Close</button></form>
+  </dialog>`;
 }
 
 // A group: four dots on an axis, and their mean
 function Mark() {
   return html`<svg class="mark-sign" width="30" height="18" viewBox="0 0 30 18" aria-hidden="true">
     <line x1="0" x2="30" y1="16.5" y2="16.5" /><line class="mark-mean" x1="18" x2="18" y1="3" y2="16.5" />
-    <path d="M2 7l5 5M7 7l-5 5" /><circle cx="13" cy="9.5" r="2.6" /><circle cx="23" cy="9.5" r="2.6" /><circle cx="28"
-      cy="9.5" r="2" class="mark-faint" />
+    <path d="M2 7l5 5M7 7l-5 5" /><circle cx="13" cy="9.5" r="2.6" /><circle cx="23" cy="9.5" r="2.6" />
   </svg>`;
 }

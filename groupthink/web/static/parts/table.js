@@ -35,9 +35,10 @@ export function Table({ columns, rows, sort, onSort, caption, presorted = false,
 function Sorter({ column, sort, onSort }) {
   const now = sort === column.key ? "up" : sort === `-${column.key}` ? "down" : null;
   const first = column.align === "right" ? `-${column.key}` : column.key; // figures: the largest first
+  const sign = { up: "▲", down: "▼" }[now] ?? "";
   const next = now === null ? first : now === "up" ? `-${column.key}` : column.key;
   return html`<button type="button" class="sorter" title=${column.note ?? null} onClick=${() => onSort(next)}>
-    ${column.title}<span class="sorter-sign" aria-hidden="true">${now === "up" ? "▲" : now === "down" ? "▼" : ""}</span>
+    ${column.title}<span class="sorter-sign" aria-hidden="true">${sign}</span>
   </button>`;
 }
 

@@ -2,7 +2,8 @@
 
 import { html, useState } from "./html.js";
 
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu; // controls, bidi and other format marks, lone surrogates, odd line ends
+// controls, bidi and other format marks, lone surrogates, odd line ends
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const LONG = 20000; // characters: a text beyond that is shown in full when asked for
 const NONE = "–";
 const MINUS = "\u2212";
@@ -28,42 +29,40 @@ export function Text({ text, long = LONG }) {
     <button type="button" class="more" onClick=${() => setWhole(true)}>… ${count(rest, "more character")}</button>`;
 }
 
-// A chain of thought: the reasoning, then the answer. reasoning null: no reasoning was marked; answer null: none was
-// given.
-// fold: how the reasoning begins: undefined (not foldable), "open" or "closed".
+// A chain of thought: the reasoning, then the answer. reasoning null: none was marked; answer null: none was given.
+// fold: how the reasoning begins: undefined (it cannot be folded), "open" or "closed".
 export function Chain({ text, reasoning, answer, fold }) {
-  if (reasoning == null && answer == null) {
-    return html`<div class="chain"><div class="chain-raw"><${Text} text=${text} /></div></div>`;
-  }
-  const thought = reasoning == null ? "" : String(reasoning);
-  const inner = thought.trim() ? html`<${Text} text=${thought.replace(/^\n+|\n+$/g, "")} />` : html`<span
-    class="none">none</span>`;
+  if (reasoning == null && answer == null) return html`<div class="chain"><${Text} text=${text} /></div>`;
+  const thought = String(reasoning ?? "").replace(/^\n+|\n+$/g, "");
   const label = html`<span class="chain-label">reasoning</span>`;
+  const inner = thought.trim() ? html`<${Text} text=${thought} />` : html`<span class="none">none</span>`;
   return html`<div class="chain">
     ${fold
       ? html`<details class="chain-reasoning" open=${fold === "open"}><summary>${label}</summary>${inner}</details>`
       : html`<div class="chain-reasoning">${label}${inner}</div>`}
-    <div class="chain-answer"><span class="chain-label">answer</span>${
-      answer == null ? html`<span class="none">none: the chain was never closed</span>` : html`<${Text}
-        text=${answer} />`
-    }</div>
+    <div class="chain-answer">
+      <span class="chain-label">answer</span>
+      ${answer == null ? html`<span class="none">none was given</span>` : html`<${Text} text=${answer} />`}
+    </div>
   </div>`;
 }
 
 // A prompt: a text, or a list of messages
 export function Prompt({ prompt }) {
   if (!Array.isArray(prompt)) return html`<div class="prompt"><${Text} text=${prompt} /></div>`;
+  const content = (turn) => (typeof turn.content === "string" ? turn.content : JSON.stringify(turn.content));
   return html`<div class="prompt">${prompt.map(
-    (message) => html`<div class="prompt-turn"><span class="chain-label">${shown(message.role)}</span>
-      <${Text}
-        text=${typeof message.content === "string" ? message.content : JSON.stringify(message.content)} /></div>`,
+    (turn) => html`<div class="prompt-turn">
+      <span class="chain-label">${shown(turn.role)}</span><${Text} text=${content(turn)} />
+    </div>`,
   )}</div>`;
 }
 
-// A prompt in one line
+// A prompt in one line; of messages the user's last
 export function oneLine(prompt, longest = 160) {
-  const last = Array.isArray(prompt) ? prompt.findLast?.((turn) => turn.role === "user") ?? prompt.at(-1) : null;
-  const text = shown(Array.isArray(prompt) ? last?.content ?? "" : prompt).replace(/\s+/g, " ").trim();
+  const turns = Array.isArray(prompt) ? [...prompt].reverse() : [];
+  const turn = turns.find((each) => each.role === "user") ?? turns[0];
+  const text = shown(turn ? turn.content : prompt).replace(/\s+/g, " ").trim();
   return text.length > longest ? `${text.slice(0, longest)}…` : text;
 }
 
@@ -124,11 +123,12 @@ export function count(value, noun, plural = `${noun}s`) {
   return `${number(value)} ${value === 1 ? noun : plural}`;
 }
 
-// right, wrong or unknown, as a sign with its word
+// right, wrong or unknown, as a sign, and with its word
 export function Sign({ right, word = false }) {
-  const [kind, sign, name] = right === true ? ["right", "✓", "right"] : right === false ? ["wrong", "✗", "wrong"] : ["unknown", "·", "not known"];
-  return html`<span class=${`sign sign-${kind}`} role="img" aria-label=${name} title=${name}>${sign}</span>${word
-    ? html` ${name}` : null}`;
+  const kind = right === true ? "right" : right === false ? "wrong" : "unknown";
+  const [sign, name] = { right: ["✓", "right"], wrong: ["✗", "wrong"], unknown: ["·", "not known"] }[kind];
+  const said = word ? ` ${name}` : null;
+  return html`<span class=${`sign sign-${kind}`} role="img" aria-label=${name} title=${name}>${sign}</span>${said}`;
 }
 
 function minus(text) {
