@@ -68,8 +68,7 @@ function Average({ data }) {
 function Column({ data, one, place, ranges, chosen, onAt, twin }) {
   const frame = useRef(null);
   useEffect(() => {
-    if (!chosen) return;
-    frame.current.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (chosen) show(frame.current);
   }, [chosen]);
   const where = { run: data.run, step: data.step, group: data.group, response: one.response };
   const written = data.arithmetic?.each?.[place];
@@ -103,6 +102,20 @@ function Column({ data, one, place, ranges, chosen, onAt, twin }) {
       <${Moved} one=${one} range=${ranges.change} seen=${measured(data.responses)} />
     </div>
   </article>`;
+}
+
+// Into view: among the columns only sideways, between those that stay at the edges; on a phone, where all is one column, down
+function show(column) {
+  const frame = column.parentElement;
+  if (getComputedStyle(frame).display === "flex") return column.scrollIntoView({ block: "start" });
+  const stays = (one) => one !== column && getComputedStyle(one).position === "sticky";
+  const [labels, , first] = frame.children;
+  const [box, left, right] = [column.getBoundingClientRect(), stays(first) ? first : labels, frame.lastElementChild];
+  const [from, to] = [left.getBoundingClientRect().right, stays(right) ? right.getBoundingClientRect().left : frame.getBoundingClientRect().right];
+  if (column === first) frame.scrollLeft = 0;
+  else if (column === right) frame.scrollLeft = frame.scrollWidth;
+  else if (box.left < from) frame.scrollLeft -= from - box.left;
+  else if (box.right > to) frame.scrollLeft += box.right - to;
 }
 
 function Here({ at, name }) {
