@@ -96,6 +96,12 @@ def place_of(number: int) -> tuple[int, int, int]:
     return number // (GROUPS * SIZE), number // SIZE % GROUPS, number % SIZE
 
 
+def chain_of(number: int) -> str:
+    """The response that a text is: raw, or, every second one, within a chain."""
+    text = TEXTS[number]
+    return f"<think>{text}</think>{text}" if number % 2 and "think>" not in text else text
+
+
 def hostile_run(runs: Path) -> Path:
     """A run, written as each is, in which every text is a response: raw, or within a chain. Problems, answers and
     notes are such texts, too, and so are its tokens and its evaluation."""
@@ -126,11 +132,9 @@ def _cut(prompt):
 
 
 def _response(number: int) -> Response:
-    text = TEXTS[number]
-    chain = f"<think>{text}</think>{text}" if number % 2 and "think>" not in text else text
     logprobs = np.full(2, -0.5, np.float32)
     ids = np.array([number, len(TEXTS)])
-    return Response(ids, np.ones(2, bool), logprobs, logprobs, np.zeros(2, np.int64), chain, "stop", number)
+    return Response(ids, np.ones(2, bool), logprobs, logprobs, np.zeros(2, np.int64), chain_of(number), "stop", number)
 
 
 def _score(step: int, group: int, place: int) -> Score:

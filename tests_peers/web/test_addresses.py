@@ -24,8 +24,8 @@ def runs(page: Page) -> None:
 def run(page: Page) -> None:
     page.get_by_role("group", name="smoothing").get_by_role("button", name="15").click()
     page.get_by_text("Which curves").click()
-    page.get_by_role("checkbox", name="Loss").check()
-    page.get_by_role("checkbox", name="Entropy").uncheck()
+    page.get_by_role("checkbox", name="Loss", exact=True).check()
+    page.get_by_role("checkbox", name="Entropy", exact=True).uncheck()
     page.get_by_text("Which curves").click()
     drag(page, page.locator("figure.curve .u-over").first, (0.2, 0.5), (0.6, 0.5))
     expect(page.get_by_role("button", name="all steps")).to_be_visible()
@@ -34,8 +34,8 @@ def run(page: Page) -> None:
 
 def step(page: Page) -> None:
     page.get_by_role("button", name="spread").click()
-    page.get_by_label("part", exact=True).select_option("accuracy")
-    page.get_by_label("condition of the part").select_option("zero")
+    page.locator(".sieve label select").select_option("accuracy")
+    page.locator("#part-is").select_option("zero")
     drag(page, page.locator(".scatter-field"), (0.1, 0.05), (0.95, 0.95))
     page.get_by_text("table of the responses in the rectangle").click()
     page.get_by_role("group", name="which groups").get_by_role("button").nth(1).click()
@@ -53,7 +53,7 @@ def group(page: Page) -> None:
 
 
 def response(page: Page) -> None:
-    page.get_by_label("coloured by").select_option("entropy")
+    page.locator(".heat-choice select").select_option("entropy")
     page.locator(".token").nth(3).click()
     expect(page.locator(".token-chosen")).to_have_count(1)
     expect(page).to_have_url(re.compile("(?=.*by=entropy)(?=.*token=3)"))
@@ -84,7 +84,7 @@ def search(page: Page) -> None:
     page.get_by_role("button", name="regular expression").click()
     page.get_by_text("Where, and which").click()
     page.get_by_label("steps from").fill("2")
-    page.get_by_label("order").select_option("length")
+    page.locator("select[name=sort]").select_option("length")
     page.get_by_label("capitals matter").check()
     page.get_by_role("button", name="Search", exact=True).click()
     expect(page.locator(".search-state")).to_contain_text("response")
@@ -92,12 +92,12 @@ def search(page: Page) -> None:
 
 
 def chat(page: Page) -> None:
-    page.get_by_label("question").fill("Solve x^2-5x+6=0")
+    page.get_by_label("question", exact=True).fill("Solve x^2-5x+6=0")
     page.get_by_label("expected answer").fill("x=2, x=3")
     page.get_by_role("group", name="responses each").get_by_role("button", name="4", exact=True).click()
     page.get_by_label("temperature").fill("0.7")
     page.get_by_label("seed").fill("5")
-    page.get_by_label("right", exact=True).select_option(index=0)
+    page.locator("form.ask select").nth(1).select_option(index=0)
     page.get_by_label("one conversation").check()
     expect(page).to_have_url(
         re.compile("(?=.*q=)(?=.*expected=)(?=.*n=4)(?=.*t=0.7)(?=.*seed=5)(?=.*talk=1)(?=.*right=)")

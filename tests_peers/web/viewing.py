@@ -37,6 +37,9 @@ READY = {
 OURS = re.compile(r"/(api/[a-z/.]+|[a-z_-]+\.(js|css|svg)|(parts|pages|vendor)/[A-Za-z0-9_.-]+\.(js|css))?")
 """The paths that the pages may ask for."""
 
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+"""Until what an address asks for has begun to be drawn."""
+
 REPORT = """
 addEventListener("securitypolicyviolation", (event) =>
     __violated(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
@@ -91,11 +94,13 @@ class Visitor:
         """Wait until the page that the address names is there, with its data."""
         page = self.page
         name, params = route_of(page.url)
-        for part in titles_of(name, params):
-            expect(page).to_have_title(re.compile(rf"(^|· ){re.escape(part)}( ·|$)", re.I), timeout=PATIENCE)
+        page.evaluate(DRAWN)
+        expect(page).to_have_title(re.compile(title_of(name, params), re.I), timeout=PATIENCE)
         expect(page.locator(READY[name]).first).to_be_visible(timeout=PATIENCE)
         expect(page.locator("main .loading")).to_have_count(0, timeout=2 * PATIENCE)
         expect(page.locator("main .failed")).to_have_count(0, timeout=PATIENCE)
+        if name == "search" and {"text", "regex", "preset"} & params.keys():
+            expect(page.locator(".search-state")).to_contain_text(" in ", timeout=PATIENCE)
         return page
 
     def reload(self) -> Page:
@@ -161,22 +166,26 @@ def route_of(url: str) -> tuple[str, dict[str, str]]:
     return path or "runs", dict(parse_qsl(query))
 
 
-def titles_of(name: str, params: dict[str, str]) -> list[str]:
-    """What the window's title says of a page, beside what it reads."""
+def title_of(name: str, params: dict[str, str]) -> str:
+    """What the window's title says of a page: the page, then what that is in, from the inside outwards."""
+
+    def within(*parts: str) -> str:
+        return "".join(rf".*· {part} {re.escape(params[part])} ·" for part in parts)
+
     match name:
-        case "step":
-            return [f"step {params['step']}"]
         case "group":
-            return [f"group {params['group']}", f"step {params['step']}"]
+            return within("group", "step")
         case "response":
-            return [f"response {params['response']}", f"group {params['group']}", f"step {params['step']}"]
+            return rf"^response {re.escape(params['response'])} ·" + within("group", "step")
+        case "step":
+            return rf"^step {re.escape(params['step'])} ·"
         case "run":
-            return [params["run"].rpartition("/stages/")[2]]
+            return "^" + re.escape(params["run"].rpartition("/stages/")[2]) + " ·"
         case "problem":
-            return ["problems"]
+            return "· problems ·"
         case "seed":
-            return ["five steps, one group"]
-    return [name]
+            return "^five steps, one group ·"
+    return f"^{name} ·"
 
 
 def timeless(snapshot: str) -> str:
