@@ -14,7 +14,8 @@ from tests_peers.web.viewing import Visitor, viewed
 
 STRANGE = """() => {
     const never = [
-        "script:not([src='app.js'])", "style", "link:not([rel='icon'], [rel='stylesheet'])", "link[href*=':']:not([href^='data:image/svg'])",
+        "script:not([src='app.js'])", "style", "link:not([rel='icon'], [rel='stylesheet'])",
+        "link[href*=':']:not([href^='data:image/svg'])",
         "meta[http-equiv]", "base", "img", "image", "iframe", "object", "embed", "video", "audio", "math", "marquee",
         "template", "slot", "foreignObject", "animate", "use", "form[action]", "[style*='url']",
     ].join();
@@ -97,7 +98,7 @@ def test_the_other_pages_hold_them_too(visitor):
 
 
 def test_they_are_found_by_a_search_for_them(visitor):
-    for number, text in enumerate(TEXTS):
+    for text in TEXTS:
         line = max(shown(text).split("\\")[0].split("\n"), key=len)[:80]
         if not line.strip():
             continue
