@@ -81,7 +81,7 @@ def read_problem(place: Path, problem: str, name: str | None = None, shown: int 
 
 def traits_by(task: str | None) -> Traits:
     """How chains of a bundled task reason; of others nothing is known."""
-    if task in TASKS:
+    if task is not None and task in TASKS:
         return TASKS[task](0, "held_out").traits
     return lambda reasoning: frozenset()
 
