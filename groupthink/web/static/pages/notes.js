@@ -37,8 +37,7 @@ function Kept({ notes, params, reload }) {
         (each) => html`<button key=${each} type="button" class="choice" aria-pressed=${label === each}
           onClick=${() => set({ label: label === each ? null : each })}>${shown(each)}</button>`,
       )}</fieldset>`}
-      ${notes.length > 0 && !isStatic && html`<a href=${address("/api/notes.jsonl", { run })} download>
-        Export as JSONL, with the responses</a>`}
+      ${notes.length > 0 && !isStatic && html`<${Export} run=${run} />`}
     </div>
     ${told.length
       ? html`<${Table} columns=${columns(run, reload)} rows=${told} sort=${params.sort ?? "-time"}
@@ -47,6 +46,10 @@ function Kept({ notes, params, reload }) {
     ${!isStatic && html`<section class="section new-note" aria-labelledby="new-note"><h2 id="new-note">A new note</h2>
       <${NoteForm} key=${`${params.step} ${params.group} ${params.response}`} run=${run} ...${placeOf(params)}
         onSaved=${kept} /></section>`}`;
+}
+
+function Export({ run }) {
+  return html`<a href=${address("/api/notes.jsonl", { run })} download>All as JSONL, with the responses</a>`;
 }
 
 function placeOf({ step, group, response }) {
