@@ -80,7 +80,7 @@ function columns(chosen, set) {
       sortable: false,
       render: (run) => html`<${Spark} values=${run.spark} />`,
     },
-    { key: "reward", title: "reward", align: "right", render: (run) => fixed(run.reward, 3) },
+    { key: "reward", title: "reward", align: "right", class: "wide", render: (run) => fixed(run.reward, 3) },
     {
       key: "accuracy",
       title: "accuracy, held out",
@@ -93,15 +93,17 @@ function columns(chosen, set) {
       title: "tokens",
       note: "mean length of a response",
       align: "right",
+      class: "wide",
       render: (run) => number(known(run.length) ? Math.round(run.length) : null),
     },
     {
       key: "done",
       title: "steps",
       align: "right",
+      class: "wide",
       render: (run) => html`<${Progress} done=${run.done} steps=${run.steps} />`,
     },
-    { key: "last", title: "last step", align: "right", class: "nowrap", render: (run) => ago(run.last) },
+    { key: "last", title: "last step", align: "right", class: "wide nowrap", render: (run) => ago(run.last) },
   ];
 }
 
