@@ -1,6 +1,6 @@
 // One problem through training: how often it was solved, what was written at each visit, and how that differs.
 
-import { html, useMemo } from "../parts/html.js";
+import { html, useEffect, useMemo, useState } from "../parts/html.js";
 import { asVisit, chainsOf, chosenChains, overSteps, readChain, traitReadings } from "../parts/chains.js";
 import { Curve } from "../parts/chart.js";
 import { Compare } from "../parts/compare.js";
@@ -13,10 +13,17 @@ import { Chain, count, known, number, oneLine, percent, Prompt, shown, Sign } fr
 const LONG = 90;
 const MOST_TRAITS = 6;
 const MOST_OPTIONS = 2000;
+const AGAIN = 700; // milliseconds after which it is asked how far the reading has come
 
 export default function Problem({ params }) {
   const { run, problem } = params;
-  const found = useData("problem", { run, problem });
+  const [turn, setTurn] = useState(0);
+  const found = useData("problem", { run, problem }, turn);
+  const reading = found.data && found.data.steps < found.data.of;
+  useEffect(() => {
+    const timer = reading ? setTimeout(() => setTurn(turn + 1), AGAIN) : null;
+    return () => clearTimeout(timer);
+  }, [reading, found.data]);
   const crumbs = [
     { text: "Runs", href: link("runs") },
     { text: run, href: link("run", { run }) },
@@ -29,6 +36,7 @@ export default function Problem({ params }) {
 }
 
 function Body({ data, params }) {
+  const reading = data.steps < data.of;
   const set = (changes) => go("problem", { ...params, ...changes }, true);
   const chains = useMemo(() => chainsOf(data, params.run), [data, params.run]);
   const visits = data.visits ?? [];
@@ -36,7 +44,7 @@ function Body({ data, params }) {
   const long = Array.isArray(data.prompt) || oneLine(data.prompt, LONG).endsWith("…");
   return html`<div class="problem-page">
     ${long && html`<details class="fold problem-text" open><summary>the problem</summary><${Prompt} prompt=${data.prompt} /></details>`}
-    <p class="story">${storyOf(visits)}</p>
+    <p class="story">${reading ? `${number(data.steps)} of ${count(data.of, "step")} read so far: ` : ""}${storyOf(visits, reading)}</p>
     <dl class="facts">
       <div><dt>expected</dt><dd>${data.expected === null || data.expected === undefined ? "nobody knows" : html`<code>${shown(data.expected)}</code>`}</dd></div>
       ${data.task && html`<div><dt>task</dt><dd>${shown(data.task)}</dd></div>`}
@@ -49,8 +57,8 @@ function Body({ data, params }) {
   </div>`;
 }
 
-function storyOf(visits) {
-  if (!visits.length) return "It was not trained on: evaluations have asked it.";
+function storyOf(visits, reading) {
+  if (!visits.length) return reading ? "no visit yet." : "It was not trained on: evaluations have asked it.";
   const [first, last] = [visits[0], visits.at(-1)];
   if (visits.length === 1) return `Visited once, at step ${first.step}${known(first.rate) ? `: ${percent(first.rate, 0)} of its responses were right` : ""}.`;
   const rates = known(first.rate) && known(last.rate) ? `: ${percent(first.rate, 0)} of its responses were right at first, ${percent(last.rate, 0)} at last` : "";
@@ -93,7 +101,7 @@ function Curves({ visits, evaluations, params }) {
 // The same as bars: the first visit, the last, and those between
 function Methods({ visits, traits }) {
   const readings = traitReadings(visits);
-  const ordered = [...visits].sort((a, b) => a.step - b.step);
+  const ordered = visits.filter((visit) => visit.methods).sort((a, b) => a.step - b.step);
   const some = ordered.length <= 12 ? ordered : Array.from({ length: 12 }, (_, i) => ordered[Math.round((i * (ordered.length - 1)) / 11)]);
   return html`<details class="fold"><summary>how its method changed, visit by visit</summary>
     <div class="table-wrap" tabindex="0" role="region" aria-label="methods by visit"><table class="methods">
@@ -130,7 +138,7 @@ function describe(one) {
 }
 
 function Visits({ visits, params, set }) {
-  const [min, max] = useMemo(() => ends(visits.flatMap((visit) => visit.responses.map((one) => one.reward))), [visits]);
+  const [min, max] = useMemo(() => ends(visits.flatMap((visit) => (visit.responses ?? []).map((one) => one.reward))), [visits]);
   if (!visits.length) return null;
   const open = opened(params.open);
   return html`<section class="section" aria-labelledby="visits-title">
@@ -143,12 +151,12 @@ function Visits({ visits, params, set }) {
         <div class="visit-row">
           <a href=${link("group", where)}>step ${visit.step}</a>
           <span class="visit-figures">${known(visit.rate) ? `${percent(visit.rate, 0)} right` : ""} <span class="muted">${known(visit.length) ? `${number(Math.round(visit.length))} tokens` : ""}</span></span>
-          <span class="visit-strip"><${Strip} responses=${visit.responses} mean=${visit.mean} min=${min} max=${max}
-            onPick=${(response) => go("response", { ...where, response })} /></span>
+          ${visit.responses && html`<span class="visit-strip"><${Strip} responses=${visit.responses} mean=${visit.mean}
+            min=${min} max=${max} onPick=${(response) => go("response", { ...where, response })} /></span>`}
         </div>
-        <${Fold} name=${name} label=${`${count(visit.responses.length, "chain")} of step ${visit.step}`} open=${open} set=${set}>
+        ${visit.responses && html`<${Fold} name=${name} label=${`${count(visit.responses.length, "chain")} of step ${visit.step}`} open=${open} set=${set}>
           ${() => html`<${Cards} chains=${visit.responses.map((one) => ({ ...one, id: `t.${name}.${one.response}`, title: `response ${one.response}`, href: link("response", { ...where, response: one.response }) }))} set=${set} />`}
-        </${Fold}>
+        </${Fold}>`}
       </li>`;
     })}</ol>
   </section>`;
