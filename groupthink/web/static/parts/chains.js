@@ -64,7 +64,9 @@ export function traitReadings(visits) {
 export function asVisit(evaluation) {
   const judged = evaluation.responses.filter((one) => one.right === true || one.right === false);
   const methods = {};
-  for (const trait of evaluation.responses.flatMap((one) => one.traits ?? [])) methods[trait] = (methods[trait] ?? 0) + 1;
+  for (const trait of evaluation.responses.flatMap((one) => one.traits ?? [])) {
+    methods[trait] = (methods[trait] ?? 0) + 1;
+  }
   return {
     step: evaluation.step,
     rate: judged.length ? judged.filter((one) => one.right).length / judged.length : null,
