@@ -1,19 +1,26 @@
 // One problem through training: how often it was solved, what was written at each visit, and how that differs.
 
-import { html, useMemo } from "../parts/html.js";
+import { html, useEffect, useMemo, useState } from "../parts/html.js";
 import { chainsOf } from "../parts/chains.js";
 import { Difference } from "../parts/compare.js";
 import { Page, useData, Waited } from "../parts/page.js";
 import { go, link } from "../parts/route.js";
-import { count, known, oneLine, percent, Prompt, shown } from "../parts/text.js";
+import { count, known, number, oneLine, percent, Prompt, shown } from "../parts/text.js";
 import { Through } from "../parts/through.js";
 import { Evaluations, Visits } from "../parts/visits.js";
 
 const LONG = 90; // characters of a problem that is the page's title; a longer one stands below it, too
+const AGAIN = 700; // milliseconds after which it is asked how far the reading has come
 
 export default function Problem({ params }) {
   const { run, problem } = params;
-  const found = useData("problem", { run, problem });
+  const [turn, setTurn] = useState(0);
+  const found = useData("problem", { run, problem }, turn);
+  const reading = found.data && found.data.steps < found.data.of;
+  useEffect(() => {
+    const timer = reading ? setTimeout(() => setTurn(turn + 1), AGAIN) : null;
+    return () => clearTimeout(timer);
+  }, [reading, found.data]);
   const crumbs = [
     { text: "Runs", href: link("runs") },
     { text: run, href: link("run", { run }) },
@@ -40,7 +47,7 @@ function Body({ data, params }) {
       <summary>the problem</summary>
       <${Prompt} prompt=${data.prompt} />
     </details>`}
-    <p class="story">${story(visits)}</p>
+    <p class="story">${sofar(data)}${story(visits, data.steps < data.of)}</p>
     <dl class="facts">
       <div><dt>expected</dt><dd>${expected === null ? "nobody knows" : html`<code>${shown(expected)}</code>`}</dd></div>
       ${data.task && html`<div><dt>task</dt><dd>${shown(data.task)}</dd></div>`}
@@ -53,8 +60,13 @@ function Body({ data, params }) {
   </div>`;
 }
 
-function story(visits) {
-  if (!visits.length) return "It was not trained on: evaluations have asked it.";
+// of a long run its steps are read while the page is looked at
+function sofar(data) {
+  return data.steps < data.of ? `${number(data.steps)} of ${count(data.of, "step")} read so far: ` : "";
+}
+
+function story(visits, reading) {
+  if (!visits.length) return reading ? "no visit yet." : "It was not trained on: evaluations have asked it.";
   const [first, last] = [visits[0], visits.at(-1)];
   const right = (visit) => percent(visit.rate, 0);
   if (visits.length === 1) {

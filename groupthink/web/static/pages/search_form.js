@@ -23,20 +23,22 @@ const SORTS = [
 
 export function Form({ params }) {
   const [regex, setRegex] = useState(Boolean(params.regex));
+  const [said, setSaid] = useState({ ...params, words: params.text ?? params.regex }); // what stands in the fields
   const { run, preset, right, from, to } = params;
   const submit = (event) => {
     event.preventDefault();
-    const { words, ...where } = Object.fromEntries(new FormData(event.target));
+    const { words, ...where } = fields(event.target);
     const asked = words.trim() ? { [regex ? "regex" : "text"]: words } : { preset };
     go("search", { run, ...where, ...asked });
   };
   const look = (name) => go("search", { run, preset: preset === name ? null : name, right, from, to });
   const more = ["case", "right", "from", "to", "sort"].some((name) => params[name]);
-  return html`<form class="search-form" role="search" onSubmit=${submit}>
+  return html`<form class="search-form" role="search" onSubmit=${submit}
+    onInput=${(event) => setSaid(fields(event.currentTarget))}>
     <div class="search-line">
       <label class="hidden" for="search-for">what to look for in the responses</label>
       <input id="search-for" name="words" type="search" class=${regex ? "mono" : null} autocomplete="off"
-        spellcheck="false" value=${params.text ?? params.regex ?? ""}
+        spellcheck="false" value=${said.words ?? ""}
         placeholder=${regex ? "a regular expression, such as wait|check" : "a text, such as wait"} />
       <button type="button" class="choice mono" aria-pressed=${regex} title="a regular expression (RE2)"
         onClick=${() => setRegex(!regex)}>.*<span class="hidden"> regular expression</span></button>
@@ -48,14 +50,18 @@ export function Form({ params }) {
     )}</div>
     <details class="fold" open=${more}><summary>Where, and which</summary>
       <div class="controls">
-        <label>steps from <input name="from" type="number" min="0" value=${from ?? ""} /></label>
-        <label>to <input name="to" type="number" min="0" value=${to ?? ""} /></label>
-        <label>answers <${Choice} name="right" choices=${RIGHT} value=${right} /></label>
-        <label>order <${Choice} name="sort" choices=${SORTS} value=${params.sort} /></label>
-        <label><input name="case" type="checkbox" value="1" checked=${Boolean(params.case)} /> capitals matter</label>
+        <label>steps from <input name="from" type="number" min="0" value=${said.from ?? ""} /></label>
+        <label>to <input name="to" type="number" min="0" value=${said.to ?? ""} /></label>
+        <label>answers <${Choice} name="right" choices=${RIGHT} value=${said.right} /></label>
+        <label>order <${Choice} name="sort" choices=${SORTS} value=${said.sort} /></label>
+        <label><input name="case" type="checkbox" value="1" checked=${Boolean(said.case)} /> capitals matter</label>
       </div>
     </details>
   </form>`;
+}
+
+function fields(form) {
+  return Object.fromEntries(new FormData(form));
 }
 
 function Choice({ name, choices, value = "" }) {

@@ -5,10 +5,11 @@
 import { link } from "./route.js";
 import { known } from "./text.js";
 
-// -> [{id, title, href, text, right, reward, length, traits, step, of}], in the order of training
+// -> [{id, title, href, text, right, reward, length, traits, step}], in the order of training. Of many visits the
+// responses of some alone are told; the others' are null.
 export function chainsOf(data, run) {
   const trained = (data.visits ?? []).flatMap((visit) =>
-    visit.responses.map((one) => ({
+    (visit.responses ?? []).map((one) => ({
       ...one,
       id: `t.${visit.step}.${visit.group}.${one.response}`,
       title: `step ${visit.step}, response ${one.response}`,
@@ -55,15 +56,17 @@ export function traitReadings(visits) {
     totals.set(trait, (totals.get(trait) ?? 0) + times);
   }
   const names = [...totals.keys()].sort((a, b) => totals.get(b) - totals.get(a));
-  return Object.fromEntries(names.map((name) => [name, (visit) =>
-    (visit.methods?.[name] ?? 0) / Math.max(1, visit.responses.length)]));
+  const share = (visit, name) => (visit.methods[name] ?? 0) / Math.max(1, visit.responses.length);
+  return Object.fromEntries(names.map((name) => [name, (visit) => (visit.methods ? share(visit, name) : null)]));
 }
 
 // An evaluation's responses as if they were a visit
 export function asVisit(evaluation) {
   const judged = evaluation.responses.filter((one) => one.right === true || one.right === false);
   const methods = {};
-  for (const trait of evaluation.responses.flatMap((one) => one.traits ?? [])) methods[trait] = (methods[trait] ?? 0) + 1;
+  for (const trait of evaluation.responses.flatMap((one) => one.traits ?? [])) {
+    methods[trait] = (methods[trait] ?? 0) + 1;
+  }
   return {
     step: evaluation.step,
     rate: judged.length ? judged.filter((one) => one.right).length / judged.length : null,

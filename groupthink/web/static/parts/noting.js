@@ -30,7 +30,7 @@ export function NoteForm({ run, step, group, response, onSaved }) {
   return html`<form class="note-form" key=${state.turn} onSubmit=${save} aria-label="a new note">
     <div class="controls">
       ${place ? ["step", "group", "response"].map((name) => html`<label key=${name}>${name} <input name=${name}
-        type="number" min="0" required value=${{ step, group, response }[name] ?? ""} /></label>`) : null}
+        type="number" min="0" required defaultValue=${{ step, group, response }[name] ?? ""} /></label>`) : null}
       <label>label <input name="label" list="note-labels" maxlength="80" autocomplete="off" /></label>
       <datalist id="note-labels">${LABELS.map((label) => html`<option key=${label} value=${label} />`)}</datalist>
       <label class="note-text">note <input name="text" maxlength="4000" autocomplete="off" /></label>

@@ -54,7 +54,7 @@ function series(visits, all) {
 // The same as a table with bars: the first visit, the last, and some between
 function Methods({ visits, traits }) {
   const readings = traitReadings(visits);
-  const ordered = [...visits].sort((a, b) => a.step - b.step);
+  const ordered = visits.filter((visit) => visit.methods).sort((a, b) => a.step - b.step);
   const place = (i) => Math.round((i * (ordered.length - 1)) / (MOST_VISITS - 1));
   const few = ordered.length <= MOST_VISITS;
   const some = few ? ordered : Array.from({ length: MOST_VISITS }, (_, i) => ordered[place(i)]);
