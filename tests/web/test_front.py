@@ -81,7 +81,8 @@ def test_unseen_characters_are_spelt_as_on_a_terminal():
     "path, expression, expected",
     [
         ("parts/text.js", "[0.5, null, -0.25].map((share) => module.percent(share))", ["50.0%", "–", "−25.0%"]),
-        ("parts/text.js", "[1 / 3, -7 / 15, 1e-9, NaN].map((one) => module.signed(one))", ["+0.333", "−0.467", "0.000", "–"]),
+        ("parts/text.js", "[1 / 3, -7 / 15, 1e-9, NaN].map((one) => module.signed(one))",
+         ["+0.333", "−0.467", "0.000", "–"]),
         ("parts/text.js", "[0, 1234, 1234.5, 0.00123456, 1.5e-7].map((one) => module.number(one))",
          ["0", "1,234", "1,235", "0.00123", "1.5e−7"]),
         ("parts/text.js", "[0.034, 7.31, 312, 9000].map(module.seconds)", ["0.034 s", "7.3 s", "5 min", "2.5 h"]),
@@ -95,7 +96,8 @@ def test_unseen_characters_are_spelt_as_on_a_terminal():
          "#/run?run=r1/stages/01-zero&show=a,b&yes=1"),
         ("parts/route.js", 'module.readRoute("#/run?run=a/b&q=x%20%2B1")',
          {"page": "run", "params": {"run": "a/b", "q": "x +1"}}),
-        ("parts/api.js", 'module.address("step", { step: 3, run: "a b", no: "", none: null })', "/api/step?run=a+b&step=3"),
+        ("parts/api.js", 'module.address("step", { step: 3, run: "a b", no: "", none: null })',
+         "/api/step?run=a+b&step=3"),
         ("pages/settings.js", '[...module.settingsOf("steps = 3\\n[task]\\nnames = [1]\\n")]',
          [["steps", "3"], ["task.names", "[1]"]]),
         ("pages/rise.js", "module.rise([0, 1, 2, 3], [0, 0, 0, 0], [9, 9, 9, 9])", None),
@@ -125,7 +127,7 @@ def test_a_pipeline_is_followed_by_its_stages():
 
 
 def computed(path, expression):
-    """The value of an expression about a module, which stands in it as `module`, in a browser of which little is there."""
+    """The value of an expression in which a module stands as `module`, where of a browser next to nothing is there."""
     names = ", ".join(outer for outer, _ in take_apart(path, read_front(path)).exports if outer != "default")
     entry = f'import {{ {names} }} from "./{path}";\nconst module = {{ {names} }};\n'
     entry += f"console.log(JSON.stringify({expression}));\n".replace("<", "\\u003c").replace("=\\u003e", "=>")
