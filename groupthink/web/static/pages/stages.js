@@ -10,7 +10,7 @@ import { known, number, shown } from "../parts/text.js";
 
 const PITCH = 96; // pixels from one stage to the next
 const LEFT = 40;
-const HEIGHT = 124;
+const HEIGHT = 144;
 
 export function Stages({ run, turn }) {
   const found = useData(offers("/api/runs") ? "/api/runs" : null, {}, turn);
@@ -87,7 +87,7 @@ function Ladder({ rows }) {
     })),
   ].map((point, at) => ({ ...point, x: LEFT + 24 + at * PITCH }));
   const width = LEFT + points.length * PITCH;
-  const y = (share) => 14 + (HEIGHT - 36) * (1 - share);
+  const y = (share) => 24 + (HEIGHT - 46) * (1 - share);
   const words = points.map((point) => `${point.name} ${Math.round(100 * point.value)}%`).join(", ");
   return html`<div class="table-wrap" tabindex="0" role="region" aria-label="accuracy after each stage">
     <svg class="ladder" width=${width} height=${HEIGHT} role="img" aria-label=${`accuracy after each stage: ${words}`}>
@@ -104,10 +104,11 @@ function Ladder({ rows }) {
 }
 
 function Rung({ point: { name, value, low, high, x }, y }) {
+  const words = `${Math.round(100 * value)}%`;
   return html`<g>
     ${known(low) && html`<line class="ladder-interval" x1=${x} x2=${x} y1=${y(low)} y2=${y(high)} />`}
     <circle class="ladder-dot" cx=${x} cy=${y(value)} r="3.5" />
-    <text class="ladder-value" x=${x + 8} y=${y(value) + (value > 0.85 ? 12 : -5)}>${Math.round(100 * value)}%</text>
+    <text class="ladder-value" x=${x} y=${y(known(high) ? high : value) - 8} text-anchor="middle">${words}</text>
     <text class="strip-label" x=${x} y=${HEIGHT - 4} text-anchor="middle">${shown(name)}</text>
   </g>`;
 }
