@@ -125,6 +125,7 @@ class Lane:
 
     def close(self) -> None:
         """End for good; who still waits is told so."""
+        self.failed = EngineFailed(STOPPING)
         self._orders.put(None)
         if self._thread.is_alive():
             self._thread.join()
