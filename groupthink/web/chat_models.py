@@ -118,4 +118,4 @@ def _stamp(place: str) -> Any:
     """Changes when another model takes the place of the one that was opened."""
     if place == NANO:
         return None
-    return sorted((file.name, file.stat().st_mtime_ns) for file in Path(place).glob("*.safetensors"))
+    return tuple(sorted((file.name, file.stat().st_mtime_ns) for file in Path(place).glob("*.safetensors")))

@@ -70,6 +70,11 @@ function Hit({ hit, run }) {
       <a href=${link("response", { run, step, group, response })}>step ${step}, group ${group}, response ${response}</a>
       <span class="muted">reward ${number(hit.reward)} · ${count(hit.length, "token")} · ${shown(hit.problem)}</span>
     </div>
-    <p class="written hit-text">${shown(hit.before)}<mark>${shown(hit.match)}</mark>${shown(hit.after)}</p>
+    <p class="written hit-text">${inLine(hit.before)}<mark>${inLine(hit.match)}</mark>${inLine(hit.after)}</p>
   </li>`;
+}
+
+// a chain's lines in one, so that many hits are seen at once
+function inLine(text) {
+  return shown(text).replace(/\s*\n\s*/g, " ↵ ");
 }

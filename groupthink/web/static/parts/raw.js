@@ -14,8 +14,10 @@ export function Raw({ text }) {
   const unseen = useMemo(() => shown(text).length - String(text ?? "").length, [text]);
   return html`<div class="raw">
     <p class="muted">${count(String(text ?? "").length, "character")}; line ends are shown as ↵${unseen ? ", unseen characters as escapes" : ""}</p>
-    <div class="raw-text" tabindex="0" role="region" aria-label="raw text">${pieces.slice(0, drawn).map((piece, i) => html`<span key=${i} class="raw-piece">${shown(piece).replaceAll("\n", "↵\n")}</span>`)}</div>
-    ${rest > 0 && html`<p><button type="button" onClick=${() => setDrawn(drawn + AT_ONCE)}>… ${number(Math.min(rest, PIECE * AT_ONCE))} of ${count(rest, "more character")}</button></p>`}
+    <div class="raw-text" tabindex="0" role="region" aria-label="raw text">${pieces.slice(0, drawn).map((piece, i) =>
+      html`<span key=${i} class="raw-piece">${shown(piece).replaceAll("\n", "↵\n")}</span>`)}</div>
+    ${rest > 0 && html`<p><button type="button" onClick=${() =>
+      setDrawn(drawn + AT_ONCE)}>… ${number(Math.min(rest, PIECE * AT_ONCE))} of ${count(rest, "more character")}</button></p>`}
   </div>`;
 }
 

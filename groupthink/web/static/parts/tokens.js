@@ -117,16 +117,19 @@ export function tokenText(tokens, i) {
 
 function Readout({ tokens, at, live }) {
   if (at === null || at >= tokens.id.length) {
-    return html`<p class="readout muted">Point at a token, or click into the text and move with the arrow keys: its figures stand here.</p>`;
+    return html`<p
+      class="readout muted">Point at a token, or click into the text and move with the arrow keys: its figures stand here.</p>`;
   }
   return html`<dl class="readout" aria-live=${live ? "polite" : "off"}>
     <div><dt>token ${number(at)} of ${number(tokens.id.length)}</dt>
       <dd><code>${visible(tokenText(tokens, at))}</code> <span class="muted">id ${tokens.id[at]}</span></dd></div>
-    ${tokens.sampled && tokens.sampled[at] === false && html`<div><dt>drawn by</dt><dd>not the policy: a reply of the task</dd></div>`}
+    ${tokens.sampled && tokens.sampled[at] === false
+      && html`<div><dt>drawn by</dt><dd>not the policy: a reply of the task</dd></div>`}
     ${VALUES.map(([column, name]) => {
       const value = tokens[column] && tokens[column][at];
       if (value === null || value === undefined) return null;
-      const likely = column === "logprob" ? html` <span class="muted">${number(100 * Math.exp(value), 3)}%</span>` : null;
+      const likely = column === "logprob" ? html` <span class="muted">${number(100 * Math.exp(value), 3)}%</span>`
+        : null;
       return html`<div key=${column}><dt>${name}</dt><dd>${shownValue(column, value)}${likely}</dd></div>`;
     })}
   </dl>`;
@@ -148,9 +151,12 @@ function Ribbon({ levels, at, onAt }) {
     const box = event.currentTarget.getBoundingClientRect();
     onAt(Math.floor(((event.clientX - box.left) / box.width) * levels.length));
   };
-  return html`<svg class="ribbon" viewBox=${`0 0 ${bars.length} 12`} preserveAspectRatio="none" onClick=${go} aria-hidden="true">
-    ${bars.map((one, i) => one !== 0 && html`<rect key=${i} class=${heatClass(one)} x=${i} y=${12 - 2 * Math.abs(one)} width="1" height=${2 * Math.abs(one)} />`)}
-    ${at !== null && html`<line class="ribbon-at" x1=${(at / levels.length) * bars.length} x2=${(at / levels.length) * bars.length} y1="0" y2="12" />`}
+  return html`<svg class="ribbon" viewBox=${`0 0 ${bars.length} 12`} preserveAspectRatio="none" onClick=${go}
+    aria-hidden="true">
+    ${bars.map((one, i) => one !== 0 && html`<rect key=${i} class=${heatClass(one)} x=${i} y=${12 - 2 * Math.abs(one)}
+      width="1" height=${2 * Math.abs(one)} />`)}
+    ${at !== null && html`<line class="ribbon-at" x1=${(at / levels.length) * bars.length}
+      x2=${(at / levels.length) * bars.length} y1="0" y2="12" />`}
   </svg>`;
 }
 
@@ -164,7 +170,8 @@ class Block extends Component {
     const spans = [];
     for (let i = start; i < end; i += 1) {
       const strange = tokens.sampled && tokens.sampled[i] === false;
-      const look = classes("token", levels && heatClass(levels[i]), strange && "token-reply", i === chosen && "token-chosen");
+      const look = classes("token", levels && heatClass(levels[i]), strange && "token-reply", i === chosen
+        && "token-chosen");
       spans.push(html`<span class=${look} data-i=${i}>${lines(tokenText(tokens, i))}</span>`);
     }
     return html`<span class=${classes("token-block", !whole && "token-broken")}>${spans}</span>`;
