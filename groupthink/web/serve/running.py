@@ -229,7 +229,7 @@ class Running:
         with suppress(ValueError):
             self.waiting.remove(generation)
             self.cancelled += generation.sampling.n
-        if generation.request is not None and self.live.pop(generation.request, None):
+        if generation.request is not None and self.live.pop(generation.request, None) is not None:
             self.cancelled += generation.sampling.n - len(generation.ended)
             generation.request.cancel()
 
