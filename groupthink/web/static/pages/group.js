@@ -65,7 +65,10 @@ function Body({ data, params, set, next }) {
   const pick = (response) => set({ at: response });
   return html`<div class="group-page">
     ${long
-    && html`<details class="problem-text" open><summary>the problem</summary><${Prompt} prompt=${data.prompt} /></details>`}
+    && html`<details class="problem-text" open>
+      <summary>the problem</summary>
+      <${Prompt} prompt=${data.prompt} />
+    </details>`}
     <div class="group-top">
       <div class="group-story">
         ${data.gradient === false
@@ -115,7 +118,9 @@ function Unmeasured({ data }) {
   const { run, step } = data;
   const found = useData("step", { run, step });
   const others = (found.data?.groups ?? []).filter((group) => group.responses.some((one) => known(one.change)));
-  const named = others.slice(0, FEW).map(({ group }) => html` <a href=${link("group", { run, step, group })}>Group ${group}</a>`);
+  const named = others
+    .slice(0, FEW)
+    .map(({ group }) => html` <a href=${link("group", { run, step, group })}>Group ${group}</a>`);
   return html`<p class="muted group-foot">
     What the update did to each response was not measured for this group: <code>policy.traced_groups</code>${" "}
     says of how many groups of a step it is.${named}

@@ -51,8 +51,8 @@ export function overSteps(visits, readings) {
 // The share of a visit's responses that have each trait, most frequent first: {trait: reading}
 export function traitReadings(visits) {
   const totals = new Map();
-  for (const visit of visits) {
-    for (const [trait, times] of Object.entries(visit.methods ?? {})) totals.set(trait, (totals.get(trait) ?? 0) + times);
+  for (const [trait, times] of visits.flatMap((visit) => Object.entries(visit.methods ?? {}))) {
+    totals.set(trait, (totals.get(trait) ?? 0) + times);
   }
   const names = [...totals.keys()].sort((a, b) => totals.get(b) - totals.get(a));
   const share = (visit, name) => (visit.methods[name] ?? 0) / Math.max(1, visit.responses.length);
@@ -63,7 +63,7 @@ export function traitReadings(visits) {
 export function asVisit(evaluation) {
   const judged = evaluation.responses.filter((one) => one.right === true || one.right === false);
   const methods = {};
-  for (const one of evaluation.responses) for (const trait of one.traits ?? []) methods[trait] = (methods[trait] ?? 0) + 1;
+  for (const trait of evaluation.responses.flatMap((one) => one.traits ?? [])) methods[trait] = (methods[trait] ?? 0) + 1;
   return {
     step: evaluation.step,
     rate: judged.length ? judged.filter((one) => one.right).length / judged.length : null,

@@ -11,7 +11,11 @@ export function Parts({ one, weights }) {
     <thead class="hidden">
       <tr><th scope="col">part</th><th scope="col">value × weight</th><th scope="col">counts</th></tr>
     </thead>
-    <tbody>${names.map((name) => html`<${Part} key=${name} name=${name} value=${one.parts[name]} weight=${weights?.[name]} />`)}</tbody>
+    <tbody>
+      ${names.map((name) => {
+        return html`<${Part} key=${name} name=${name} value=${one.parts[name]} weight=${weights?.[name]} />`;
+      })}
+    </tbody>
   </table>`;
 }
 
@@ -33,7 +37,8 @@ export function Reason({ one, expected }) {
   if (one.note) lines.push(["why", shown(one.note)]);
   if (read === null) lines.push(["read as", html`<em>no answer was found</em>`]);
   else if (one.right !== true || read !== one.answer) lines.push(["read as", html`<code>${shown(read)}</code>`]);
-  if (one.right === false && (expected ?? null) !== null) lines.push(["expected", html`<code>${shown(expected)}</code>`]);
+  const answer = expected ?? null;
+  if (one.right === false && answer !== null) lines.push(["expected", html`<code>${shown(answer)}</code>`]);
   return html`<dl class="reason">
     ${lines.map(([name, said]) => html`<div key=${name}><dt>${name}</dt><dd>${said}</dd></div>`)}
   </dl>`;
