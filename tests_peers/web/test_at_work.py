@@ -7,15 +7,15 @@ from playwright.sync_api import expect
 
 from tests_peers.web.places import PAGES, address, link
 from tests_peers.web.training import NAME
-from tests_peers.web.viewing import PATIENCE, Visitor
+from tests_peers.web.viewing import PATIENCE, Visitor, viewed
 
 RUN = link("run", run=NAME)
 
 
-def steps_shown(visitor, count, of, seconds=20):
+def steps_shown(visitor, count, of):
     """The run's page says that so many steps are done, without being asked anew."""
     told = visitor.page.locator("dl.figures div").filter(has=visitor.page.get_by_text("steps", exact=True))
-    expect(told).to_contain_text(f"{count} / {of}", timeout=1000 * seconds)
+    expect(told).to_contain_text(f"{count} / {of}", timeout=PATIENCE)
 
 
 def test_the_list_of_runs_says_that_it_is_at_work(at_work, visitor):
@@ -64,7 +64,7 @@ def test_where_events_fail_it_asks_by_itself(at_work, browser, base):
     visitor.context.route("**/api/live*", lambda route: route.fulfill(status=503, body="no"))
     visitor.to(RUN)
     done = at_work.go_on()
-    steps_shown(visitor, done, at_work.steps, 40)
+    steps_shown(visitor, done, at_work.steps)
     assert any("/api/poll" in asked for asked in visitor.asked)
     assert not [one for one in visitor.seen if "503" not in one]
     visitor.close()
@@ -76,11 +76,25 @@ def test_after_a_cut_it_is_told_what_it_missed(at_work, browser, base):
     steps_shown(visitor, at_work.done, at_work.steps)
     visitor.context.set_offline(True)
     done = at_work.go_on(2)
-    visitor.page.wait_for_timeout(500)
+    visitor.page.wait_for_timeout(1500)
     visitor.context.set_offline(False)
-    steps_shown(visitor, done, at_work.steps, 60)
+    steps_shown(visitor, done, at_work.steps)
     assert not [one for one in visitor.seen if "ERR_INTERNET_DISCONNECTED" not in one]
     visitor.close()
+
+
+def test_another_server_in_its_place_goes_on_telling(at_work, browser, tmp_path):
+    with viewed(at_work.run.parent, tmp_path) as address:
+        visitor = Visitor(browser, f"{address}/")
+        visitor.to(RUN)
+        steps_shown(visitor, at_work.done, at_work.steps)
+    done = at_work.go_on(2)
+    with viewed(at_work.run.parent, tmp_path, int(address.rpartition(":")[2])):
+        steps_shown(visitor, done, at_work.steps)
+        done = at_work.go_on()
+        steps_shown(visitor, done, at_work.steps)
+        assert not [one for one in visitor.seen if "ERR_" not in one]
+        visitor.close()
 
 
 def test_an_open_page_sees_its_end(at_work, visitor):

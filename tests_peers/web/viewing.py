@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, 
 from tests_peers.web.training import ROOT, environment
 
 WIDTH, HEIGHT = 1280, 900
-PATIENCE = 30_000
+PATIENCE = 60_000
 """Milliseconds that a page is waited for, on a machine that trains meanwhile."""
 
 READY = {
@@ -47,9 +47,9 @@ addEventListener("securitypolicyviolation", (event) =>
 
 
 @contextmanager
-def viewed(runs: Path, cache: Path) -> Iterator[str]:
+def viewed(runs: Path, cache: Path, port: int = 0) -> Iterator[str]:
     """The address of the pages of the runs in a folder. The server must not fail at anything meanwhile."""
-    command = [sys.executable, "-m", "groupthink.cli", "view", runs, "--port", "0", "--no-browser"]
+    command = [sys.executable, "-m", "groupthink.cli", "view", runs, "--port", str(port), "--no-browser"]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(command, cwd=ROOT, env=environment(cache), **pipes)
     said: list[str] = []
@@ -97,7 +97,7 @@ class Visitor:
         page.evaluate(DRAWN)
         expect(page).to_have_title(re.compile(title_of(name, params), re.I), timeout=PATIENCE)
         expect(page.locator(READY[name]).first).to_be_visible(timeout=PATIENCE)
-        expect(page.locator("main .loading")).to_have_count(0, timeout=2 * PATIENCE)
+        expect(page.locator("main .loading")).to_have_count(0, timeout=PATIENCE)
         expect(page.locator("main .failed")).to_have_count(0, timeout=PATIENCE)
         if name == "search" and {"text", "regex", "preset"} & params.keys():
             expect(page.locator(".search-state")).to_contain_text(" in ", timeout=PATIENCE)
@@ -137,7 +137,7 @@ class Visitor:
     def leave(self) -> None:
         """Close it. Nothing must have happened that must not."""
         self.context.close()
-        assert self.seen == []
+        assert not self.seen, "\n".join(self.seen)
 
     def close(self) -> None:
         """Close it, whatever happened."""
@@ -156,7 +156,7 @@ class Visitor:
         if url.startswith(("data:", "blob:")):
             return
         rest = url.removeprefix(self.base).partition("#")[0]
-        if not url.startswith(self.base) or not (rest == "" or OURS.fullmatch(urlsplit(rest).path)):
+        if not url.startswith(self.base) or not (rest == "" or OURS.fullmatch(f"/{urlsplit(rest).path}")):
             self._note("request", url)
 
 
@@ -170,13 +170,13 @@ def title_of(name: str, params: dict[str, str]) -> str:
     """What the window's title says of a page: the page, then what that is in, from the inside outwards."""
 
     def within(*parts: str) -> str:
-        return "".join(rf".*· {part} {re.escape(params[part])} ·" for part in parts)
+        return "".join(rf"(?=.*· {part} {re.escape(params[part])} ·)" for part in parts)
 
     match name:
         case "group":
             return within("group", "step")
         case "response":
-            return rf"^response {re.escape(params['response'])} ·" + within("group", "step")
+            return "^" + within("group", "step") + rf"response {re.escape(params['response'])} ·"
         case "step":
             return rf"^step {re.escape(params['step'])} ·"
         case "run":

@@ -175,9 +175,11 @@ export function follow(run, onEvent) {
   };
 
   document.addEventListener("visibilitychange", looked);
+  addEventListener("online", looked); // what was asked for meanwhile has failed
   if (!document.hidden) open();
   return () => {
     document.removeEventListener("visibilitychange", looked);
+    removeEventListener("online", looked);
     close();
   };
 }
