@@ -57,7 +57,11 @@ export function Traits({ evaluations }) {
   const columns = [
     { key: "name", title: "trait", head: true },
     ...(two ? [{ key: "before", title: first.name, align: "right", render: (row) => percent(row.before, 0) }] : []),
-    { key: "slope", title: html`<span class="hidden">slope</span>`, render: (row) => html`<${Slope} from=${row.before} to=${row.after} two=${two} />` },
+    {
+      key: "slope",
+      title: html`<span class="hidden">slope</span>`,
+      render: (row) => html`<${Slope} from=${row.before} to=${row.after} two=${two} />`,
+    },
     { key: "after", title: last.name, align: "right", render: (row) => percent(row.after, 0) },
     {
       key: "right",
