@@ -41,15 +41,13 @@ function Body({ data, params }) {
   const evaluations = data.evaluations ?? [];
   const long = Array.isArray(data.prompt) || oneLine(data.prompt, LONG).endsWith("…");
   const expected = data.expected ?? null;
-  const reading = data.steps < data.of;
-  const progress = reading ? `${number(data.steps)} of ${count(data.of, "step")} read so far: ` : "";
   return html`<div class="problem-page">
     ${long
     && html`<details class="problem-text" open>
       <summary>the problem</summary>
       <${Prompt} prompt=${data.prompt} />
     </details>`}
-    <p class="story">${progress}${story(visits, reading)}</p>
+    <p class="story">${sofar(data)}${story(visits, data.steps < data.of)}</p>
     <dl class="facts">
       <div><dt>expected</dt><dd>${expected === null ? "nobody knows" : html`<code>${shown(expected)}</code>`}</dd></div>
       ${data.task && html`<div><dt>task</dt><dd>${shown(data.task)}</dd></div>`}
@@ -60,6 +58,11 @@ function Body({ data, params }) {
     <${Visits} visits=${visits} params=${params} set=${set} />
     <${Evaluations} evaluations=${evaluations} params=${params} set=${set} />
   </div>`;
+}
+
+// of a long run its steps are read while the page is looked at
+function sofar(data) {
+  return data.steps < data.of ? `${number(data.steps)} of ${count(data.of, "step")} read so far: ` : "";
 }
 
 function story(visits, reading) {

@@ -35,8 +35,19 @@ export function makePlot(element, latest, { told, clicked, selected }) {
     },
   };
   const plot = new uPlot(options, [x, ...drawn.map((layer) => layer.values)], element);
-  plot.over.addEventListener("click", () => clicked(plot.cursor.idx));
+  listen(plot, clicked);
   return plot;
+}
+
+// A finger has no way to hover: its first touch moves the cross-hair, a second one at the same place counts as a click.
+function listen(plot, clicked) {
+  let [touched, before] = [false, null];
+  plot.over.addEventListener("pointerdown", (event) => (touched = event.pointerType === "touch"));
+  plot.over.addEventListener("click", () => {
+    const at = plot.cursor.idx;
+    if (!touched || at === before) clicked(at);
+    before = at;
+  });
 }
 
 export function dataOf({ x, series, smooth }) {

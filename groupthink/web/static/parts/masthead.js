@@ -21,6 +21,7 @@ const KEYS = [
   ["j  k", "next, previous response"],
   ["[  ]", "previous, next group"],
   [",  .", "previous, next step"],
+  ["w", "whole chains of a group"],
   ["/", "search in this run"],
   ["← →", "on a chart: the cross-hair; with Shift by ten"],
   ["Enter", "on a chart: open the step under the cross-hair"],

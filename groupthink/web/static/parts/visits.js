@@ -8,9 +8,7 @@ import { ends } from "./scale.js";
 import { Chain, count, known, number, percent, shown, Sign } from "./text.js";
 
 export function Visits({ visits, params, set }) {
-  // Of many visits the responses of some alone are told; the others' are null
-  const rewards = useMemo(() => ends(visits.flatMap((visit) => (visit.responses ?? []).map((one) => one.reward))),
-    [visits]);
+  const rewards = useMemo(() => ends(visits.flatMap(rewardsOf)), [visits]);
   if (!visits.length) return null;
   return html`<section class="section" aria-labelledby="visits-title">
     <h2 id="visits-title">Visits</h2>
@@ -25,16 +23,21 @@ export function Visits({ visits, params, set }) {
   </section>`;
 }
 
+// Of many visits the responses of some alone are told
+function rewardsOf(visit) {
+  return (visit.responses ?? []).map((one) => one.reward);
+}
+
 function Visit({ name, visit, rewards, params, set }) {
   const where = { run: params.run, step: visit.step, group: visit.group };
   const [min, max] = rewards;
-  const chains = visit.responses?.map((one) => ({
+  const chains = (visit.responses ?? []).map((one) => ({
     ...one,
     id: `t.${name}.${one.response}`,
     title: `response ${one.response}`,
     href: link("response", { ...where, response: one.response }),
   }));
-  const label = chains && `${count(chains.length, "chain")} of step ${visit.step}`;
+  const label = `${count(chains.length, "chain")} of step ${visit.step}`;
   const pick = (response) => go("response", { ...where, response });
   return html`<li class="visit">
     <div class="visit-row">
@@ -43,11 +46,13 @@ function Visit({ name, visit, rewards, params, set }) {
         ${known(visit.rate) && `${percent(visit.rate, 0)} right `}
         <span class="muted">${known(visit.length) && `${number(Math.round(visit.length))} tokens`}</span>
       </span>
-      ${chains && html`<span class="visit-strip">
+      ${visit.responses
+      && html`<span class="visit-strip">
         <${Strip} responses=${visit.responses} mean=${visit.mean} min=${min} max=${max} onPick=${pick} />
       </span>`}
     </div>
-    ${chains && html`<${Fold} name=${name} label=${label} params=${params} set=${set}>
+    ${visit.responses
+    && html`<${Fold} name=${name} label=${label} params=${params} set=${set}>
       ${() => html`<${Cards} chains=${chains} set=${set} />`}
     </${Fold}>`}
   </li>`;
