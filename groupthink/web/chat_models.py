@@ -90,7 +90,7 @@ class Models:
 
     async def _make_room(self) -> None:
         """Close the model that was asked longest ago, where there are as many as there may be. Those at work stay."""
-        idle = [key for key, (_, running) in self._open.items() if not (running.live or running.waiting)]
+        idle = [key for key, (_, running) in self._open.items() if not running.wanted]
         for key in idle[: max(0, len(self._open) + 1 - MOST)]:
             _, running = self._open.pop(key)
             await asyncio.to_thread(running.close)
@@ -118,4 +118,4 @@ def _stamp(place: str) -> Any:
     """Changes when another model takes the place of the one that was opened."""
     if place == NANO:
         return None
-    return sorted((file.name, file.stat().st_mtime_ns) for file in Path(place).glob("*.safetensors"))
+    return tuple(sorted((file.name, file.stat().st_mtime_ns) for file in Path(place).glob("*.safetensors")))

@@ -242,7 +242,8 @@ def test_nothing_that_a_run_brings_along_is_run(runs):
     recipe = recipe_of(runs / "zero")
     reward = replace(recipe.reward, functions={"/no/such/file.py:f": 1.0}, judge=1.0, code=1.0)
     task = replace(recipe.task, name="/no/such/file.py:Riddles")
-    strange = replace(recipe, reward=reward, task=task)
+    judge = replace(recipe.judge, url="http://192.0.2.1/v1", model="nobody")
+    strange = replace(recipe, reward=reward, task=task, judge=judge)
     right, wrong = judged(strange, Known("p", "q", "72"), "<think>8*9</think>72", "<think>8*9</think>71")
     assert (right["right"], wrong["right"]) == (True, False) and right["reward"] > wrong["reward"]
     assert right["note"].endswith("left out here: code, judge, /no/such/file.py:f")

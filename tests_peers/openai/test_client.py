@@ -33,20 +33,23 @@ def test_the_model_is_listed(client):
 
 
 def test_a_chat_has_its_reasoning_apart(client):
-    answer = client.chat.completions.create(**ASKED, temperature=0, logprobs=True, top_logprobs=2)
-    message = answer.choices[0].message
-    assert message.content and "<think>" not in message.content
-    assert message.reasoning_content == message.reasoning and message.reasoning
+    drawn = {"n": 32, "seed": 3, "max_tokens": 200}
+    answer = client.chat.completions.create(**ASKED | drawn, logprobs=True, top_logprobs=2)
+    prompt = f"<|user|>{MESSAGES[0]['content']}<|end|><|assistant|>"
+    raw = client.completions.create(model="nano", prompt=prompt, **drawn)
+    chains = [read_chain(choice.text) for choice in raw.choices]
+    thoughtful = 0
+    for choice, chain in zip(answer.choices, chains, strict=True):
+        message = choice.message
+        assert message.reasoning_content == message.reasoning
+        if chain.well_formed:
+            assert (message.content, message.reasoning) == (chain.answer, chain.reasoning)
+            thoughtful += bool(chain.reasoning)
+        for token in choice.logprobs.content:
+            assert len(token.top_logprobs) == 2 and token.logprob <= 0
+    assert thoughtful, "the test needs chains"
     details = answer.usage.completion_tokens_details
-    assert 0 < details.reasoning_tokens < answer.usage.completion_tokens
-    raw = client.completions.create(
-        model="nano", prompt=f"<|user|>{MESSAGES[0]['content']}<|end|><|assistant|>", max_tokens=200, temperature=0
-    )
-    chain = read_chain(raw.choices[0].text)
-    assert (message.content, message.reasoning) == (chain.answer, chain.reasoning)
-    logprobs = answer.choices[0].logprobs.content
-    assert len(logprobs) == answer.usage.completion_tokens - 1  # without its end
-    assert all(len(token.top_logprobs) == 2 and token.logprob <= 0 for token in logprobs)
+    assert 0 < details.reasoning_tokens < answer.usage.completion_tokens == raw.usage.completion_tokens
 
 
 def test_a_stream_adds_up_to_the_whole(client):

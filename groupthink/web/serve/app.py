@@ -123,7 +123,7 @@ class Endpoints:
             "status": "ok" if running.failed is None else "failed",
             "model": self.opened.name,
             "running": running.rows,  # responses that are being drawn
-            "waiting": len(running.waiting),  # requests that wait for a place
+            "waiting": running.waiting,  # requests that wait for a place
             "finished": running.finished,  # responses so far
             "cancelled": running.cancelled,  # of which nobody waited for the end
             "tokens": running.tokens,  # of those that have finished

@@ -7,9 +7,10 @@ import numpy as np
 
 from groupthink.rollout.engine import Sampling
 from groupthink.rollout.noise import mix
+from groupthink.web.serve.lane import Generation
 from groupthink.web.serve.opened import Opened
 from groupthink.web.serve.request import Asked
-from groupthink.web.serve.running import Generation, Running
+from groupthink.web.serve.running import Running
 from groupthink.web.serve.together import together
 from groupthink.web.serve.transcript import Delta, Transcript
 

@@ -7,11 +7,12 @@ from transformers import PreTrainedModel
 from groupthink.insight.plan.machine import free_memory
 from groupthink.model.chat import Chat
 from groupthink.model.loading import find_device, load_model, load_tokenizer
-from groupthink.model.threads import is_small
+from groupthink.model.threads import find_processes, is_small
 from groupthink.recipe import Recipe
 from groupthink.rollout.decoder import Unbounded
 from groupthink.rollout.torch_engine import TorchEngine
 from groupthink.stage.evaluate import precision_of, recipe_of
+from groupthink.web.serve.lane import Lane
 from groupthink.web.serve.running import Running
 
 SEQUENCES = 128
@@ -45,12 +46,24 @@ class Opened:
         return int(min(room, MOST_TOKENS if wanted else TOKENS, wanted or TOKENS))
 
     def run(self) -> Running:
-        """What draws from it for many at once; to be started."""
-        engine, longest = self.engine, int(min(self.engine.context, MOST_TOKENS))
-        free = free_memory(engine.device.type) if isinstance(engine.decoder, Unbounded) else None
+        """What draws from it for many at once; to be started. A small model on a CPU has a lane for each core."""
+        first, longest = self.engine, int(min(self.engine.context, MOST_TOKENS))
+        model, count = first.model, find_processes(self.engine.model)
+        others = [
+            TorchEngine(
+                model,
+                self.chat.tokenizer,
+                decoder=type(first.decoder)(model),  # type: ignore[call-arg]
+                max_sequences=SEQUENCES,
+                threads=first.threads,
+            )
+            for _ in range(count - 1)
+        ]
+        free = free_memory(first.device.type) if isinstance(first.decoder, Unbounded) else None
         if free is None:  # a decoder with bounds sees to its memory itself
-            return Running(engine, longest)
-        return Running(engine, longest, _bytes_of_a_token(engine.model), SHARE * free)
+            return Running([Lane(engine, longest) for engine in (first, *others)])
+        of_a_token = _bytes_of_a_token(model)
+        return Running([Lane(engine, longest, of_a_token, SHARE * free / count) for engine in (first, *others)])
 
 
 def _bytes_of_a_token(model: PreTrainedModel) -> int:

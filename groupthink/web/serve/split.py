@@ -27,14 +27,14 @@ class Split:
         """What these characters add to the reasoning and to the answer."""
         text, self._held = self._held + text, ""
         reasoning = answer = ""
-        if self.reasons:
-            reasoning, text = self._reasoning(text)
-        if not self.reasons:
-            answer = self._answer(text)
-            if self.reasons:  # opened just now
-                more, rest = self._reasoning(self._held)
-                reasoning += more
-                answer += "" if self.reasons else self._answer(rest)
+        rest: str | None = text
+        while rest is not None:
+            if self.reasons:
+                told, rest = self._reasoning(rest)
+                reasoning += told
+            else:
+                told, rest = self._answer(rest)
+                answer += told
         return reasoning, answer
 
     def end(self) -> tuple[str, str]:
@@ -42,33 +42,31 @@ class Split:
         rest, self._held = self._held, ""
         return (rest, "") if self.reasons else ("", self._worth_telling(rest))
 
-    def _reasoning(self, text: str) -> tuple[str, str]:
-        """What of `text` is reasoning, and what follows it where it is closed."""
-        self._held = ""
+    def _reasoning(self, text: str) -> tuple[str, str | None]:
+        """What of `text` is reasoning, and what follows where it is closed."""
         if self._again:
             lead = text.lstrip()
             if lead.startswith(OPEN):
                 text, self._again = lead.removeprefix(OPEN), False
             elif OPEN.startswith(lead):
                 self._held = text
-                return "", ""
+                return "", None
             self._again = False
         before, closed, after = text.partition(CLOSE)
         if closed:
             self.reasons = False
             return before, after
-        return self._all_but(before, CLOSE), ""
+        return self._all_but(before, CLOSE), None
 
-    def _answer(self, text: str) -> str:
-        """What of `text` is answer; where the reasoning is opened in it, what follows is held."""
+    def _answer(self, text: str) -> tuple[str, str | None]:
+        """What of `text` is answer, and what follows where reasoning is opened in it."""
         if self.reasoned:
-            return self._worth_telling(text)
+            return self._worth_telling(text), None
         before, opened, after = text.partition(OPEN)
         if opened:
             self.reasons = self.reasoned = True
-            self._held = after
-            return self._worth_telling(before)
-        return self._worth_telling(self._all_but(before, OPEN))
+            return self._worth_telling(before), after
+        return self._worth_telling(self._all_but(before, OPEN)), None
 
     def _all_but(self, text: str, tag: str) -> str:
         """`text` without its end where a tag may have begun, which is held."""

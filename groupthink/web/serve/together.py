@@ -27,13 +27,13 @@ async def together(streams: Sequence[AsyncIterator[T]]) -> AsyncIterator[tuple[i
     left = len(pumps)
     try:
         while left:
-            one = await found.get()
-            if isinstance(one, BaseException):
-                raise one
-            if one is None:
+            told = await found.get()
+            if isinstance(told, BaseException):
+                raise told
+            if told is None:
                 left -= 1
             else:
-                yield one
+                yield told
     finally:
         for task in pumps:
             task.cancel()

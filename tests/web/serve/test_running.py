@@ -10,7 +10,9 @@ import pytest
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.rollout.engine import EngineFailed, NoRoom, Sampling
 from groupthink.rollout.torch_engine import TorchEngine
+from groupthink.web.serve import lane as lanes
 from groupthink.web.serve import running as module
+from groupthink.web.serve.lane import Lane
 from groupthink.web.serve.running import Busy, Running
 from tests.tiny import tiny
 
@@ -32,7 +34,7 @@ def endless(**more):
 
 @asynccontextmanager
 async def at_work(made, **more):
-    running = Running(made, **more)
+    running = Running([Lane(one, **more) for one in (made if isinstance(made, list) else [made])])
     running.start()
     try:
         yield running
@@ -62,20 +64,25 @@ async def until(true, seconds=20.0):
         await asyncio.sleep(0.005)
 
 
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("follow", [True, False])
-def test_whoever_joins_when_draws_as_if_alone(follow):
+def test_whoever_joins_when_draws_as_if_alone(follow, count):
     sampling = Sampling(40, n=3)
     expected = [alone(prompt, sampling, i) for i, prompt in enumerate(PROMPTS)]
 
     async def all_of_them():
-        async with at_work(engine(max_sequences=7)) as running:
+        async with at_work([engine(max_sequences=7) for _ in range(count)]) as running:
             tasks = []
             for i, prompt in enumerate(PROMPTS):
                 tasks.append(asyncio.create_task(collect(running.submit(prompt, sampling, i, follow=follow))))
                 await asyncio.sleep(0.01 * i)
             found = await asyncio.gather(*tasks)
             await until(lambda: running.rows == 0)
-            assert running.finished == 12 and running.tokens == sum(len(ids) for one in expected for ids in one)
+            assert (
+                running.wanted == 0
+                and running.finished == 12
+                and running.tokens == sum(len(ids) for one in expected for ids in one)
+            )
             return found
 
     for (ids, ends), wanted in zip(asyncio.run(all_of_them()), expected, strict=True):
@@ -119,9 +126,9 @@ def test_what_has_no_place_waits_in_its_turn_and_may_go():
             first = running.submit(PROMPTS[0], Sampling(50_000, n=3), 1)
             second = running.submit(PROMPTS[1], Sampling(50_000, n=2), 1)
             third = running.submit(PROMPTS[2], Sampling(20, n=1), 1)  # there is room, and it is not its turn
-            await until(lambda: running.rows == 3 and len(running.waiting) == 2)
+            await until(lambda: running.rows == 3 and running.waiting == 2)
             await asyncio.sleep(0.1)
-            assert running.rows == 3 and len(running.waiting) == 2
+            assert running.rows == 3 and running.waiting == 2
             second.cancel()
             ids, ends = await collect(third)
             assert len(ids[0]) == 20 and ends == ["length"]
@@ -168,7 +175,7 @@ def test_no_more_wait_than_may(monkeypatch):
             held = [running.submit(PROMPTS[0], Sampling(50_000), 1)]
             await until(lambda: running.rows == 1)
             held += [running.submit(PROMPTS[0], Sampling(5), 1) for _ in range(2)]
-            await until(lambda: len(running.waiting) == 2)
+            await until(lambda: running.waiting == 2)
             with pytest.raises(Busy):
                 running.submit(PROMPTS[0], Sampling(5), 1)
             for one in held:
@@ -215,13 +222,13 @@ def test_at_the_end_who_waits_is_told():
                 assert isinstance(found, EngineFailed) and "shutting down" in str(found)
             with pytest.raises(EngineFailed):
                 running.submit(PROMPTS[0], Sampling(5), 1)
-        assert not running._thread.is_alive()
+        assert not running.lanes[0]._thread.is_alive()
 
     asyncio.run(ended())
 
 
 def test_memory_is_given_back_when_nothing_is_asked(monkeypatch):
-    monkeypatch.setattr(module, "REST", 0.05)
+    monkeypatch.setattr(lanes, "REST", 0.05)
 
     async def resting():
         made = engine()
@@ -246,3 +253,37 @@ def test_the_likeliest_come_with_their_tokens():
                 assert len(others) == 2 and others[0][1] <= logprob
 
     asyncio.run(likely())
+
+
+def test_each_goes_where_least_is_wanted():
+    async def dealt():
+        async with at_work([endless() for _ in range(2)]) as running:
+            first, second = running.lanes
+            asked = [running.submit(PROMPTS[0], Sampling(50_000, n=n), n) for n in (3, 1, 1, 1, 2)]
+            assert [one.lane for one in asked] == [first, second, second, second, first]
+            asked[0].cancel()
+            asked[0].cancel()
+            assert (first.load, second.load) == (2, 3)
+            await until(lambda: running.rows == 5)
+            for one in asked:
+                one.cancel()
+            await until(lambda: running.rows == 0)
+            assert running.wanted == 0
+
+    asyncio.run(dealt())
+
+
+def test_one_lane_that_fails_leaves_the_others():
+    async def broken():
+        made = [engine(), engine()]
+        async with at_work(made) as running:
+            made[0].step = made[0].abandon = lambda: (_ for _ in ()).throw(ArithmeticError("broken"))
+            with pytest.raises(EngineFailed):
+                await collect(running.submit(PROMPTS[0], Sampling(5), 1))
+            await until(lambda: running.lanes[0].failed is not None)
+            for _ in range(3):
+                ids, _ = await collect(running.submit(PROMPTS[0], Sampling(5, n=2), 1))
+                assert ids == alone(PROMPTS[0], Sampling(5, n=2), 1)
+            assert running.failed is None
+
+    asyncio.run(broken())

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from groupthink.chain import read_chain
 from groupthink.model.chat import Chat
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.rollout.engine import Sampling
+from groupthink.rollout.noise import mix
 from groupthink.rollout.torch_engine import TorchEngine
 from tests.web.serve.client import served
 
@@ -38,6 +38,17 @@ def greedy(nano, prompt=PROMPT, most=300):
     engine, chat = nano
     (response,) = engine.submit(chat.encode(prompt), Sampling(most, temperature=0.0), 0).result()
     return response
+
+
+@pytest.fixture(scope="module")
+def thoughtful(nano):
+    """A seed of a request by which nano reasons and answers, and the response."""
+    engine, chat = nano
+    for seed in range(50):
+        (response,) = engine.submit(chat.encode(PROMPT), Sampling(300), mix("serve", 0, str(seed))).result()
+        if response.reasoning and response.chain.well_formed and response.finish == "stop":
+            return seed, response
+    raise AssertionError("the test needs a chain")
 
 
 def joined(chunks, n=1):
@@ -66,11 +77,10 @@ def test_models_and_health(server):
     assert health["status"] == "ok" and health["running"] == health["waiting"] == 0
 
 
-def test_a_greedy_answer_is_the_models_own_with_its_reasoning_apart(server, nano):
-    response = greedy(nano)
-    chain = read_chain(response.text)
-    assert chain.reasoning and chain.answer, "the test needs a chain"
-    answer = server.chat(temperature=0, model="nano", max_tokens=300)
+def test_an_answer_is_the_models_own_with_its_reasoning_apart(server, nano, thoughtful):
+    seed, response = thoughtful
+    chain = response.chain
+    answer = server.chat(seed=seed, model="nano", max_tokens=300)
     assert answer["object"] == "chat.completion" and answer["id"].startswith("chatcmpl-") and answer["model"] == "nano"
     (choice,) = answer["choices"]
     message = choice["message"]
@@ -130,16 +140,18 @@ def test_logprobs_are_those_of_the_model(server, nano):
         assert len(others) == 2 and best["logprob"] == pytest.approx(token["logprob"], abs=1e-5)
 
 
-def test_nothing_of_a_stop_string_is_told_and_nothing_after_it_drawn(server, nano):
-    text = greedy(nano).text
+def test_nothing_of_a_stop_string_is_told_and_nothing_after_it_drawn(server, nano, thoughtful):
+    seed, response = thoughtful
+    text = response.text
     stop = text[20:24]
     kept = text[: text.index(stop)]
-    answer = server.post(COMPLETIONS, prompt=rendered(nano), temperature=0, max_tokens=300, stop=stop)
+    asked = {"prompt": rendered(nano), "seed": seed, "max_tokens": 300}
+    answer = server.post(COMPLETIONS, **asked, stop=stop)
     (choice,) = answer["choices"]
     assert (choice["text"], choice["finish_reason"]) == (kept, "stop")
     tokens = len(nano[0].tokenizer.encode(kept + stop))
     assert answer["usage"]["completion_tokens"] == tokens
-    told = server.chunks(COMPLETIONS, prompt=rendered(nano), temperature=0, max_tokens=300, stop=[stop, "never"])
+    told = server.chunks(COMPLETIONS, **asked, stop=[stop, "never"])
     assert "".join(chunk["choices"][0]["text"] for chunk in told) == kept
     assert server.until(lambda health: health["running"] == 0)
 
@@ -148,10 +160,20 @@ def rendered(nano):
     return nano[1].render(PROMPT)
 
 
-def test_a_chain_that_is_never_closed_has_no_answer(server):
-    (choice,) = server.chat(temperature=0, max_tokens=12)["choices"]
+def test_a_chain_that_is_never_closed_has_no_answer(server, thoughtful):
+    seed, response = thoughtful
+    length = len(response.reasoning)  # a character a token, and a tag before it
+    (choice,) = server.chat(seed=seed, max_tokens=length)["choices"]
     assert choice["finish_reason"] == "length"
-    assert choice["message"]["content"] == "" and len(choice["message"]["reasoning"]) == 11
+    assert choice["message"]["content"] == "" and choice["message"]["reasoning"] == response.reasoning[: length - 1]
+
+
+def test_the_likeliest_answer_is_the_models_own(server, nano):
+    (choice,) = server.chat(temperature=0, max_tokens=300)["choices"]
+    assert (choice["message"]["reasoning"], choice["message"]["content"]) == (
+        greedy(nano).reasoning,
+        greedy(nano).answer,
+    )
 
 
 def test_completions_are_raw_text(server, nano):

@@ -74,6 +74,7 @@ const CURVES = [
     key: "spread",
     title: "Spread of rewards",
     lines: [["reward_std", "within a group"]],
+    first: true,
     note: "standard deviation within a group, mean",
   },
   {
@@ -83,7 +84,13 @@ const CURVES = [
     ...SHARE,
     note: "share of what was written before in the response",
   },
-  { key: "gradient", title: "Length of the gradient", lines: [["grad_norm", "before clipping"]] },
+  {
+    key: "gradient",
+    title: "Length of the gradient",
+    lines: [["grad_norm", "before clipping"]],
+    first: true,
+    note: "before it is clipped",
+  },
   { key: "loss", title: "Loss", lines: [["loss", "loss"]] },
   { key: "ratio", title: "Largest importance ratio", lines: [["ratio/max", "ratio"]] },
   {

@@ -80,7 +80,7 @@ function Headlines({ runs, titles }) {
     last: run.evaluations.at(-1) ?? {},
   }));
   const columns = [
-    { key: "title", title: "run", head: true, render: (row) => html`<${Name} row=${row} />` },
+    { key: "title", title: "run", head: true, class: "nowrap", render: (row) => html`<${Name} row=${row} />` },
     { key: "done", title: "steps", align: "right", render: (row) => number(row.run.done) },
     { key: "reward", title: "reward", align: "right", render: (row) => fixed(row.reward, 3) },
     {

@@ -7,13 +7,14 @@ import { number } from "../parts/text.js";
 import { curvesOf } from "./catalogue.js";
 import { smoothing, Smoothing } from "./smoothing.js";
 
+const FEW = 4;
 const UNREAD = new Set(["sft", "evaluate", "pipeline"]); // kinds of stages whose steps hold no responses
 
 export function Curves({ run, params }) {
   const all = useMemo(() => curvesOf(run), [run]);
   const set = (changes) => go("run", { ...params, ...changes }, true);
   if (!all.length) return null;
-  const chosen = params.show ? params.show.split(",") : all.filter((curve) => curve.first).map((curve) => curve.key);
+  const chosen = params.show ? params.show.split(",") : atFirst(all).map((curve) => curve.key);
   const steps = run.steps_axis.length;
   const smooth = smoothing(params.smooth, steps);
   const range = params.zoom ? params.zoom.split("-").map(Number) : undefined;
@@ -43,6 +44,12 @@ export function Curves({ run, params }) {
       )}</div>
     <${Choice} all=${all} chosen=${chosen} set=${set} />
   </section>`;
+}
+
+// what stands for the run where nobody chose; of a stage that learns from no rewards all that there is
+function atFirst(all) {
+  const first = all.filter((curve) => curve.first);
+  return first.length < FEW ? all : first;
 }
 
 function Plain({ onClick, children }) {

@@ -17,15 +17,16 @@ export function Evaluations({ evaluations }) {
   if (!evaluations.length) return null;
   const shares = SHARES.filter(([key]) => evaluations.some((row) => known(row[key])));
   const columns = [
-    { key: "name", title: "when", head: true, render: when },
-    { key: "pass@1", title: "pass@1", align: "right", render: (row) => html`<${Sure} row=${row} />` },
+    { key: "name", title: "when", head: true, class: "nowrap", render: when },
+    { key: "pass@1", title: "pass@1", align: "right", class: "nowrap", render: (row) => html`<${Sure} row=${row} />` },
     ...shares.map(([key, title]) => ({ key, title, align: "right", render: (row) => percent(row[key]) })),
     { key: "length", title: "tokens", align: "right", render: (row) => number(row.length && Math.round(row.length)) },
     { key: "problems", title: "problems × samples", align: "right", render: sizes },
   ];
   return html`<section class="section" aria-labelledby="evaluated">
     <h2 id="evaluated">On held-out problems</h2>
-    <${Table} columns=${columns} rows=${evaluations} caption="On held-out problems" rowKey=${(row) => row.name} />
+    <${Table} columns=${columns} rows=${evaluations} caption="On held-out problems" kind="table-tight"
+      rowKey=${(row) => row.name} />
     <p class="curve-note">k is the number of samples to a problem; intervals are 95%.</p>
   </section>`;
 }
@@ -56,7 +57,11 @@ export function Traits({ evaluations }) {
   const columns = [
     { key: "name", title: "trait", head: true },
     ...(two ? [{ key: "before", title: first.name, align: "right", render: (row) => percent(row.before, 0) }] : []),
-    { key: "slope", title: "", render: (row) => html`<${Slope} from=${row.before} to=${row.after} two=${two} />` },
+    {
+      key: "slope",
+      title: html`<span class="hidden">slope</span>`,
+      render: (row) => html`<${Slope} from=${row.before} to=${row.after} two=${two} />`,
+    },
     { key: "after", title: last.name, align: "right", render: (row) => percent(row.after, 0) },
     {
       key: "right",
@@ -68,7 +73,8 @@ export function Traits({ evaluations }) {
   ];
   return html`<section class="section" aria-labelledby="traits">
     <h2 id="traits">How it reasons</h2>
-    <${Table} columns=${columns} rows=${rows} caption="Traits of the chains" rowKey=${(row) => row.name} />
+    <${Table} columns=${columns} rows=${rows} caption="Traits of the chains" kind="table-narrow"
+      rowKey=${(row) => row.name} />
     <p class="curve-note">the share of responses that do it, held out</p>
   </section>`;
 }

@@ -11,6 +11,7 @@ import { go, link } from "../parts/route.js";
 import { known, oneLine, Prompt, shown } from "../parts/text.js";
 
 const LONG = 90; // characters of a problem that is the page's title; a longer one stands below it, too
+const FEW = 6; // groups of the step that are named
 
 export default function Group({ params }) {
   const { run, step, group } = params;
@@ -20,17 +21,18 @@ export default function Group({ params }) {
   const order = data ? data.responses.map((one) => String(one.response)) : [];
   const next = (by) => {
     const place = order.indexOf(params.at);
-    const to = place < 0 ? (by > 0 ? 0 : order.length - 1) : Math.min(order.length - 1, Math.max(0, place + by));
+    const begin = by > 0 ? 0 : order.length - 1;
+    const to = place < 0 ? begin : Math.min(order.length - 1, Math.max(0, place + by));
     if (order.length) set({ at: order[to] });
   };
   useKeys({
     j: () => next(1),
     k: () => next(-1),
+    w: () => set({ whole: params.whole ? null : "1" }),
     Enter: (event) => {
       if (event.target.closest("a, button, summary") || !order.length) return false;
       return go("response", { run, step, group, response: params.at ?? order[0] });
     },
-    w: () => set({ whole: params.whole ? null : "1" }),
   });
   const crumbs = [
     { text: "Runs", href: link("runs") },
@@ -39,62 +41,89 @@ export default function Group({ params }) {
     { text: `group ${group}`, href: link("group", { run, step, group }) },
   ];
   const title = data ? oneLine(data.prompt, LONG) : `Group ${group} of step ${step}`;
-  return html`<${Page} title=${title} crumbs=${crumbs} aside=${data && html`<${Ways} data=${data} params=${params} />`}>
-    <${Waited} found=${found} what="Reading the group">${(there) => html`<${Body} data=${there} params=${params} set=${set} next=${next} />`}</${Waited}>
+  const aside = data && html`<${Ways} data=${data} params=${params} />`;
+  return html`<${Page} title=${title} crumbs=${crumbs} aside=${aside}>
+    <${Waited} found=${found} what="Reading the group">
+      ${(there) => html`<${Body} data=${there} params=${params} set=${set} next=${next} />`}
+    </${Waited}>
   </${Page}>`;
 }
 
 function Ways({ data, params }) {
   const { run, step, group, whole } = params;
+  const [here, first, last] = [{ run, step, group, whole }, data.first ?? 0, data.last ?? 0];
   const links = [
-    ...beside("group", { run, step, group, whole }, "group", group, 0, data.groups - 1, ["group", "next group"], ["[", "]"]),
-    ...beside("group", { run, step, group, whole }, "step", step, data.first ?? 0, data.last ?? 0, ["step", "next step"], [",", "."]),
+    ...beside("group", here, "group", group, 0, data.groups - 1, ["group", "next group"], ["[", "]"]),
+    ...beside("group", here, "step", step, first, last, ["step", "next step"], [",", "."]),
   ];
   return html`<${Near} label="other groups and steps" links=${links} />`;
 }
 
 function Body({ data, params, set, next }) {
   const long = Array.isArray(data.prompt) || oneLine(data.prompt, LONG).endsWith("…");
+  const at = params.at === undefined ? undefined : Number(params.at);
+  const pick = (response) => set({ at: response });
   return html`<div class="group-page">
-    ${long && html`<details class="problem-text" open><summary>the problem</summary><${Prompt} prompt=${data.prompt} /></details>`}
+    ${long
+    && html`<details class="problem-text" open>
+      <summary>the problem</summary>
+      <${Prompt} prompt=${data.prompt} />
+    </details>`}
     <div class="group-top">
       <div class="group-story">
-        ${data.gradient === false && html`<p class="no-gradient"><b>✗ No gradient from this group.</b> ${shown(data.why_none ?? "")}</p>`}
+        ${data.gradient === false
+        && html`<p class="no-gradient"><b>✗ No gradient from this group.</b> ${shown(data.why_none ?? "")}</p>`}
         <p class="story">${story(data).join(" ")}</p>
         <${Facts} data=${data} />
+        <${Tools} data=${data} params=${params} set=${set} next=${next} />
       </div>
       <div class="group-strip">
-        <${Strip} responses=${data.responses} mean=${data.mean} labels=${true} picked=${params.at === undefined ? undefined : Number(params.at)}
-          onPick=${(response) => set({ at: response })} />
+        <${Strip} responses=${data.responses} mean=${data.mean} labels=${true} picked=${at} onPick=${pick} />
         <${DotLegend} />
       </div>
     </div>
-    <div class="group-tools">
-      <button type="button" onClick=${() => next(-1)}>‹ response <kbd>k</kbd></button>
-      <button type="button" onClick=${() => next(1)}>response › <kbd>j</kbd></button>
-      ${params.at !== undefined && html`<a href=${link("response", { run: data.run, step: data.step, group: data.group, response: params.at })}>open response ${params.at} <kbd>Enter</kbd></a>`}
-      <label><input type="checkbox" checked=${Boolean(params.whole)} onChange=${(event) => set({ whole: event.target.checked ? "1" : null })} /> whole chains <kbd>w</kbd></label>
-    </div>
-    <${FiveSteps} data=${data} at=${params.at} whole=${Boolean(params.whole)} onAt=${(response) => set({ at: response })} />
+    <${FiveSteps} data=${data} at=${params.at} whole=${Boolean(params.whole)} onAt=${pick} />
     ${!measured(data.responses) && data.gradient !== false && html`<${Unmeasured} data=${data} />`}
   </div>`;
 }
 
+function Tools({ data, params, set, next }) {
+  const { run, step, group } = data;
+  const whole = (event) => set({ whole: event.target.checked ? "1" : null });
+  const response = params.at;
+  return html`<div class="group-tools">
+    <button type="button" onClick=${() => next(-1)}>‹ response <kbd>k</kbd></button>
+    <button type="button" onClick=${() => next(1)}>response <kbd>j</kbd> ›</button>
+    <label>
+      <input type="checkbox" checked=${Boolean(params.whole)} onChange=${whole} /> whole chains <kbd>w</kbd>
+    </label>
+    ${response !== undefined
+    && html`<a href=${link("response", { run, step, group, response })}>open response ${response} <kbd>Enter</kbd></a>`}
+  </div>`;
+}
+
 function Facts({ data }) {
-  const expected = data.expected;
+  const { run, problem, task, estimator } = data;
+  const expected = data.expected ?? null;
   return html`<dl class="facts">
-    <div><dt>expected</dt><dd>${expected === null || expected === undefined ? "nobody knows" : html`<code>${shown(expected)}</code>`}</dd></div>
-    <div><dt>problem</dt><dd><a href=${link("problem", { run: data.run, problem: data.problem })}>${shown(data.problem)}</a></dd></div>
-    ${data.task && html`<div><dt>task</dt><dd>${shown(data.task)}</dd></div>`}
-    <div><dt>estimator</dt><dd>${shown(data.estimator ?? "")}</dd></div>
+    <div><dt>expected</dt><dd>${expected === null ? "nobody knows" : html`<code>${shown(expected)}</code>`}</dd></div>
+    <div><dt>problem</dt><dd><a href=${link("problem", { run, problem })}>${shown(problem)}</a></dd></div>
+    ${task && html`<div><dt>task</dt><dd>${shown(task)}</dd></div>`}
+    ${estimator && html`<div><dt>estimator</dt><dd>${shown(estimator)}</dd></div>`}
   </dl>`;
 }
 
 // A step measures what the update did for some of its groups alone (policy.traced_groups): which ones
 function Unmeasured({ data }) {
-  const found = useData("step", { run: data.run, step: data.step });
-  const others = (found.data?.groups ?? []).filter((one) => one.responses.some((response) => known(response.change)));
-  return html`<p class="muted group-foot">What the update did to each response was not measured for this group: <code>policy.traced_groups</code> says of how many groups of a step it is.
-    ${others.slice(0, 6).map((one) => html` <a href=${link("group", { run: data.run, step: data.step, group: one.group })}>Group ${one.group}</a>`)}
-    ${others.length ? (others.length === 1 ? " of this step has it." : " of this step have it.") : ""}</p>`;
+  const { run, step } = data;
+  const found = useData("step", { run, step });
+  const others = (found.data?.groups ?? []).filter((group) => group.responses.some((one) => known(one.change)));
+  const named = others
+    .slice(0, FEW)
+    .map(({ group }) => html` <a href=${link("group", { run, step, group })}>Group ${group}</a>`);
+  return html`<p class="muted group-foot">
+    What the update did to each response was not measured for this group: <code>policy.traced_groups</code>${" "}
+    says of how many groups of a step it is.${named}
+    ${others.length > 0 && (others.length === 1 ? " of this step has it." : " of this step have it.")}
+  </p>`;
 }

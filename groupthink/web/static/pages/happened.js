@@ -9,7 +9,7 @@ const FEW = 12; // that are shown at once
 
 export function Happened({ run }) {
   const [whole, setWhole] = useState(false);
-  const marks = [...(run.marks ?? [])].reverse();
+  const marks = inOrder(run.marks ?? []);
   const told = whole ? marks : marks.slice(0, FEW);
   const rest = marks.length - told.length;
   if (!marks.length) return run.done ? null : html`<${Empty}>No step is done yet.</${Empty}>`;
@@ -25,4 +25,14 @@ export function Happened({ run }) {
     ${rest > 0 && html`<button type="button" class="quiet" onClick=${() => setWhole(true)}>
       ${count(rest, "earlier event")}</button>`}
   </section>`;
+}
+
+// by their steps, the last first; what belongs to no step stays beside what came before it
+function inOrder(marks) {
+  let step = -1;
+  const placed = marks.map((mark, at) => {
+    if (known(mark.step) && mark.kind !== "evaluation") step = mark.step; // evaluations are listed by themselves
+    return { mark, at, step: known(mark.step) ? mark.step : step };
+  });
+  return placed.sort((a, b) => b.step - a.step || b.at - a.at).map(({ mark }) => mark);
 }

@@ -5,6 +5,8 @@ import { link, go } from "../parts/route.js";
 import { Change, Figures } from "../parts/figures.js";
 import { known, number, fixed, seconds, shown } from "../parts/text.js";
 
+const WINDOW = 8; // steps, as for the doctor
+
 export function Headline({ run }) {
   const measured = run.evaluations.filter((one) => known(one["pass@1"]));
   const [first, last] = [measured[0], measured.at(-1)];
@@ -13,11 +15,12 @@ export function Headline({ run }) {
   const accuracy = last && html`<${Change} before=${first["pass@1"]} after=${last["pass@1"]}
     low=${last["pass@1_low"]} high=${last["pass@1_high"]} />`;
   const kl = ends(run, "kl")[1];
+  const over = width(run) > 1 ? `, first and last ${width(run)} steps` : "";
   return html`<${Figures} figures=${[
       ["steps", run.steps ? html`${number(run.done)}<small> / ${number(run.steps)}</small>` : null],
       ["accuracy, held out", accuracy],
-      ["reward", moved(run, "reward", (value) => fixed(value, 2))],
-      ["tokens a response", moved(run, "completions/mean_length", (value) => number(Math.round(value)))],
+      [`reward${over}`, moved(run, "reward", (value) => fixed(value, 2))],
+      [`tokens a response${over}`, moved(run, "completions/mean_length", (value) => number(Math.round(value)))],
       ["KL to the reference", known(kl) ? number(kl) : null, "nats"],
       ["a step", known(pace) ? seconds(pace) : null],
       ["left", left ? seconds(pace * (run.steps - run.done)) : null],
@@ -31,9 +34,19 @@ export function Headline({ run }) {
     </div>`;
 }
 
+// the means of the first steps and of the last: of a long run one step says little
 function ends(run, name) {
   const values = (run.series[name] ?? []).filter(known);
-  return [values[0], values.at(-1)];
+  if (!values.length) return [null, null];
+  return [mean(values.slice(0, width(run))), mean(values.slice(-width(run)))];
+}
+
+function width(run) {
+  return run.steps_axis.length >= 2 * WINDOW ? WINDOW : 1;
+}
+
+function mean(values) {
+  return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : 0;
 }
 
 function moved(run, name, format) {
@@ -51,7 +64,6 @@ function weights(run) {
 function secondsAStep(run) {
   const phases = Object.entries(run.series).filter(([name]) => name.startsWith("time/"));
   if (!phases.length) return null;
-  const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : 0);
   return phases.reduce((sum, [, values]) => sum + mean(values.slice(-10).filter(known)), 0);
 }
 

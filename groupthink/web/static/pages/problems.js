@@ -56,7 +56,9 @@ function told(data, reading) {
 // the server sorts: each of its orders has one direction
 function List({ data, run, sort, set }) {
   const order = (next) => set({ sort: next.replace(/^-/, "") });
-  return html`<${Table} columns=${columns(run)} rows=${data.problems} presorted=${true} sort=${SORTED_AS[sort]}
+  const again = data.problems.some((row) => row.visits > 1); // or there is no course to show
+  const told = columns(run).filter(({ key }) => again || (key !== "gain" && key !== "slope"));
+  return html`<${Table} columns=${told} rows=${data.problems} presorted=${true} sort=${SORTED_AS[sort]}
     onSort=${order} caption="Problems" rowKey=${(row) => row.problem} />`;
 }
 
@@ -65,16 +67,23 @@ function columns(run) {
   return [
     { key: "name", title: "problem", head: true, render: (row) => html`<${Name} row=${row} run=${run} />` },
     { key: "visits", title: "visits", align: "right", render: (row) => number(row.visits) },
-    { key: "steps", title: "steps", align: "right", class: "nowrap", sortable: false, render: steps },
+    { key: "steps", title: "steps", align: "right", class: "wide nowrap", sortable: false, render: steps },
     { key: "rate", title: "right", align: "right", render: (row) => percent(row.rate, 0) },
-    { key: "gain", title: "first → last visit", align: "right", class: "nowrap", render: gain },
+    { key: "gain", title: "first → last", align: "right", class: "nowrap", render: gain },
     {
       key: "slope",
       title: html`<span class="hidden">slope</span>`,
       sortable: false,
       render: (row) => row.visits > 1 && html`<${Slope} from=${row.rate_first} to=${row.rate_last} />`,
     },
-    { key: "mean", title: "reward", align: "right", sortable: false, render: (row) => fixed(row.mean, 3) },
+    {
+      key: "mean",
+      title: "reward",
+      align: "right",
+      class: "wide",
+      sortable: false,
+      render: (row) => fixed(row.mean, 3),
+    },
   ];
 }
 

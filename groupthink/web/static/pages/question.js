@@ -60,12 +60,12 @@ function Choice({ models, value, onChange, none }) {
   </select>`;
 }
 
-// a few problems of the run, to begin with
+// a few problems to begin with: of those that training never saw, whose answers the run knows
 function Suggestions({ run, onPick }) {
-  const found = useData(run ? "/api/problems" : null, { run, sort: "visits" });
+  const found = useData(run ? "/api/problems" : null, { run, kind: "held-out", sort: "name" });
   const some = (found.data?.problems ?? []).filter((row) => typeof row.prompt === "string").slice(0, 4);
   if (!some.length) return null;
-  return html`<p class="suggestions"><span>from the run:</span>${some.map(
+  return html`<p class="suggestions"><span>held out:</span>${some.map(
     ({ problem, prompt }) => html`<button key=${problem} type="button" class="plain"
       onClick=${() => onPick(prompt)}>${oneLine(prompt, 60)}</button>`,
   )}</p>`;

@@ -5,6 +5,7 @@ import { go } from "../parts/route.js";
 import { Curve } from "../parts/chart.js";
 import { percent, shown } from "../parts/text.js";
 import { rise } from "./rise.js";
+import { PRESETS } from "./search_form.js";
 import { smoothing } from "./smoothing.js";
 
 // curve: {step, matched, responses}, of which the search has told
@@ -14,7 +15,8 @@ export function Rate({ curve, params }) {
     return [{ name: "share", values }];
   }, [curve]);
   const words = rise(curve.step, curve.matched, curve.responses);
-  const name = shown(params.preset ?? params.text ?? params.regex);
+  const preset = PRESETS.find(([each]) => each === params.preset);
+  const name = preset ? preset[1] : shown(params.text ?? params.regex);
   const zoom = ([from, to]) => go("search", { ...params, from, to });
   return html`<section class="section search-rate" aria-label="how often, over the steps">
     <${Curve} title=${`How often: ${name}`} x=${curve.step} series=${series} height=${170} min=${0}

@@ -34,7 +34,7 @@ export default function Run({ params }) {
       <div class="beside">
         <${Evaluations} evaluations=${run.evaluations} /><${Traits} evaluations=${run.evaluations} />
       </div>
-      <${Report} report=${run.report} />
+      ${run.kind === "pipeline" && html`<${Report} report=${run.report} />`}
       <${Happened} run=${run} />
       ${run.recipe && html`<${Recipe} text=${run.recipe} />`}
     `}</${Waited}>
@@ -53,9 +53,10 @@ function Report({ report }) {
   const title = shown(report.title ?? "Report");
   const columns = report.heads.map((head, at) => ({
     key: `c${at}`,
-    title: shown(head),
+    title: shown(head) || html`<span class="hidden">of what</span>`,
     head: at === 0,
     align: at ? "right" : "left",
+    class: at ? "nowrap" : null,
     render: (row) => shown(row[at] ?? "–"),
   }));
   return html`<section class="section" aria-labelledby="report">

@@ -57,7 +57,8 @@ function List({ runs, params, set, chosen }) {
   const kind = (row) => classes(row.depth && "run-stage", row.kind === "pipeline" && "run-pipeline");
   if (!rows.length) return html`<${Empty}>No run is called or stands so.</${Empty}>`;
   return html`<${Table} columns=${columns(chosen, set)} rows=${rows} presorted=${true} sort=${sort}
-    onSort=${(next) => set({ sort: next })} caption="Runs" rowKey=${(row) => row.name} rowClass=${kind} />`;
+    onSort=${(next) => set({ sort: next })} caption="Runs" rowKey=${(row) => row.name} rowClass=${kind}
+    kind="table-runs" />`;
 }
 
 function columns(chosen, set) {
@@ -78,6 +79,7 @@ function columns(chosen, set) {
       key: "spark",
       title: "reward over steps",
       sortable: false,
+      class: "wide",
       render: (run) => html`<${Spark} values=${run.spark} />`,
     },
     { key: "reward", title: "reward", align: "right", class: "wide", render: (run) => fixed(run.reward, 3) },

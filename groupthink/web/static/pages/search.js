@@ -1,6 +1,7 @@
 // Search over all responses of a run: hits as they come, and how often the pattern occurs over the steps.
 
-import { html, useState } from "../parts/html.js";
+import { html, useState, useRef } from "../parts/html.js";
+import { useKeys } from "../parts/keys.js";
 import { link } from "../parts/route.js";
 import { Page, Failed, Empty } from "../parts/page.js";
 import { Sign, number, seconds, count, shown } from "../parts/text.js";
@@ -36,14 +37,25 @@ function Found({ found, params }) {
   const [many, setMany] = useState(SHOWN);
   const told = hits.slice(0, many);
   const rest = hits.length - told.length;
+  const list = useRef(null);
+  useKeys({ j: () => focusBeside(list.current, 1), k: () => focusBeside(list.current, -1) });
   return html`
     <p class="search-state" role="status" aria-live="polite">${inWords(found)}</p>
     ${error && html`<${Failed} error=${error} />`}
     ${end?.curve?.step?.length > 0 && html`<${Rate} curve=${end.curve} params=${params} />`}
     ${done && !hits.length && !error ? html`<${Empty}>No response has it.</${Empty}>` : null}
-    <ol class="hits">${told.map((hit) => html`<${Hit} key=${placeOf(hit)} hit=${hit} run=${params.run} />`)}</ol>
+    <ol class="hits" ref=${list}>${told.map(
+      (hit) => html`<${Hit} key=${placeOf(hit)} hit=${hit} run=${params.run} />`,
+    )}</ol>
     ${rest > 0 && html`<button type="button" onClick=${() => setMany(many + SHOWN)}>
       ${count(rest, "more hit")}</button>`}`;
+}
+
+// the next or the previous hit's link
+function focusBeside(list, by) {
+  const links = [...list.querySelectorAll(".hit-where a")];
+  const at = links.indexOf(document.activeElement);
+  links[Math.min(Math.max(at + by, 0), links.length - 1)]?.focus();
 }
 
 function placeOf({ step, group, response }) {
@@ -70,6 +82,11 @@ function Hit({ hit, run }) {
       <a href=${link("response", { run, step, group, response })}>step ${step}, group ${group}, response ${response}</a>
       <span class="muted">reward ${number(hit.reward)} · ${count(hit.length, "token")} · ${shown(hit.problem)}</span>
     </div>
-    <p class="written hit-text">${shown(hit.before)}<mark>${shown(hit.match)}</mark>${shown(hit.after)}</p>
+    <p class="written hit-text">${inLine(hit.before)}<mark>${inLine(hit.match)}</mark>${inLine(hit.after)}</p>
   </li>`;
+}
+
+// a chain's lines in one, so that many hits are seen at once
+function inLine(text) {
+  return shown(text).replace(/\s*\n\s*/g, " ↵ ");
 }

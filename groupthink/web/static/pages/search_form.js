@@ -3,7 +3,7 @@
 import { html, useState } from "../parts/html.js";
 import { go } from "../parts/route.js";
 
-const PRESETS = [
+export const PRESETS = [
   ["reflection", "reflection", "“wait”, “check”, “no,”: chains that stop and look again"],
   ["repetition", "repetition", "chains that say the same again and again"],
   ["longest", "longest", "the longest responses"],

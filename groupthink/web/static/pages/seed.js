@@ -110,7 +110,7 @@ function Average({ each, mean }) {
   const dots = each.map((one) => ({ ...one, response: one.name }));
   const sum = each.map((one) => fixed(one.reward, 1)).join(" + ");
   return html`<p class="seed-sum">(${sum}) / ${each.length} = <strong>${fixed(mean, 2)}</strong></p>
-    <${Strip} responses=${dots} mean=${mean} labels=${true} height=${30} />`;
+    <${Strip} responses=${dots} mean=${mean} labels=${true} named height=${36} />`;
 }
 
 // bars from the average, to the right and to the left

@@ -5,7 +5,7 @@ import { offers } from "../parts/api.js";
 import { link } from "../parts/route.js";
 import { useData, Failed } from "../parts/page.js";
 import { Table } from "../parts/table.js";
-import { Status, Spark, Change, Progress } from "../parts/figures.js";
+import { Status, Spark, Change, Progress, Figures } from "../parts/figures.js";
 import { known, number, shown } from "../parts/text.js";
 
 const PITCH = 96; // pixels from one stage to the next
@@ -20,15 +20,31 @@ export function Stages({ run, turn }) {
   return html`<section class="section" aria-labelledby="stages">
     <h2 id="stages">Stages</h2>
     ${found.error && html`<${Failed} error=${found.error} />`}
+    <${Whole} card=${cards.get(run.name)} />
     <${Ladder} rows=${rows.filter((row) => known(row.card.accuracy))} />
-    <${Table} columns=${COLUMNS} rows=${rows} caption="The stages in their order" rowKey=${(row) => row.name} />
+    <${Table} columns=${COLUMNS} rows=${rows} caption="The stages in their order" kind="table-runs"
+      rowKey=${(row) => row.name} />
   </section>`;
 }
 
+// what all of them came to together
+function Whole({ card }) {
+  if (!known(card?.accuracy)) return null;
+  const { accuracy_before: before, accuracy, accuracy_low: low, accuracy_high: high } = card;
+  return html`<${Figures} figures=${[
+    ["accuracy, held out", html`<${Change} before=${before} after=${accuracy} low=${low} high=${high} />`],
+  ]} />`;
+}
+
 const COLUMNS = [
-  { key: "place", title: "", align: "right", render: (row) => html`<span class="muted">${row.place}</span>` },
+  {
+    key: "place",
+    title: html`<span class="hidden">place</span>`,
+    align: "right",
+    render: (row) => html`<span class="muted">${row.place}</span>`,
+  },
   { key: "name", title: "stage", head: true, render: (row) => html`<${Name} row=${row} />` },
-  { key: "kind", title: "kind", render: (row) => shown(row.kind) },
+  { key: "kind", title: "kind", class: "wide", render: (row) => shown(row.kind) },
   { key: "status", title: "status", render: (row) => html`<${Status} status=${row.status} why=${row.card.why} />` },
   { key: "spark", title: "reward over steps", render: (row) => html`<${Spark} values=${row.card.spark} />` },
   {

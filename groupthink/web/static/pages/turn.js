@@ -36,7 +36,7 @@ function Several({ responses, over }) {
   const order = over ? [...responses].sort((a, b) => worth(b) - worth(a)) : responses;
   return html`
     <p class="turn-sum">${done.length ? inWords(done, mean) : "…"}</p>
-    ${mean !== null && html`<${Strip} responses=${dots} mean=${mean} labels=${true} picked=${open}
+    ${mean !== null && html`<${Strip} responses=${dots} mean=${mean} labels=${true} height="free" picked=${open}
       onPick=${(one) => setOpen(open === one ? null : one)} />`}
     <ol class="turn-group">${order.map(
       (one) => html`<li key=${one.response}>

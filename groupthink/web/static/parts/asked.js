@@ -42,7 +42,8 @@ export function story(data) {
   const responses = data.responses;
   const up = responses.filter((one) => way(one.advantage) === 1).length;
   const down = responses.filter((one) => way(one.advantage) === -1).length;
-  const told = [`${count(responses.length, "response")} to one problem${known(data.mean) ? `, worth ${number(data.mean)} on average` : ""}.`];
+  const worth = known(data.mean) ? `, worth ${number(data.mean)} on average` : "";
+  const told = [`${count(responses.length, "response")} to one problem${worth}.`];
   if (up + down === 0) return told;
   const asked = [];
   if (up) asked.push(`${up} above the average ${up === 1 ? "is" : "are"} to become likelier`);

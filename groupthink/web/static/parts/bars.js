@@ -4,16 +4,11 @@
 import { html } from "./html.js";
 import { known } from "./text.js";
 
-// -> {low, high}: the range of rewards, with 0 in it
-export function rewardRange(values) {
+// -> {low, high}: the range of values, with 0 in it
+export function rangeOf(values) {
   const there = values.filter(known);
-  return { low: Math.min(0, ...there), high: Math.max(0, ...there) || 1 };
-}
-
-// the same, as far below zero as above it
-export function evenRange(values) {
-  const most = Math.max(0, ...values.filter(known).map(Math.abs)) || 1;
-  return { low: -most, high: most };
+  const [low, high] = [Math.min(0, ...there), Math.max(0, ...there)];
+  return low === high ? { low: 0, high: 1 } : { low, high };
 }
 
 // One cell: a bar from 0 to `value`; `line`: a value that a dashed line stands at (the average)
@@ -25,13 +20,18 @@ export function Bar({ value, range, line, kind, children }) {
     "--from": `${place(from)}%`,
     "--size": `${place(to) - place(from)}%`,
     "--zero": `${place(0)}%`,
-    "--line": known(line) ? `${place(line)}%` : "0%",
+    "--level": known(line) ? `${place(line)}%` : "0%",
     "--tip": `${place(there ? value : 0)}%`,
   };
-  return html`<div class=${`bar bar-${kind} ${there && value < 0 ? "bar-down" : "bar-up"}`} style=${style} aria-hidden="true">
+  return html`<div class=${`bar bar-${kind} ${way(value)}`} style=${style} aria-hidden="true">
     <span class="bar-zero"></span>
     ${there && html`<span class="bar-body"></span>`}
     ${known(line) && html`<span class="bar-line"></span>`}
     ${children && html`<span class="bar-tip">${children}</span>`}
   </div>`;
+}
+
+function way(value) {
+  if (!known(value) || value === 0) return "bar-flat";
+  return value < 0 ? "bar-down" : "bar-up";
 }

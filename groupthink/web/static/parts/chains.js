@@ -1,10 +1,11 @@
-// All chains of one problem, of training and of evaluations, with a name in the address for each: "t.12.3.0" is response
+// All chains of one problem, of training and of evaluations, with a name in the address for each: "t.12.3.0" is
+// response
 // 0 of group 3 of step 12, "e.after.1" the second response of the evaluation `after`.
 
 import { link } from "./route.js";
 import { known } from "./text.js";
 
-// -> [{id, title, href, text, right, reward, length, traits, step, of}], in the order of training. Of many visits the
+// -> [{id, title, href, text, right, reward, length, traits, step}], in the order of training. Of many visits the
 // responses of some alone are told; the others' are null.
 export function chainsOf(data, run) {
   const trained = (data.visits ?? []).flatMap((visit) =>
@@ -51,8 +52,8 @@ export function overSteps(visits, readings) {
 // The share of a visit's responses that have each trait, most frequent first: {trait: reading}
 export function traitReadings(visits) {
   const totals = new Map();
-  for (const visit of visits) {
-    for (const [trait, times] of Object.entries(visit.methods ?? {})) totals.set(trait, (totals.get(trait) ?? 0) + times);
+  for (const [trait, times] of visits.flatMap((visit) => Object.entries(visit.methods ?? {}))) {
+    totals.set(trait, (totals.get(trait) ?? 0) + times);
   }
   const names = [...totals.keys()].sort((a, b) => totals.get(b) - totals.get(a));
   const share = (visit, name) => (visit.methods[name] ?? 0) / Math.max(1, visit.responses.length);
@@ -63,7 +64,9 @@ export function traitReadings(visits) {
 export function asVisit(evaluation) {
   const judged = evaluation.responses.filter((one) => one.right === true || one.right === false);
   const methods = {};
-  for (const one of evaluation.responses) for (const trait of one.traits ?? []) methods[trait] = (methods[trait] ?? 0) + 1;
+  for (const trait of evaluation.responses.flatMap((one) => one.traits ?? [])) {
+    methods[trait] = (methods[trait] ?? 0) + 1;
+  }
   return {
     step: evaluation.step,
     rate: judged.length ? judged.filter((one) => one.right).length / judged.length : null,
@@ -76,16 +79,19 @@ export function asVisit(evaluation) {
 // Reasoning and answer of a text, by the rule of groupthink/chain.py, for answers of the API that have the text alone
 export function readChain(text) {
   const all = String(text ?? "");
-  if (!all.includes("<think>") && !all.includes("</think>")) return { text: all, reasoning: null, answer: all.trim() || null };
+  if (!all.includes("<think>") && !all.includes("</think>")) return { text: all, reasoning: null, answer: all.trim()
+    || null };
   const closed = all.lastIndexOf("</think>");
   if (closed < 0) return { text: all, reasoning: all.slice(all.indexOf("<think>") + 7), answer: null };
   const before = all.slice(0, closed);
   const open = before.lastIndexOf("<think>");
-  return { text: all, reasoning: open < 0 ? before : before.slice(open + 7), answer: all.slice(closed + 8).trim() || null };
+  return { text: all, reasoning: open < 0 ? before : before.slice(open + 7), answer: all.slice(closed + 8).trim()
+    || null };
 }
 
 function worth(one) {
-  return known(one.advantage) && one.advantage !== 0 ? one.advantage : (one.right === true ? 1 : 0) + (known(one.reward) ? one.reward : 0) / 100;
+  return known(one.advantage)
+    && one.advantage !== 0 ? one.advantage : (one.right === true ? 1 : 0) + (known(one.reward) ? one.reward : 0) / 100;
 }
 
 function mean(values) {

@@ -21,12 +21,13 @@ export function Curve(given) {
   props.axisFormat ??= props.format;
   const { x, xName, series, title, format, note } = props;
   const [asTable, setAsTable] = useState(false);
-  const [head, place, plot, latest, at] = [useRef(null), useRef(null), useRef(null), useRef(props), useRef(null)];
+  const [head, foot, place] = [useRef(null), useRef(null), useRef(null)];
+  const [plot, latest, at] = [useRef(null), useRef(props), useRef(null)];
   latest.current = props;
 
   const tell = (index) => {
     at.current = index;
-    write(head.current, latest.current, index);
+    write(head.current, foot.current, latest.current, index);
     mark(place.current, latest.current, index);
   };
   const open = (index) => index != null && latest.current.onStep?.(latest.current.x[index]);
@@ -65,7 +66,7 @@ export function Curve(given) {
     const next = moved(event, at.current, latest.current);
     if (next === null) return undefined;
     event.preventDefault();
-    plot.current.setCursor({ left: plot.current.valToPos(x[next], "x"), top: 10 });
+    plot.current.setCursor({ left: plot.current.valToPos(x[next], "x"), top: 10 }, true, true);
     return undefined;
   };
 
@@ -79,11 +80,12 @@ export function Curve(given) {
   return html`<figure class="curve">
     <figcaption class="curve-head">
       <span class="curve-title">${title}</span>
-      <span class="curve-values" ref=${head}></span>
+      <span class="curve-newest" ref=${head}></span>
       <button type="button" class="quiet curve-table" aria-pressed=${asTable} aria-label=${`${title}: ${other}`}
         onClick=${() => setAsTable(!asTable)}>${other}</button>
     </figcaption>
-    ${face}${note && html`<p class="curve-note">${note}</p>`}
+    ${face}
+    <p class="curve-note"><span class="curve-values" ref=${foot}></span><span class="curve-said">${note}</span></p>
   </figure>`;
 }
 
@@ -103,25 +105,26 @@ function Behind({ x, xName, series, title, format, range, onStep }) {
     rowKey=${(row) => row.step} quiet=${true} /></div>`;
 }
 
-// The line of values: under the cross-hair, or the newest. Written by hand: it changes with each move of a mouse.
-function write(element, { x, xName, series, marks, format }, index) {
-  if (!element) return;
-  const several = series.length > 1;
+// The newest value at the head, those under the cross-hair at the foot. Written by hand: they change with each move.
+function write(head, foot, { x, xName, series, marks, format }, index) {
+  if (!head || !foot) return;
+  head.replaceChildren(...(series.length === 1 ? [piece(series[0].colour, format(lastOf(series[0].values)))] : []));
+  if (index === null) return foot.replaceChildren();
+  const here = marks.filter((mark) => mark.step === x[index]);
   const value = (one) => {
-    const band = one.low && index !== null && known(one.low[index]);
-    const figure = format(index === null ? lastOf(one.values) : nearest(one, index));
-    const words = `${several ? `${one.name} ` : ""}${figure}`;
+    const words = `${series.length > 1 ? `${one.name} ` : ""}${format(nearest(one, index))}`;
+    const band = one.low && known(one.low[index]);
     return band ? `${words} [${format(one.low[index])}, ${format(one.high[index])}]` : words;
   };
-  const told = index === null && several ? [] : series.map((one) => piece(`ink-${one.colour}`, value(one)));
-  if (index !== null) {
-    told.unshift(piece("curve-step", `${xName} ${x[index]}`));
-    for (const each of marks.filter((mark) => mark.step === x[index])) {
-      const words = `${SIGNS[each.kind] ?? "!"} ${shown(each.text || each.kind)}`;
-      told.push(piece(ALERTS.has(each.kind) ? "curve-alert" : "curve-mark", words));
-    }
-  }
-  element.replaceChildren(...told);
+  return foot.replaceChildren(
+    piece("muted", `${xName} ${x[index]}`),
+    ...series.map((one) => piece(one.colour, value(one))),
+    ...here.map((mark) => piece(ALERTS.has(mark.kind) ? "warn" : "muted", wordsOf(mark))),
+  );
+}
+
+function wordsOf(mark) {
+  return `${SIGNS[mark.kind] ?? "!"} ${shown(mark.text || mark.kind)}`;
 }
 
 // of sparse values the one before, for a mouse seldom meets them
@@ -131,9 +134,9 @@ function nearest(one, index) {
   return null;
 }
 
-function piece(name, text) {
+function piece(colour, text) {
   const element = document.createElement("span");
-  element.className = name;
+  element.className = `ink-${colour}`;
   element.textContent = text;
   return element;
 }

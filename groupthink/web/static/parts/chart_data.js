@@ -37,7 +37,8 @@ export function layers(series, smooth) {
 export function limits(low, high, min, max) {
   if (!known(low) || !known(high)) return [min ?? 0, max ?? 1];
   let [from, to] = [Math.min(low, min ?? low), Math.max(high, max ?? high)];
-  if (from === to) [from, to] = from === 0 ? [0, 1] : [from - Math.abs(from) * 0.1, to + Math.abs(to) * 0.1];
+  const level = to - from <= 1e-9 * Math.max(Math.abs(from), Math.abs(to)); // but for rounding
+  if (level) [from, to] = from === 0 ? [0, 1] : [from - Math.abs(from) * 0.1, to + Math.abs(to) * 0.1];
   const air = 0.06 * (to - from);
   const bottom = from >= 0 && from < 0.5 * to ? 0 : from - air;
   return [min !== undefined && low >= min ? min : bottom, max !== undefined && high <= max ? max : to + air];

@@ -7,6 +7,7 @@ import { limits, layers } from "./chart_data.js";
 
 const FONT = '11px -apple-system, "Segoe UI", Inter, "Noto Sans", "Liberation Sans", system-ui, sans-serif';
 const ROW = 13; // pixels between two labels
+const MANY = 24; // checkpoints beyond this many are drawn as ticks
 const SHORT = 14; // so few values are drawn as points, too
 
 // latest(): the chart's newest props; told(index): the cross-hair is at this place of x, or null
@@ -34,8 +35,19 @@ export function makePlot(element, latest, { told, clicked, selected }) {
     },
   };
   const plot = new uPlot(options, [x, ...drawn.map((layer) => layer.values)], element);
-  plot.over.addEventListener("click", () => clicked(plot.cursor.idx));
+  listen(plot, clicked);
   return plot;
+}
+
+// A finger has no way to hover: its first touch moves the cross-hair, a second one at the same place counts as a click.
+function listen(plot, clicked) {
+  let [touched, before] = [false, null];
+  plot.over.addEventListener("pointerdown", (event) => (touched = event.pointerType === "touch"));
+  plot.over.addEventListener("click", () => {
+    const at = plot.cursor.idx;
+    if (!touched || at === before) clicked(at);
+    before = at;
+  });
 }
 
 export function dataOf({ x, series, smooth }) {
@@ -53,15 +65,18 @@ function cursorOf(latest) {
   return {
     y: false,
     drag: { x: Boolean(onRange), y: false, setScale: false },
-    points: { size: 6, width: 0, fill: (plot, at) => plot.series[at].pointColour(), show: (plot, at) =>
-      (plot.series[at].quiet ? null : undefined) },
+    points: {
+      size: (plot, at) => (plot.series[at].quiet ? 0 : 6),
+      width: 0,
+      fill: (plot, at) => plot.series[at].pointColour(),
+    },
     sync: syncKey ? { key: syncKey, scales: ["x", null], setSeries: false } : undefined,
   };
 }
 
 function lineOf({ kind, of }) {
   const quiet = kind !== "line";
-  const alpha = kind === "raw" ? 0.35 : 1;
+  const alpha = kind === "raw" ? 0.25 : 1;
   const few = of.values.filter((value) => value !== null).length <= SHORT;
   return {
     stroke: () => (kind === "low" || kind === "high" ? "transparent" : colour(of, alpha)),
@@ -117,7 +132,9 @@ function drawMarks(plot, { marks }) {
   const { left, top, width, height } = plot.bbox;
   const unit = uPlot.pxRatio;
   ctx.save();
+  const checkpoints = new Set(marks.filter((mark) => mark.kind === "checkpoint").map((mark) => mark.step));
   for (const { step, kind } of marks) {
+    if (step === null) continue;
     const x = plot.valToPos(step, "x", true);
     if (x < left - 1 || x > left + width + 1) continue;
     const loud = ALERTS.has(kind);
@@ -129,15 +146,15 @@ function drawMarks(plot, { marks }) {
       ctx.moveTo(x, top);
       ctx.lineTo(x, top + height);
       ctx.stroke();
-    } else if (kind === "checkpoint") {
-      triangle(ctx, x, top + height, 3 * unit);
+    } else if (kind === "checkpoint" && checkpoints.size <= MANY) {
+      triangle(ctx, x, top + height, 2.5 * unit);
       ctx.fill();
     } else if (kind === "evaluation") {
-      diamond(ctx, x, top + height - 3 * unit, 3 * unit);
+      diamond(ctx, x, top + height - (checkpoints.has(step) ? 10 : 4) * unit, 3 * unit);
       ctx.stroke();
     } else {
       ctx.moveTo(x, top + height);
-      ctx.lineTo(x, top + height - 6 * unit);
+      ctx.lineTo(x, top + height - 4 * unit);
       ctx.stroke();
     }
   }

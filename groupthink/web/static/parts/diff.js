@@ -1,4 +1,5 @@
-// What two texts have in common, word by word: Myers' greedy shortest edit script (An O(ND) difference algorithm, 1986).
+// What two texts have in common, word by word: Myers' greedy shortest edit script (An O(ND) difference algorithm,
+// 1986).
 // Where texts are so long and different that it would take long, whole lines are compared first, then words in them.
 
 const PATIENCE = 1200; // edits, of words or of lines: what is kept of the search grows by their square
@@ -96,7 +97,8 @@ function walked(before, after, kept, edits) {
 function refined(parts) {
   return parts.flatMap((part, i) => {
     const next = parts[i + 1];
-    if (part.kind === "out" && next && next.kind === "in") return compare(split(part.text), split(next.text)) || [part, next];
+    if (part.kind === "out" && next && next.kind === "in") return compare(split(part.text), split(next.text))
+      || [part, next];
     if (part.kind === "in" && i > 0 && parts[i - 1].kind === "out") return [];
     return [part];
   });

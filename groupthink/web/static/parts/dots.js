@@ -10,14 +10,15 @@ const BINS = 48; // responses whose rewards fall into one of them stand on each 
 
 // responses: [{response, reward, right, advantage}]. min, max: the axis, so that strips can be compared. mean: a tick.
 // onPick(response): dots become buttons; picked: the one that is chosen. labels: figures at the ends of the axis.
+// height: in pixels, or "free": what the highest stack needs. named: each dot with the response's name above it.
 // faint(one): whether a response is shown weakly, as it is not among those that are asked for.
-export function Strip({ responses, onPick, picked, min, max, mean, height = 34, labels = false, faint }) {
+export function Strip({ responses, onPick, picked, min, max, mean, height: tall = 34, labels = false, faint, named }) {
   const values = responses.map((one) => one.reward).filter(known);
   const low = min ?? Math.min(0, ...values);
   const high = max ?? Math.max(1, ...values);
   const place = (value) => EDGE + (100 - 2 * EDGE) * (high > low ? (value - low) / (high - low) : 0.5);
   const average = mean ?? (values.length ? values.reduce((sum, one) => sum + one, 0) / values.length : null);
-  const dots = stacked(responses, low, high, height);
+  const { dots, pitch, height } = stacked(responses, low, high, tall);
   const [at, setAt] = roving(dots, picked);
   const foot = height + (labels ? 13 : 1);
   const label = (value, text) => html`<text class="strip-label" x=${`${place(value)}%`} y=${foot - 1}
@@ -33,10 +34,11 @@ export function Strip({ responses, onPick, picked, min, max, mean, height = 34, 
       const target = onPick && html`<g role="button" class="strip-button" tabindex=${index === at.current ? 0 : -1}
         aria-label=${words(one)} aria-pressed=${chosen} onClick=${() => onPick(one.response)}
         onKeyDown=${(event) => pressed(event, index, dots, setAt, onPick)}>
-        <circle class="strip-target" r="9" />${dot}</g>`;
+        <circle class="strip-target" r=${Math.min(9, Math.max(4, pitch / 2))} />${dot}</g>`;
       return html`<svg key=${one.response} x=${`${place(one.reward)}%`} y=${y}
         class=${classes("strip-place", faint?.(one) && "dot-faint")}>
         ${target || dot}${one.finish === "length" && html`<path class="dot-cut" d="M6-4.5V4.5" />`}
+        ${named && html`<text class="strip-label" y="-8" text-anchor="middle">${one.response}</text>`}
       </svg>`;
     })}
     ${labels && [
@@ -51,7 +53,7 @@ export function Strip({ responses, onPick, picked, min, max, mean, height = 34, 
 export function Dot({ one, chosen = false }) {
   const pull = !known(one.advantage) || one.advantage === 0 ? "flat" : one.advantage > 0 ? "up" : "down";
   const kind = classes("dot", `dot-${pull}`, chosen && "dot-chosen");
-  const title = html`<title>${words(one)}</title>`;
+  const title = known(one.response) ? html`<title>${words(one)}</title>` : null; // none of a legend's sample
   if (one.right === true) return html`<circle class=${kind} r="4">${title}</circle>`;
   if (one.right !== false) return html`<circle class=${classes(kind, "dot-ring")} r="3.4">${title}</circle>`;
   return html`<path class=${classes(kind, "dot-cross")} d="M-3.4-3.4L3.4 3.4M3.4-3.4L-3.4 3.4">${title}</path>`;
@@ -88,7 +90,7 @@ function summary(responses, average) {
 }
 
 // the dots from the axis up, those of nearly the same reward on each other; lower in the stack is better
-function stacked(responses, low, high, height) {
+function stacked(responses, low, high, given) {
   const bins = new Map();
   const order = responses
     .filter((one) => known(one.reward))
@@ -98,8 +100,10 @@ function stacked(responses, low, high, height) {
     bins.set(bin, [...(bins.get(bin) ?? []), one]);
   }
   const most = Math.max(1, ...[...bins.values()].map((bin) => bin.length));
-  const pitch = Math.min(9, (height - 12) / Math.max(1, most - 1));
-  return [...bins.values()].flatMap((bin) => bin.map((one, level) => ({ one, y: height - 7 - level * pitch })));
+  const height = given === "free" ? Math.min(130, Math.max(34, 14 + 9 * (most - 1))) : given;
+  const pitch = most > 1 ? Math.min(9, (height - 12) / (most - 1)) : 18;
+  const placed = (bin) => bin.map((one, level) => ({ one, y: height - 7 - level * Math.min(9, pitch) }));
+  return { dots: [...bins.values()].flatMap(placed), pitch, height };
 }
 
 // one dot is in the order of Tab; arrows go to its neighbours

@@ -9,7 +9,7 @@ export const MODES = [
   {
     key: "logprob",
     title: "log-probability",
-    about: "How likely the policy found the token that it drew: the darker, the more it surprised.",
+    about: "How likely the policy found the token that it drew: the stronger the colour, the more it surprised.",
     unit: "nats",
     limits: [0.051, 0.223, 0.693, 1.609, 2.996, 4.605],
     names: ["over 95%", "80 to 95%", "50 to 80%", "20 to 50%", "5 to 20%", "1 to 5%", "under 1%"],
@@ -137,12 +137,13 @@ export function shownValue(column, value) {
   return number(value, 4);
 }
 
-// "from +0.1", "−0.5 and below": what a level stands for
+// "+0.1 to +0.25", "−2 and below": what a level stands for
 function nameOf(mode, at, side) {
   if (mode.names) return mode.names[at];
   if (at === 0) return mode.both ? `${bound(mode, 1, -1)} to ${bound(mode, 1, 1)}` : `under ${bound(mode, 1, 1)}`;
   if (at === mode.limits.length) return `${bound(mode, at, side)} and ${side < 0 ? "below" : "more"}`;
-  return `from ${bound(mode, at, side)}`;
+  const ends = [bound(mode, at, side), bound(mode, at + 1, side)];
+  return (side < 0 ? ends.reverse() : ends).join(" to ");
 }
 
 function bound(mode, at, side) {

@@ -21,6 +21,7 @@ const KEYS = [
   ["j  k", "next, previous response"],
   ["[  ]", "previous, next group"],
   [",  .", "previous, next step"],
+  ["w", "whole chains of a group"],
   ["/", "search in this run"],
   ["← →", "on a chart: the cross-hair; with Shift by ten"],
   ["Enter", "on a chart: open the step under the cross-hair"],
@@ -40,7 +41,7 @@ export function Masthead() {
   };
   useKeys({ "?": show, "/": toSearch });
   const here = WITHIN[page] ?? page;
-  const item = ([name, title], target) => html`<li key=${name}>
+  const item = ([name, title], target, apart = false) => html`<li key=${name} class=${apart ? "menu-apart" : null}>
     <a href=${target} aria-current=${here === name ? (page === name ? "page" : "true") : null}>${title}</a>
   </li>`;
   const there = (items) => items.filter(([, , path]) => offers(path));
@@ -50,8 +51,7 @@ export function Masthead() {
     <a class="mark" href=${home}><${Mark} />groupthink</a>
     <nav aria-label="pages"><ul class="menu">
       ${there(OF_HOUSE).map((one) => item(one, link(one[0])))}
-      ${ofRun.length > 0 && html`<li class="menu-gap" role="presentation"></li>`}
-      ${ofRun.map((one) => item(one, link(one[0], { run: params.run })))}
+      ${ofRun.map((one, at) => item(one, link(one[0], { run: params.run }), at === 0))}
     </ul></nav>
     <button type="button" class="quiet help-button" onClick=${show} aria-label="keys" title="keys (?)">?</button>
     <${Help} dialog=${help} />

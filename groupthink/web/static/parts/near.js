@@ -13,7 +13,9 @@ export function Near({ label, links }) {
   useKeys(actions);
   return html`<nav class="near" aria-label=${label}>
     ${links.map(({ name, sign, key, page, params }) => {
-      const inner = html`<span aria-hidden="true">${sign}</span> ${name}${key ? html` <kbd>${key}</kbd>` : null}`;
+      const way = html`<span aria-hidden="true">${sign}</span>`;
+      const inner = html`${sign === "‹" ? way : null} ${name} ${key ? html`<kbd>${key}</kbd>`
+        : null} ${sign === "‹" ? null : way}`;
       return params
         ? html`<a key=${name} class="near-link" href=${link(page, params)} aria-keyshortcuts=${key}>${inner}</a>`
         : html`<span key=${name} class="near-link near-none" aria-disabled="true">${inner}</span>`;

@@ -8,15 +8,24 @@ const PIECE = 8000; // characters, cut where a line ends if one does
 const AT_ONCE = 8; // pieces
 
 export function Raw({ text }) {
-  const pieces = useMemo(() => cut(String(text ?? "")), [text]);
+  const all = String(text ?? "");
+  const pieces = useMemo(() => cut(all), [all]);
   const [drawn, setDrawn] = useState(AT_ONCE);
   const rest = pieces.slice(drawn).reduce((sum, piece) => sum + piece.length, 0);
-  const unseen = useMemo(() => shown(text).length - String(text ?? "").length, [text]);
+  const unseen = useMemo(() => shown(all).length > all.length, [all]);
+  const signs = `line ends are shown as ↵${unseen ? ", unseen characters as escapes" : ""}`;
+  const more = `… ${number(Math.min(rest, PIECE * AT_ONCE))} of ${count(rest, "more character")}`;
   return html`<div class="raw">
-    <p class="muted">${count(String(text ?? "").length, "character")}; line ends are shown as ↵${unseen ? ", unseen characters as escapes" : ""}</p>
-    <div class="raw-text" tabindex="0" role="region" aria-label="raw text">${pieces.slice(0, drawn).map((piece, i) => html`<span key=${i} class="raw-piece">${shown(piece).replaceAll("\n", "↵\n")}</span>`)}</div>
-    ${rest > 0 && html`<p><button type="button" onClick=${() => setDrawn(drawn + AT_ONCE)}>… ${number(Math.min(rest, PIECE * AT_ONCE))} of ${count(rest, "more character")}</button></p>`}
+    <p class="muted">${count(all.length, "character")}; ${signs}</p>
+    <div class="raw-text" tabindex="0" role="region" aria-label="raw text">
+      ${pieces.slice(0, drawn).map((piece, i) => html`<span key=${i} class="raw-piece">${lined(piece)}</span>`)}
+    </div>
+    ${rest > 0 && html`<p><button type="button" onClick=${() => setDrawn(drawn + AT_ONCE)}>${more}</button></p>`}
   </div>`;
+}
+
+function lined(piece) {
+  return shown(piece).replaceAll("\n", "↵\n");
 }
 
 function cut(text) {

@@ -3,10 +3,14 @@
 import { useState, useEffect } from "./html.js";
 
 const CHANGED = "groupthink-route";
+const PAUSE = 350; // milliseconds between two changes: browsers allow only so many in a while, and typing makes many
+
+let waiting = null; // the address that is to be written
+let timer = null;
 
 // {page, params}: params are strings by name; the page without an address is the list of runs
-export function readRoute(hash) {
-  const [path, query] = cut((hash ?? location.hash).replace(/^#\/?/, ""));
+export function readRoute(hash = waiting ?? location.hash) {
+  const [path, query] = cut(hash.replace(/^#\/?/, ""));
   return { page: path || "runs", params: Object.fromEntries(new URLSearchParams(query)) };
 }
 
@@ -20,24 +24,45 @@ export function link(page, params = {}) {
 // replace: the change is a detail (a filter, a sorting) that "back" need not undo
 export function go(page, params = {}, replace = false) {
   const hash = link(page, params);
-  if (hash === location.hash) return;
+  if (hash === (waiting ?? location.hash)) return;
   if (replace) {
-    history.replaceState(null, "", hash);
+    waiting = hash;
+    if (timer === null) {
+      write();
+      timer = setTimeout(rested, PAUSE);
+    }
     dispatchEvent(new Event(CHANGED));
   } else {
+    write();
     location.hash = hash;
   }
 }
 
+function write() {
+  if (waiting !== null) history.replaceState(null, "", waiting);
+  waiting = null;
+}
+
+function rested() {
+  timer = null;
+  write();
+}
+
 export function useRoute() {
-  const [route, setRoute] = useState(readRoute);
+  const [route, setRoute] = useState(() => readRoute());
   useEffect(() => {
     const update = () => setRoute(readRoute());
-    addEventListener("hashchange", update);
+    const leave = () => {
+      waiting = null; // whoever follows a link leaves what was about to be written
+      update();
+    };
+    addEventListener("hashchange", leave);
+    addEventListener("pagehide", write);
     addEventListener(CHANGED, update);
     update();
     return () => {
-      removeEventListener("hashchange", update);
+      removeEventListener("hashchange", leave);
+      removeEventListener("pagehide", write);
       removeEventListener(CHANGED, update);
     };
   }, []);

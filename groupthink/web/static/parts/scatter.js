@@ -50,12 +50,14 @@ export function Scatter({ responses, brush, onBrush }) {
         <${Axes} scale=${scale} width=${width} />
         ${["right", "wrong", "unknown"].map((kind) => {
           const some = there.filter((one) => kindOf(one) === kind);
-          return html`<path key=${kind} class=${`point-${kind}`} d=${some.map((one) => shape(kind, scale.x(one.length), scale.y(one.reward))).join("")} />`;
+          return html`<path key=${kind} class=${`point-${kind}`} d=${some.map((one) =>
+            shape(kind, scale.x(one.length), scale.y(one.reward))).join("")} />`;
         })}
         ${picked && html`<rect class="brush" ...${scale.box(picked)} />`}
       </svg>
     </div>
-    <${Sides} brush=${brush} scale=${scale} onBrush=${onBrush} count=${brush ? there.filter((one) => within(one, brush)).length : null} />
+    <${Sides} brush=${brush} scale=${scale} onBrush=${onBrush} count=${brush ? there.filter((one) =>
+      within(one, brush)).length : null} />
   </div>`;
 }
 
@@ -85,12 +87,14 @@ function Sides({ brush, scale, onBrush, count }) {
     next[side][i] = value;
     onBrush(next);
   };
-  const field = (side, i, name, step) => html`<label>${name} <input type="number" step=${step} value=${all[side][i]} onChange=${write(side, i)} /></label>`;
+  const field = (side, i, name, step) => html`<label>${name} <input type="number" step=${step} value=${all[side][i]}
+    onChange=${write(side, i)} /></label>`;
   return html`<fieldset class="brush-sides">
     <legend>Drag over the chart, or give the sides</legend>
     ${field("lengths", 0, "tokens from", 1)} ${field("lengths", 1, "to", 1)}
     ${field("rewards", 0, "reward from", "any")} ${field("rewards", 1, "to", "any")}
-    ${brush && html`<button type="button" onClick=${() => onBrush(null)}>all</button> <span role="status">${number(count)} picked</span>`}
+    ${brush && html`<button type="button" onClick=${() => onBrush(null)}>all</button> <span
+      role="status">${number(count)} picked</span>`}
   </fieldset>`;
 }
 

@@ -18,7 +18,8 @@ export const KINDS = [
 export const CONDITIONS = [
   { key: "differs", name: "differs within the group", keeps: (values) => new Set(values).size > 1 },
   { key: "zero", name: "is 0 for some", keeps: (values) => values.some((value) => value === 0) },
-  { key: "all", name: "is above 0 for all", keeps: (values) => values.length > 0 && values.every((value) => known(value) && value > 0) },
+  { key: "all", name: "is above 0 for all", keeps: (values) => values.length > 0 && values.every((value) =>
+    known(value) && value > 0) },
   { key: "absent", name: "does not count for some", keeps: (values) => values.some((value) => !known(value)) },
 ];
 
@@ -28,7 +29,8 @@ export function measuredGroups(groups) {
     ...group,
     spread: spreadOf(group.responses.map((one) => one.reward)),
     length: meanOf(group.responses.map((one) => one.length)),
-    pull: group.responses.reduce((sum, one) => sum + Math.abs(one.advantage ?? 0), 0) / Math.max(1, group.responses.length),
+    pull: group.responses.reduce((sum, one) =>
+      sum + Math.abs(one.advantage ?? 0), 0) / Math.max(1, group.responses.length),
   }));
 }
 

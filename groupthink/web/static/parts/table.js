@@ -5,11 +5,11 @@ import { html, classes, useMemo } from "./html.js";
 // columns: [{key, title, align: "right"|"left", render(row, place), value(row), sortable, note, head}]
 //   key names the row's field unless `render` shows, or `value` gives for sorting, something else. head: a row header.
 // sort: "key" or "-key"; onSort(sort) is called with the next one. presorted: the rows come in that order already.
-export function Table({ columns, rows, sort, onSort, caption, presorted = false, rowKey, rowClass, quiet = false }) {
+export function Table({ columns, rows, sort, onSort, caption, presorted = false, rowKey, rowClass, quiet, kind }) {
   const sorted = useMemo(() => (presorted || !sort ? rows : inOrder(rows, columns, sort)), [rows, sort, presorted]);
   const head = Math.max(columns.findIndex((column) => column.head), 0);
-  return html`<div class=${classes("table-wrap", quiet && "table-quiet")} role="region" aria-label=${caption}
-    tabindex="0">
+  return html`<div class=${classes("table-wrap", quiet && "table-quiet", kind)} role="region" tabindex="0"
+    aria-label=${`${caption ?? "figures"}, table`}>
     <table>
       ${caption ? html`<caption class="hidden">${caption}</caption>` : null}
       <thead><tr>${columns.map(

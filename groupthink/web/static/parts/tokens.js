@@ -115,19 +115,29 @@ export function tokenText(tokens, i) {
   return text === null || text === undefined ? `[${tokens.id[i]}]` : text;
 }
 
+// The same with its blanks and line ends as signs
+export function visible(tokens, i) {
+  return shown(tokenText(tokens, i)).replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/ /g, "␣");
+}
+
 function Readout({ tokens, at, live }) {
   if (at === null || at >= tokens.id.length) {
-    return html`<p class="readout muted">Point at a token, or click into the text and move with the arrow keys: its figures stand here.</p>`;
+    return html`<p class="readout muted">
+      Point at a token, or click into the text and move with the arrow keys: its figures stand here.
+    </p>`;
   }
+  const strange = tokens.sampled && tokens.sampled[at] === false;
   return html`<dl class="readout" aria-live=${live ? "polite" : "off"}>
-    <div><dt>token ${number(at)} of ${number(tokens.id.length)}</dt>
-      <dd><code>${visible(tokenText(tokens, at))}</code> <span class="muted">id ${tokens.id[at]}</span></dd></div>
-    ${tokens.sampled && tokens.sampled[at] === false && html`<div><dt>drawn by</dt><dd>not the policy: a reply of the task</dd></div>`}
+    <div>
+      <dt>token ${number(at)} of ${number(tokens.id.length)}</dt>
+      <dd><code>${visible(tokens, at)}</code> <span class="muted">id ${tokens.id[at]}</span></dd>
+    </div>
+    ${strange && html`<div><dt>drawn by</dt><dd>not the policy: a reply of the task</dd></div>`}
     ${VALUES.map(([column, name]) => {
-      const value = tokens[column] && tokens[column][at];
-      if (value === null || value === undefined) return null;
-      const likely = column === "logprob" ? html` <span class="muted">${number(100 * Math.exp(value), 3)}%</span>` : null;
-      return html`<div key=${column}><dt>${name}</dt><dd>${shownValue(column, value)}${likely}</dd></div>`;
+      const value = (tokens[column] && tokens[column][at]) ?? null;
+      if (value === null) return null;
+      const share = column === "logprob" && html` <span class="muted">${number(100 * Math.exp(value), 3)}%</span>`;
+      return html`<div key=${column}><dt>${name}</dt><dd>${shownValue(column, value)}${share}</dd></div>`;
     })}
   </dl>`;
 }
@@ -148,9 +158,14 @@ function Ribbon({ levels, at, onAt }) {
     const box = event.currentTarget.getBoundingClientRect();
     onAt(Math.floor(((event.clientX - box.left) / box.width) * levels.length));
   };
-  return html`<svg class="ribbon" viewBox=${`0 0 ${bars.length} 12`} preserveAspectRatio="none" onClick=${go} aria-hidden="true">
-    ${bars.map((one, i) => one !== 0 && html`<rect key=${i} class=${heatClass(one)} x=${i} y=${12 - 2 * Math.abs(one)} width="1" height=${2 * Math.abs(one)} />`)}
-    ${at !== null && html`<line class="ribbon-at" x1=${(at / levels.length) * bars.length} x2=${(at / levels.length) * bars.length} y1="0" y2="12" />`}
+  const here = at === null ? null : (at / levels.length) * bars.length;
+  const frame = { viewBox: `0 0 ${bars.length} 12`, preserveAspectRatio: "none", "aria-hidden": "true" };
+  return html`<svg class="ribbon" ...${frame} onClick=${go}>
+    ${bars.map((one, i) => {
+      const high = 2 * Math.abs(one);
+      return high > 0 && html`<rect key=${i} class=${heatClass(one)} x=${i} y=${12 - high} width="1" height=${high} />`;
+    })}
+    ${here !== null && html`<line class="ribbon-at" x1=${here} x2=${here} y1="0" y2="12" />`}
   </svg>`;
 }
 
@@ -164,7 +179,8 @@ class Block extends Component {
     const spans = [];
     for (let i = start; i < end; i += 1) {
       const strange = tokens.sampled && tokens.sampled[i] === false;
-      const look = classes("token", levels && heatClass(levels[i]), strange && "token-reply", i === chosen && "token-chosen");
+      const look = classes("token", levels && heatClass(levels[i]), strange && "token-reply", i === chosen
+        && "token-chosen");
       spans.push(html`<span class=${look} data-i=${i}>${lines(tokenText(tokens, i))}</span>`);
     }
     return html`<span class=${classes("token-block", !whole && "token-broken")}>${spans}</span>`;
@@ -176,10 +192,6 @@ function lines(text) {
   if (!safe.includes("\n")) return safe;
   const [first, ...more] = safe.split("\n");
   return [first, ...more.flatMap((line) => [html`<span class="token-line-end">${"\n"}</span>`, line])];
-}
-
-function visible(text) {
-  return shown(text).replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/ /g, "␣");
 }
 
 function levelAt(tokens, mode, i) {
