@@ -2,7 +2,7 @@
 
 import { inOrder } from "../parts/table.js";
 
-// Cards in order, a stage's with depth 1. {name, status}: the filter; a pipeline stays as long as one of its stages does.
+// Cards in order, a stage's with depth 1. {name, status}: the filter; a pipeline stays while one of its stages does.
 export function arranged(runs, { name, status }, sort) {
   const text = (name ?? "").toLowerCase();
   const told = (run) =>

@@ -2,8 +2,8 @@
 
 import { lines } from "../parts/api.js";
 
-// turn: {question, ids, ...}; draw(turn) is called at most once a frame with the turn and its columns as they stand: for
-// each model its responses, {response, reasoning, answer, done}. before: the turns that it goes on from.
+// turn: {question, ids, ...}; draw(turn) is called at most once a frame with the turn and its columns as they stand:
+// for each model its responses, {response, reasoning, answer, done}. before: the turns that it goes on from.
 export async function ask(turn, before, params, draw, signal) {
   const columns = turn.ids.map(() => []);
   let frame = null;

@@ -15,8 +15,8 @@ export function Drift({ seed }) {
     }),
     [seed],
   );
-  const first = number(seed.kl);
-  const note = `KL to the policy before (mean k3), after each of ${x.length} updates on the same group; ${first} at first`;
+  const updates = `each of ${x.length} updates on the same group; ${number(seed.kl)} at first`;
+  const note = `KL to the policy before (mean k3), after ${updates}`;
   return html`<div class="seed-held">
     <${Curve} title="How far the policy drifts" x=${x} xName="update" series=${series} height=${150} min=${0}
       note=${note} />

@@ -57,7 +57,8 @@ function List({ runs, params, set, chosen }) {
   const kind = (row) => classes(row.depth && "run-stage", row.kind === "pipeline" && "run-pipeline");
   if (!rows.length) return html`<${Empty}>No run is called or stands so.</${Empty}>`;
   return html`<${Table} columns=${columns(chosen, set)} rows=${rows} presorted=${true} sort=${sort}
-    onSort=${(next) => set({ sort: next })} caption="Runs" rowKey=${(row) => row.name} rowClass=${kind} kind="table-runs" />`;
+    onSort=${(next) => set({ sort: next })} caption="Runs" rowKey=${(row) => row.name} rowClass=${kind}
+    kind="table-runs" />`;
 }
 
 function columns(chosen, set) {
