@@ -23,6 +23,8 @@ from typing import Any
 
 from report import add_report, report
 
+from groupthink.insight.plan.machine import held_by
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 INTERVAL = 0.5  # seconds between two looks at the memory
 FILES_EVERY = 10  # looks, of which one looks at mapped files, too: that takes longer, and they change little
@@ -180,7 +182,7 @@ def watch(root: int, peak: Peak, done: threading.Event) -> None:
     look = 0
     while not done.wait(INTERVAL):
         processes = family(root)
-        held = {process: its for process in processes if (its := rollup(process))}
+        held = {process: its for process in processes if (its := held_by(process))}
         anonymous = sum(its["Anonymous"] for its in held.values())
         if anonymous > peak.anonymous:
             peak.anonymous, peak.processes = anonymous, len(held)
@@ -204,14 +206,6 @@ def family(root: int) -> list[int]:
     for process in found:
         found += [child for child, parent in parents.items() if parent == process]
     return found
-
-
-def rollup(process: int) -> dict[str, int] | None:
-    try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
-    except OSError:
-        return None
-    return {line.split()[0].rstrip(":"): int(line.split()[1]) * 1024 for line in lines}
 
 
 def files_once(processes: list[int]) -> int:

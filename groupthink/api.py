@@ -7,10 +7,14 @@ from typing import Any
 
 from groupthink import stage
 from groupthink.pipeline import made_by
+from groupthink.pipeline.reading import has_stages, load_pipeline
 from groupthink.recipe import load_recipe, recipe_name
 from groupthink.run.directory import Run, free_directory
+from groupthink.run.pipeline import PipelineRun
+from groupthink.run.stages import PIPELINE, is_pipeline
 from groupthink.run.terminal import View, open_view
 from groupthink.stage.evaluate import evaluate_model
+from groupthink.stage.pipeline import require_stages, run_stages
 from groupthink.stage.ready import require_ready
 from groupthink.user_code import give
 
@@ -49,6 +53,10 @@ def train(
     `words`: `key=value`, as on the command line; they go before all else. `run`: the folder (None: a new one below
     runs/); with `resume`, one to go on with, by its own recipe: settings that would change it are refused.
 
+    A recipe may have stages (`groupthink.train("r1")`): settings are then for all of them, words also for one
+    (`zero.steps=10`), and a resume runs the stages anew that are asked for otherwise. A `view` that is given sees them
+    all, and is told at the end of each that it is closed.
+
     Raises ValueError for settings that are not there or make no sense, and what else a run ends with.
     """
     table, given = _task_table(task), _named(rewards)
@@ -56,10 +64,13 @@ def train(
         settings["task"] = {**settings.get("task", {}), **table}
     if given:
         settings["reward"] = {**settings.get("reward", {}), **given}
+    if resume and run is None:
+        raise ValueError("resume=True needs run=...: which run is to go on?")
+    if is_pipeline(Path(run)) if resume and run is not None else has_stages(recipe):
+        return _train_stages(recipe, run, resume, words, _as_toml(settings), view)
     view = view or open_view()
     if resume:
-        if run is None:
-            raise ValueError("resume=True needs run=...: which run is to go on?")
+        assert run is not None
         if recipe is not None:
             raise ValueError("a resumed run takes its own recipe: leave out the one that is named")
         begun = Run.resume(run, words, _as_toml(settings))
@@ -75,6 +86,25 @@ def train(
             view.closed()
     model = begun.path / "model" if made_by(begun.recipe.stage) == "model" else None
     return Trained(begun.path, model, figures)
+
+
+def _train_stages(
+    recipe: str | Path | None,
+    run: str | Path | None,
+    resume: bool,
+    words: Sequence[str],
+    settings: Mapping[str, Any],
+    view: View | None,
+) -> Trained:
+    """`train`, by a recipe of several stages."""
+    place = Path(run) if run is not None else None
+    asked = recipe if recipe is not None or place is None or not resume else place / PIPELINE
+    pipeline = load_pipeline(asked, words, settings)
+    require_stages(pipeline, (view or open_view()).note, path=place if resume else None)
+    begin = PipelineRun.resume if resume else PipelineRun.create
+    with begin(place or free_directory(recipe_name(recipe)), pipeline) as begun:
+        figures = run_stages(begun, lambda: view or open_view())
+    return Trained(begun.path, None if pipeline.last_model is None else begun.path / "model", figures)
 
 
 def evaluate(model: str | Path, **asked: Any) -> dict[str, Any]:

@@ -54,6 +54,24 @@ def test_a_stage_that_makes_no_model_gives_none(place, tmp_path):  # noqa: F811
     assert measured.model is None and not (measured.run / "model").exists() and "after" in measured.figures
 
 
+def test_a_recipe_of_several_stages_takes_functions_for_all_and_words_for_one(place, tmp_path):  # noqa: F811
+    recipe = tmp_path / "two.toml"
+    recipe.write_text('[[stages]]\nname = "zero"\n[[stages]]\nname = "more"\nmodel = "stage:zero"\n')
+    run = tmp_path / "run"
+    trained = train(place, run, recipe=recipe, rewards=[length], words=["more.seed=3"])
+    assert trained.model == run / "model" and trained.model.is_dir()
+    assert [one["name"] for one in trained.figures["stages"]] == ["zero", "more"]
+    stages = [load_recipe(run / "stages" / name / "recipe.toml") for name in ("01-zero", "02-more")]
+    assert [stage.seed for stage in stages] == [0, 3] and all(stage.steps == 1 for stage in stages)
+    assert all(stage.reward.functions == {f"{__name__}:length": 1.0} for stage in stages)
+    again = groupthink.train(run=run, resume=True, view=PlainView(io.StringIO()))  # all is done: nothing is run again
+    assert again.figures == trained.figures
+    with pytest.raises(ValueError, match="each stage says its own model"):
+        own = tmp_path / "own.toml"
+        own.write_text('[[stages]]\nname = "zero"\nmodel = "nano"\n')
+        train(place, tmp_path / "other", recipe=own)
+
+
 def test_a_run_by_functions_and_objects_of_the_program_itself(place, tmp_path):  # noqa: F811
     def short(group):
         return [1.0 for _ in group.responses]

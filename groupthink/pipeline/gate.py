@@ -22,7 +22,7 @@ SIGNS: dict[str, Callable[[float, float], bool]] = {
 }
 EVALUATED = (
     *("pass@1", "pass@1_low", "pass@1_high", "pass@k", "maj@k", "greedy", "lenient", "format", "problems", "samples"),
-    *("length", "truncated"),
+    *("length", "truncated", "environment"),
 )
 """The figures of an evaluation that are numbers."""
 

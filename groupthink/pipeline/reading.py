@@ -1,8 +1,9 @@
 """A pipeline from TOML: defaults for all stages, then the stages, and words of the command line on top."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from groupthink.nearest import nearest
@@ -20,13 +21,18 @@ def has_stages(path: str | Path | None) -> bool:
     return STAGE_LIST in read_table(path)
 
 
-def load_pipeline(path: str | Path | None, overrides: Sequence[str] = ()) -> Pipeline:
+def load_pipeline(
+    path: str | Path | None,
+    overrides: Sequence[str] = (),
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> Pipeline:
     """The stages of the recipe in `path`, with `key=value` words on top.
 
     `steps=10` and `rollout.max_tokens=64` are said for all stages, before what the file says for all of them;
     `zero.steps=10` and `zero.rollout.max_tokens=64` for the stage `zero` alone, before all else; where it is repeated,
     for all its rounds, and `zero-2.steps=10` for the second of them, before that. Where a stage is called as a table
-    is, a word that could be either sets the table for all stages.
+    is, a word that could be either sets the table for all stages. `settings` are what a file would hold, such as
+    `{"rollout": {"group_size": 4}}`: for all stages, too, before the file, and words before them.
 
     A further round draws by a seed of its own: that of the first, and 1 more for each round, unless the stage says its.
 
@@ -36,7 +42,7 @@ def load_pipeline(path: str | Path | None, overrides: Sequence[str] = ()) -> Pip
     if STAGE_LIST not in given:
         raise ValueError(f"{path} has no stages: begin each with [[stages]] and its name")
     entries = entries_of(given.pop(STAGE_LIST))
-    for_all, for_one = _sorted_words(overrides, entries, given)
+    for_all, for_one = _sorted_words(overrides, entries, given, settings)
     built: list[Stage] = []
     for entry in entries:
         said, rounds = for_one.get(entry.name, {}), for_one.get(entry.first, {}) if entry.turn > 1 else {}
@@ -56,11 +62,15 @@ def load_pipeline(path: str | Path | None, overrides: Sequence[str] = ()) -> Pip
     return Pipeline(tuple(built))
 
 
-def _sorted_words(words: Sequence[str], entries: Sequence[Entry], given: Table) -> tuple[Table, dict[str, Table]]:
-    """What `key=value` words say for all stages, and for each alone, by its name."""
+def _sorted_words(
+    words: Sequence[str], entries: Sequence[Entry], given: Table, settings: Mapping[str, Any]
+) -> tuple[Table, dict[str, Table]]:
+    """What `settings` and `key=value` words say for all stages, and words for each alone, by its name."""
     names = [entry.name for entry in entries]
-    for_all: Table = {}
+    for_all: Table = {name: dict(value) if isinstance(value, Mapping) else value for name, value in settings.items()}
     for_one: dict[str, Table] = {}
+    for key, value in _flat(for_all):
+        _require_effect(key, f"{key}={value}", entries, for_all.get("stage", given.get("stage", Recipe.stage)))
     for word in words:
         key = word.partition("=")[0].strip()
         first, dot, rest = key.partition(".")
@@ -74,6 +84,15 @@ def _sorted_words(words: Sequence[str], entries: Sequence[Entry], given: Table) 
             _require_effect(key, word, entries, for_all.get("stage", given.get("stage", Recipe.stage)))
             override(for_all, word)
     return for_all, for_one
+
+
+def _flat(table: Table) -> Iterator[tuple[str, Any]]:
+    """Every setting of a table by its full name, with its value."""
+    for name, value in table.items():
+        inner = value.items() if isinstance(value, dict) else ()
+        yield from ((f"{name}.{key}", one) for key, one in inner)
+        if not isinstance(value, dict):
+            yield name, value
 
 
 def _likely(first: str, rest: str, names: Sequence[str]) -> str:

@@ -229,6 +229,8 @@ def describe_evaluation(figures: Mapping[str, Any]) -> str:
         return f"nothing can be said of what is right {asked}{unjudged}"
     shares = [f"{label} {percent(share)}" for label, share in _shares(figures).items()]
     shares[0] += f" [{figures['pass@1_low']:.1%}, {figures['pass@1_high']:.1%}]"
+    if figures.get("environment") is not None:
+        shares.append(f"reward {figures['environment']:.3f}")
     return f"{', '.join(shares)} {asked}{unjudged}"
 
 
@@ -249,6 +251,8 @@ def evaluation_lines(figures: Mapping[str, Any]) -> list[str]:
     lines = [f"{label:18}{percent(share):>7}   {notes.get(label, '')}".rstrip() for label, share in shares]
     lines += [f"{'in form':18}{percent(figures['format']):>7}", f"{'cut off':18}{figures['truncated']:7.1%}"]
     lines += [f"{'tokens a response':18}{figures['length']:7.1f}"]
+    if figures.get("environment") is not None:
+        lines += [f"{'its own reward':18}{figures['environment']:7.3f}   the mean, as the environment gives it"]
     if figures["traits"]:
         lines += ["", f"{'how it reasons':18}  share    right"]
         traits = figures["traits"].items()

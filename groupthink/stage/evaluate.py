@@ -68,6 +68,7 @@ def summarise(sampled: Sequence[Sequence[Graded]], greedy: Sequence[Sequence[Gra
         "greedy": _mean(one.right for row in greedy for one in row),
         "lenient": _mean(one.lenient for one in every),
         "format": _mean(one.formed for one in every),
+        "environment": _mean(one.environment for one in every),
         "problems": len(sampled),
         "unjudged": dict(Counter(row[0].why for row in sampled if row[0].right is None)),
         "samples": len(sampled[0]),
@@ -77,8 +78,8 @@ def summarise(sampled: Sequence[Sequence[Graded]], greedy: Sequence[Sequence[Gra
     }
 
 
-def _mean(known: Iterable[bool | None]) -> float | None:
-    """The share of those that are known; None where none is."""
+def _mean(known: Iterable[float | None]) -> float | None:
+    """The mean (of verdicts, the share) of those that are known; None where none is."""
     values = [value for value in known if value is not None]
     return float(np.mean(values)) if values else None
 
@@ -121,6 +122,7 @@ def _row(kind: str, one: Graded) -> dict[str, Any]:
         "right": one.right,
         "lenient": one.lenient,
         "formed": one.formed,
+        "environment": one.environment,
         "by_tests": one.by_tests,
         "length": one.response.written,
         "finish": one.response.finish,

@@ -35,6 +35,7 @@ class Graded:
     formed: bool | None = None  # well formed and not cut off; None where a task scores whole responses
     by_tests: bool = False  # a program, which is no answer that could be voted on
     why: str = ""
+    environment: float | None = None  # the reward of a task that scores whole responses
 
 
 def grade(
@@ -55,6 +56,10 @@ def grade(
         [next(found) for _ in row] if told is None else [each.verdict for each in told]
         for row, told in zip(chains, whole, strict=True)
     ]
+    rewards = [
+        [None for _ in row] if told is None else [each.reward for each in told]
+        for row, told in zip(chains, whole, strict=True)
+    ]
 
     scored = {group.problem.id for group, told in zip(groups, whole, strict=True) if told is not None}
 
@@ -66,7 +71,9 @@ def grade(
         tests, unread, passing = {}, unread | dict.fromkeys(tests, str(error)), {}
     unknown |= unread
 
-    def graded(problem: Problem, response: Response, chain: Chain, verdict: Verdict) -> Graded:
+    def graded(
+        problem: Problem, response: Response, chain: Chain, verdict: Verdict, environment: float | None
+    ) -> Graded:
         form = adherence(chain, response.finish) == 1
         right: bool | None = None
         lenient: bool | None = None
@@ -90,11 +97,12 @@ def grade(
             formed=None if problem.id in scored else form,
             by_tests=problem.id in tests,
             why=unknown[problem.id] if right is None else "",
+            environment=environment,
         )
 
     return [
-        [graded(group.problem, *each) for each in zip(group.responses, chains_G, verdicts_G, strict=True)]
-        for group, chains_G, verdicts_G in zip(groups, chains, verdicts, strict=True)
+        [graded(group.problem, *each) for each in zip(group.responses, chains_G, told_G, rewards_G, strict=True)]
+        for group, chains_G, told_G, rewards_G in zip(groups, chains, verdicts, rewards, strict=True)
     ]
 
 

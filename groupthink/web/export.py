@@ -22,6 +22,9 @@ MOST = 15_000_000
 
 Reader = Callable[[str], str]
 
+NOTE = ".file-note { margin: 2rem auto; padding: 0 1rem; max-width: 70rem; font-size: 0.85rem; }\n"
+"""The look of what the file says of itself."""
+
 ENTRY = "app.js"
 STYLE = re.compile(r'[ \t]*<link rel="stylesheet" href="([^"]+)">\n')
 ICON = re.compile(r'<link rel="icon" href="([^"]+)"( type="[^"]+")?>')
@@ -39,7 +42,7 @@ def export(run: Path, file: Path, most: int = MOST) -> Selection:
 def page(selection: Selection, read: Reader) -> str:
     """The HTML file; `read` gives the text of a file of the front end."""
     index = read("index.html")
-    styles = "".join(_style(read(path)) for path in STYLE.findall(index))
+    styles = "".join(_style(read(path)) for path in STYLE.findall(index)) + NOTE
     entries = SCRIPT.findall(index)
     if entries != [ENTRY]:
         raise ValueError(f"index.html must have one script, {ENTRY}, not {entries}")

@@ -10,13 +10,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from groupthink.web.answers import dump
 from groupthink.web.following import Event, Follower
 from groupthink.web.reading.places import Places
-
-T = TypeVar("T")
 
 EVERY = 0.5
 """Seconds between two looks at the files."""
@@ -143,7 +141,7 @@ class Reader:
 
 
 async def stream(
-    source: Source, ending: Ending, in_thread: Callable[[Callable[[], T]], Awaitable[T]]
+    source: Source, ending: Ending, in_thread: Callable[[Callable[[], list[Event]]], Awaitable[list[Event]]]
 ) -> AsyncIterator[bytes]:
     """Server-sent events, until the server ends or whoever listens goes away."""
     yield b"retry: 1000\n" + _id(source.id) + b"\n"

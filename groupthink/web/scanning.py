@@ -46,14 +46,13 @@ def scan(file: Path, query: Query, over: Callable[[], bool]) -> Scanned | None:
         rows = np.flatnonzero(matches)
         responses, matched = responses + int(asked.sum()), matched + len(rows)
         found.append((start + rows, _values(table, query)[rows]))
-    rows, values = (
-        (np.concatenate(parts) for parts in zip(*found, strict=True)) if found else (np.zeros(0), np.zeros(0))
-    )
+    every = np.concatenate([rows for rows, _ in found] or [np.zeros(0, int)])
+    values = np.concatenate([values for _, values in found] or [np.zeros(0)])
     first = np.argsort(-values, kind="stable")[: query.limit]
-    return Scanned(step_of(file), responses, matched, rows[first].astype(int), values[first])
+    return Scanned(step_of(file), responses, matched, every[first], values[first])
 
 
-def hits_at(file: Path, rows: Sequence[int], query: Query) -> list[dict[str, Any]]:
+def hits_at(file: Path, rows: Sequence[int] | np.ndarray, query: Query) -> list[dict[str, Any]]:
     """What is shown of some rows of a step's file, in the order of the file."""
     columns = ["problem", "response", "reward", "parts.accuracy", "text", "sampled"]
     hits: list[dict[str, Any]] = []

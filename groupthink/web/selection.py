@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -86,7 +87,7 @@ def select(run: Path, room: int) -> Selection:
     selection.add("runs", {}, lambda: {**list_runs(places), "folder": ""})  # where it lies is nobody's business
     names = [one for one in places.names() if one != name]
     for one in names:
-        selection.add("run", {"run": one}, lambda one=one: read_run(places.path(one), one))
+        selection.add("run", {"run": one}, partial(read_run, places.path(one), one))
     with_steps = [one for one in [name, *names] if recorded_steps(places.path(one))]
     begun = selection.size
     for number, one in enumerate(with_steps, start=1):
@@ -106,26 +107,24 @@ def _select_run(selection: Selection, place: Path, name: str, most: int) -> None
     add("notes", lambda: {"notes": noted})
     told: dict[int, Answer] = {}
     for step in spread(steps):
-        if (answer := add("step", lambda step=step: read_step(place, step, name), STEPS, step=step)) is not None:
+        if (answer := add("step", partial(read_step, place, step, name), STEPS, step=step)) is not None:
             told[step] = answer
-    telling = [group for step in spread(sorted(told)) for group in _telling(told[step])]
-    best = [group for step in spread(sorted(told))[:3] for group in _telling(told[step])[:1]]
-    first = [(step, one["group"]) for step in spread(sorted(told))[:3] for one in told[step]["groups"]]
+    telling = {step: _telling(told[step]) for step in spread(sorted(told))}
+    best = [group for step in [*telling][:3] for group in telling[step][:1]]
+    wanted = [(note["step"], note["group"]) for note in noted] + best
+    wanted += [(step, one["group"]) for step in [*telling][:3] for one in told[step]["groups"]]
+    wanted += [group for rank in range(4) for step in telling for group in telling[step][rank : rank + 1]]
     groups: dict[Group, Answer] = {}
-    wanted = [(note["step"], note["group"]) for note in noted] + best + first
-    rest = [
-        group for rank in range(4) for step in spread(sorted(told)) for group in _telling(told[step])[rank : rank + 1]
-    ]
-    for step, group in unique([*wanted, *rest])[:MOST_GROUPS]:
-        answer = add("group", lambda s=step, g=group: read_group(place, s, g, name), GROUPS, step=step, group=group)
+    for step, group in unique(wanted)[:MOST_GROUPS]:
+        answer = add("group", partial(read_group, place, step, group, name), GROUPS, step=step, group=group)
         if answer is not None:
             groups[step, group] = answer
     responses = [(note["step"], note["group"], note["response"]) for note in noted]
     responses += [(*group, one["response"]) for group in best if group in groups for one in groups[group]["responses"]]
-    responses += [(*group, one["response"]) for group in telling if group in groups for one in _ends(groups[group])]
+    responses += [(*group, one["response"]) for group in groups for one in _ends(groups[group])]
     for step, group, response in unique(responses)[:MOST_RESPONSES]:
-        add("response", lambda s=step, g=group, r=response: read_response(place, s, g, r, name), RESPONSES,
-            step=step, group=group, response=response)  # fmt: skip
+        read = partial(read_response, place, step, group, response, name)
+        add("response", read, RESPONSES, step=step, group=group, response=response)
     _select_problems(place, name, unique(groups[group]["problem"] for group in groups), add)
 
 
@@ -135,11 +134,11 @@ def _select_problems(place: Path, name: str, problems: Sequence[str], add: Calla
     for sort in ("visits", "rate", "gain", "name"):
         for page in range(1, PAGES + 1):
             asked = {"sort": sort, **({"page": page} if page > 1 else {})}
-            add("problems", lambda sort=sort, page=page: list_problems(place, sort, page, "", name), **asked)
+            add("problems", partial(list_problems, place, sort, page, "", name), **asked)
     for kind in ("mixed", "right", "wrong"):
-        add("problems", lambda kind=kind: list_problems(place, "visits", 1, kind, name), sort="visits", kind=kind)
+        add("problems", partial(list_problems, place, "visits", 1, kind, name), sort="visits", kind=kind)
     for problem in problems[:MOST_PROBLEMS]:
-        add("problem", lambda problem=problem: read_problem(place, problem, name), problem=problem)
+        add("problem", partial(read_problem, place, problem, name), problem=problem)
 
 
 def _telling(step: Answer) -> list[Group]:

@@ -67,8 +67,11 @@ def test_where_a_task_scores_whole_responses_its_verdict_counts_and_not_its_answ
     class Whole(Quadratics):
         def assess(self, groups, opening):
             verdicts = [[Verdict("ok" in each.text, "whole") for each in group.responses] for group in groups]
-            return [[Assessment(verdict, 0.0) for verdict in row] for row in verdicts]
+            return [
+                [Assessment(verdict, reward) for verdict, reward in zip(row, given, strict=True)] for row in verdicts
+            ]
 
+    given = (0.25, None, 0.75)
     responses = tuple(map(a_response, ("<think>ok</think>x=1, x=1", "<think>2*3=6</think>x=2, x=3", "ok")))
     [found] = grade(Whole(), [Group(PROBLEM, np.arange(2), responses)])
     assert [(one.right, one.lenient, one.extracted) for one in found] == [
@@ -76,6 +79,9 @@ def test_where_a_task_scores_whole_responses_its_verdict_counts_and_not_its_answ
         (False, False, "whole"),
         (True, True, "whole"),  # our own format is not asked for
     ]
+    assert [one.environment for one in found] == [0.25, None, 0.75]
+    assert summarise([found], [found[:1]])["environment"] == 0.5
+    assert [row["environment"] for row in Evaluation({}, [found], [], []).rows()] == [0.25, None, 0.75]
 
 
 CHAINS = {
@@ -110,7 +116,7 @@ def test_the_figures_of_an_evaluation_worked_by_hand():
     assert figures["greedy"] == pytest.approx(1 / 3) and figures["lenient"] == pytest.approx(5 / 9)
     assert 0 <= figures["pass@1_low"] < 3 / 9 < figures["pass@1_high"] <= 2 / 3
     assert (figures["problems"], figures["samples"], figures["length"]) == (3, 3, 3.0)
-    assert figures["truncated"] == pytest.approx(3 / 9)
+    assert figures["truncated"] == pytest.approx(3 / 9) and figures["environment"] is None
     assert figures["traits"] == {
         "formula": {"share": pytest.approx(8 / 9), "accuracy": pytest.approx(2 / 8)},
         "checks": {"share": pytest.approx(2 / 9), "accuracy": 1.0},

@@ -29,8 +29,9 @@ def ask(
     headers: dict[str, str] | Iterable[tuple[str, str]] = (),
     body: bytes | list[bytes] = b"",
     host: str | None = HOST,
+    leave: bool = False,
 ) -> Answer:
-    """One request; `body` in pieces is sent without its length."""
+    """One request; `body` in pieces is sent without its length. `leave`: go away once some of the answer is there."""
     raw, _, query = (target if isinstance(target, bytes) else target.encode()).partition(b"?")
     pairs = list(headers.items() if isinstance(headers, dict) else headers)
     pairs += [("host", host)] if host is not None else []
@@ -41,20 +42,22 @@ def ask(
         "root_path": "", "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs],
         "client": ("127.0.0.1", 5), "server": ("127.0.0.1", 8777), "state": {},
     }  # fmt: skip
-    return asyncio.run(_ask(app, scope, body if isinstance(body, list) else [body]))
+    return asyncio.run(_ask(app, scope, body if isinstance(body, list) else [body], leave))
 
 
-async def _ask(app: Any, scope: dict[str, Any], pieces: list[bytes]) -> Answer:
-    waiting, sent = list(pieces), []
+async def _ask(app: Any, scope: dict[str, Any], pieces: list[bytes], leave: bool) -> Answer:
+    waiting, sent, left = list(pieces), list[dict[str, Any]](), asyncio.Event()
 
     async def receive() -> dict[str, Any]:
         if waiting:
             return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}
-        await asyncio.sleep(60)  # whoever asks does not go away
+        await asyncio.wait_for(left.wait(), 60)
         return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
+        if leave and message.get("body"):
+            left.set()
 
     await app(scope, receive, send)
     start, *rest = sent

@@ -1,12 +1,14 @@
 """The addresses of the room, asked as its pages ask them."""
 
 import json
+import time
 
 import pytest
 
 from groupthink.web.api import Once
 from groupthink.web.app import create_app
 from groupthink.web.front import STATIC
+from groupthink.web.scanning import scan
 from tests.web.asked import HOST, OWN, ask
 from tests.web.made import begin_run, made_run, row, write_step
 
@@ -74,6 +76,18 @@ def test_a_search_streams_its_lines(app):
     *hits, end = lines(app, "/api/search?run=r&regex=x%3D%5Cd&limit=5")
     assert len(hits) == end["shown"] == 5 and all(hit["hit"]["match"] == "x=2" for hit in hits)
     assert ask(app, "/api/search?run=r&text=a", method="HEAD").body == b""
+
+
+def test_a_search_ends_when_whoever_asked_goes_away(tmp_path, monkeypatch):
+    made_run(tmp_path / "r", steps=60, groups=1)
+    read = []
+    monkeypatch.setattr("groupthink.web.search.scan", lambda *of: time.sleep(0.05) or read.append(1) or scan(*of))
+    answer = ask(create_app(tmp_path, hosts=[HOST]), "/api/search?run=r&regex=.", leave=True)
+    assert b'"hit"' in answer.body and b'"curve"' not in answer.body
+    time.sleep(0.2)  # for the files that were begun
+    before = len(read)
+    time.sleep(0.3)
+    assert len(read) == before < 60
 
 
 def test_what_a_model_wrote_comes_as_the_text_that_it_is(app):

@@ -122,6 +122,23 @@ def test_presets_that_ask_for_the_most(run):
     assert [hit["length"] for hit in hits] == of[:5]
 
 
+def test_the_longest_are_told_before_all_is_read_where_the_run_says_how_long_they_are(run, monkeypatch):
+    whole, end = found(run, preset="longest", limit="10")
+    lengths = {step: max(sum(one["sampled"]) for one in rows_of(run, step)) for step in range(STEPS)}
+    del lengths[3]  # of which the run says nothing
+    lines = [{"step": step, "completions/max_length": length} for step, length in lengths.items()]
+    monkeypatch.setattr("groupthink.web.search.read_metrics", lambda path: lines)
+    read = []
+    monkeypatch.setattr(
+        "groupthink.web.search.scan", lambda file, *more: read.append(file) or scanning.scan(file, *more)
+    )
+    again = search(run, read_query({"preset": "longest", "limit": "10"}))
+    first = next(again)
+    assert first == {"hit": whole[0]} and len(read) < STEPS
+    hits, ended = [line["hit"] for line in again if "hit" in line], found(run, preset="longest", limit="10")[1]
+    assert [first["hit"], *hits] == whole and ended["curve"] == end["curve"]
+
+
 def test_large_columns_are_read_in_pieces_to_the_same_end(run, monkeypatch):
     whole = found(run, text="wait"), found(run, preset="longest"), found(run, preset="repetition")
     monkeypatch.setattr(scanning, "HELD", 1000)

@@ -50,7 +50,7 @@ def file_of(place: Path) -> Path:
 
 def store(place: Path, stored: Stored) -> None:
     """Keep an index. Where nothing can be written, nothing is kept."""
-    aside = None
+    aside: str | None = None
     try:
         file = file_of(place)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,9 @@ def _stored(table: pa.Table) -> Stored | None:
     if head["version"] != VERSION:
         return None
     columns = {name: table.column(name).to_numpy() for name in table.column_names if name not in TEXTS}
-    steps, looks, first = {}, {}, 0
+    steps: dict[int, dict[str, np.ndarray]] = {}
+    looks: dict[int, tuple[int, int]] = {}
+    first = 0
     for step, size, *seen in head["steps"]:
         steps[step] = {name: column[first : first + size] for name, column in columns.items()}
         looks[step] = (seen[0], seen[1])

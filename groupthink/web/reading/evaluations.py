@@ -18,6 +18,7 @@ EXCERPT = 300
 """Characters of a prompt that are shown in lists."""
 
 FIGURES = ("pass@1", "pass@1_low", "pass@1_high", "pass@k", "maj@k", "greedy", "lenient", "format", "length")
+ASKED = ("kind", "problem", "prompt", "right")
 COLUMNS = ("kind", "problem", "prompt", "expected", "text", "extracted", "right", "length", "finish", "traits")
 
 
@@ -99,9 +100,9 @@ def _read_figures(file: Path) -> dict[str, Any]:
 def _read_rates(file: Path) -> dict[str, Asked]:
     try:
         with parquet.ParquetFile(file) as opened:
-            table = opened.read(columns=["kind", "problem", "prompt", "right"], use_threads=False)
-        kinds, problems, prompts, rights = (table.column(name).to_pylist() for name in table.column_names)
-    except (OSError, pa.ArrowException, ValueError):
+            table = opened.read(columns=list(ASKED), use_threads=False)
+        kinds, problems, prompts, rights = (table.column(name).to_pylist() for name in ASKED)
+    except (OSError, pa.ArrowException, KeyError):
         return {}
     told: dict[str, list[bool]] = {}
     shown: dict[str, str] = {}

@@ -41,7 +41,8 @@ def described(place: Path, rows: Rows, step: int, group: int, name: str) -> dict
     steps = recorded_steps(place) or [step]
     rewards = some.numbers("reward")
     live = gradient_of(some, recipe)
-    entries = [entry for _, entry in sorted(zip(_order(some), _responses(place, some, recipe), strict=True))]
+    found = _responses(place, some, recipe)
+    entries = [found[row] for row in _order(some)]
     told = write_out(rows, group, recipe)
     if told["each"] is not None:
         told["each"] = [told["each"][entry["response"]] for entry in entries]
@@ -105,10 +106,11 @@ def why_none(rows: Rows, recipe: Recipe) -> str:
     return why
 
 
-def _order(rows: Rows) -> list[tuple[float, float, int]]:
-    """By advantage, the highest first; where there is none, by reward."""
+def _order(rows: Rows) -> list[int]:
+    """The rows by advantage, the highest first; where there is none, by reward."""
     advantages, rewards = np.nan_to_num(rows.numbers("advantage")), np.nan_to_num(rows.numbers("reward"))
-    return [(-one, -other, row) for row, (one, other) in enumerate(zip(advantages, rewards, strict=True))]
+    order: list[int] = np.lexsort((np.arange(len(rows)), -rewards, -advantages)).tolist()
+    return order
 
 
 def _responses(place: Path, rows: Rows, recipe: Recipe) -> list[dict[str, Any]]:

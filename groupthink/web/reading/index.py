@@ -129,12 +129,11 @@ class _Index:
 
     def _add(self, step: int, seen: tuple[int, int]) -> None:
         try:
-            rows = read_rows(self._place, step, COLUMNS)
+            self._steps[step] = self._figures(read_rows(self._place, step, COLUMNS))
         except LookupError:  # it has just been removed
             return
         except ValueError:  # it is damaged, and has nothing to say
-            rows = None
-        self._steps[step] = {name: np.zeros(0) for name in FIGURES} if rows is None else self._figures(rows)
+            self._steps[step] = {name: np.zeros(0) for name in FIGURES}
         self._looks[step] = seen
         self._unsaved += 1
 

@@ -31,9 +31,9 @@ class Series:
 
     def last(self, name: str) -> float | None:
         """A figure of the newest step that has it."""
-        values = self.columns.get(name)
-        finite = np.flatnonzero(np.isfinite(values)) if values is not None else ()
-        return known(values[finite[-1]]) if values is not None and len(finite) else None
+        values = self.columns.get(name, np.zeros(0))
+        finite = values[np.isfinite(values)]
+        return known(finite[-1]) if len(finite) else None
 
     def at(self, step: int) -> dict[str, float | None]:
         """The figures of one step; none where it is not there."""

@@ -54,10 +54,10 @@ def read_problem(place: Path, problem: str, name: str | None = None, shown: int 
             "responses": None,
         }
         if number in chosen:
-            rows = _rows(place, visit["step"], visit["group"])
-            if rows is not None:
-                about = about or {key: rows.value(key, 0) for key in ("task", "prompt", "expected")}
-                visit["responses"] = _responses(place, rows)
+            some = _rows(place, visit["step"], visit["group"])
+            if some is not None:
+                about = about or {key: some.value(key, 0) for key in ("task", "prompt", "expected")}
+                visit["responses"] = _responses(place, some)
                 visit["methods"] = dict(Counter(trait for one in visit["responses"] for trait in one["traits"]))
         visits.append(visit)
     if not about and evaluations:
@@ -81,7 +81,7 @@ def read_problem(place: Path, problem: str, name: str | None = None, shown: int 
 
 def traits_by(task: str | None) -> Traits:
     """How chains of a bundled task reason; of others nothing is known."""
-    if task in TASKS:
+    if task is not None and task in TASKS:
         return TASKS[task](0, "held_out").traits
     return lambda reasoning: frozenset()
 
