@@ -92,7 +92,7 @@ class Training:
     def finish(self) -> None:
         """Let it come to its end, and be at hand when it has."""
         self._allow(self.steps)
-        self._until(lambda: self.process.poll() is not None, 120)
+        self._until(lambda: self.process.poll() is not None, 240)
         assert self.process.returncode == 0, self.said()
 
     def end(self) -> None:
