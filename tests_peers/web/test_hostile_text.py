@@ -148,15 +148,15 @@ def beginning(number: int) -> str:
 
 
 def test_as_markup_they_would_be_noticed(browser):
-    apart, noticed = Visitor(browser, "about:blank"), 0
-    for text in TEXTS[:-1]:
-        apart.page.goto("about:blank")
-        markup = text.encode(errors="replace").decode()
-        try:
-            apart.page.evaluate("(markup) => (document.body.innerHTML = markup)", markup)
-            apart.page.evaluate("() => new Promise((done) => setTimeout(done, 10))")
-            noticed += bool(apart.page.evaluate(STRANGE))
-        except Error:  # it has led the page away
-            noticed += 1
-    assert noticed > 35 and apart.seen
-    apart.close()
+    noticed = 0
+    with browser.new_context() as context:
+        for text in TEXTS[:-1]:
+            page, markup = context.new_page(), text.encode(errors="replace").decode()
+            try:
+                page.evaluate("(markup) => (document.body.innerHTML = markup)", markup)
+                page.evaluate("() => new Promise((done) => setTimeout(done, 10))")
+                noticed += bool(page.evaluate(STRANGE))
+            except Error:  # it has led the page away
+                noticed += 1
+            page.close()
+    assert noticed > 35

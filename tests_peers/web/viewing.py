@@ -29,7 +29,7 @@ READY = {
     "problem": ".problem-page",
     "search": ".search-form",
     "chat": "form.ask",
-    "notes": ".note-form, .empty",
+    "notes": "main .note-form, main .empty, main table",
     "seed": ".seed-steps",
 }
 """What is there of each page once it has its data."""
