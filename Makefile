@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.built
 
-.PHONY: env train test test-peers test-gpu test-kernels test-verifiers test-lm-eval test-vllm check bench nightly
+.PHONY: env train test test-peers test-gpu test-kernels test-verifiers test-lm-eval test-web test-vllm check bench screenshots nightly
 
 env: $(STAMP)
 
@@ -41,6 +41,15 @@ test-verifiers: env
 test-lm-eval: env
 	PYTHONPATH=. $$($(BIN)/python bench/environments.py lm_eval) -m pytest -q --timeout=300 \
 		--confcutdir=tests_peers tests_peers/lm_eval
+
+# The pages in a real browser, and the API by OpenAI's own client, in an environment of its own.
+test-web: env
+	PYTHONPATH=. $$($(BIN)/python bench/environments.py web) -m pytest -q --timeout=300 \
+		--confcutdir=tests_peers tests_peers/web tests_peers/openai
+
+# Pictures of the pages, of a run that is trained for them: docs/screenshots.
+screenshots: env
+	PYTHONPATH=. $$($(BIN)/python bench/environments.py web) bench/screenshots.py
 
 # A GPU's kernels on a processor, by Triton's interpreter, in an environment of its own.
 test-kernels: env

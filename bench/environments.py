@@ -50,6 +50,14 @@ ENVIRONMENTS = {
     "kernels": Environment(
         ("triton", "transformers", "jinja2", "pytest", "pytest-timeout"), ("kernels.txt", "dev.txt")
     ),
+    # A browser is driven by it; the browser itself is the system's.
+    "web": Environment(
+        (
+            *("transformers", "jinja2", "pyarrow", "rich", "tomli-w", "httpx2", "filelock", "math-verify", "starlette"),
+            *("uvicorn", "playwright", "axe-playwright-python", "openai", "pillow", "pytest", "pytest-timeout"),
+        ),
+        ("web.txt", "dev.txt"),
+    ),
     "verl": Environment(("pyyaml", "pytest", "pytest-timeout"), ("dev.txt",), alone=("verl==0.9.1",), torch=False),
 }
 SHARED = "train.txt"  # which the files above include

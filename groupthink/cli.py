@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from groupthink.stage.settings import EvaluateSettings
+from groupthink.web import verbs as web
 
 if TYPE_CHECKING:
     from groupthink.pipeline import Pipeline
@@ -98,7 +99,9 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def train(args: argparse.Namespace) -> None:
-    """groupthink train [RECIPE] [key=value ...] [--run DIR] [--resume] [--dry-run] [--json]"""
+    """groupthink train [RECIPE] [key=value ...] [--run DIR] [--resume] [--view] [--dry-run] [--json]"""
+    if args.view:
+        web.require_web("groupthink train --view")
     recipe_path, overrides = _recipe_and_settings(args.words)
     if args.resume and args.run is None:
         raise ValueError("--resume needs --run DIR: which run is to go on?")
@@ -114,7 +117,7 @@ def train(args: argparse.Namespace) -> None:
 
     _quieten()
     view = open_view(stream=sys.stderr if args.json else sys.stdout)
-    with _open_run(args, recipe_path, overrides) as run:
+    with _open_run(args, recipe_path, overrides) as run, web.beside(run.path, view.note, wanted=args.view):
         try:
             view.started(run.recipe, run.remaining_steps())
             figures = stage.train(run, view)
@@ -175,7 +178,8 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
     if args.dry_run:
         return _dry_run_stages(args, pipeline)
     begin = PipelineRun.resume if args.resume else PipelineRun.create
-    with begin(args.run or free_directory(recipe_name(recipe_path)), pipeline) as run:
+    place = args.run or free_directory(recipe_name(recipe_path))
+    with begin(place, pipeline) as run, web.beside(run.path, _tell, wanted=args.view):
         try:
             found = run_stages(run, lambda: open_view(stream=sys.stderr if args.json else sys.stdout))
         except BaseException as error:
@@ -255,6 +259,35 @@ def explain(args: argparse.Namespace) -> None:
         worked.print_explanation(found)
 
 
+def serve(args: argparse.Namespace) -> None:
+    """groupthink serve MODEL [--host H] [--port P] [--token T]"""
+    from groupthink.extras import need
+
+    need("uvicorn", "groupthink serve", "web")
+    from groupthink.web.serve.serving import serve as answer
+
+    _quieten()
+    token = args.token or os.environ.get("GROUPTHINK_TOKEN") or None
+    trusted = args.trust_remote_code
+    answer(args.model, host=args.host, port=args.port, token=token, trust_remote_code=trusted, tell=_tell)
+
+
+def chat(args: argparse.Namespace) -> None:
+    """groupthink chat MODEL [--temperature T] [--max-tokens N] [--system S] [--seed N]"""
+    from groupthink.web import chat_terminal
+
+    _quieten()
+    chat_terminal.chat(
+        args.model,
+        temperature=args.temperature,
+        max_tokens=args.max_tokens,
+        system=args.system,
+        seed=args.seed,
+        trust_remote_code=args.trust_remote_code,
+        tell=_tell,
+    )
+
+
 def doctor(args: argparse.Namespace) -> None:
     """groupthink doctor RUN [--json]"""
     from groupthink.insight.doctor import examine, in_words
@@ -268,7 +301,7 @@ def doctor(args: argparse.Namespace) -> None:
 
 
 def report(args: argparse.Namespace) -> None:
-    """groupthink report RUN [--markdown DIR] [--json]"""
+    """groupthink report RUN [--markdown DIR] [--html FILE] [--json]"""
     from groupthink.insight.report import read_report
     from groupthink.insight.report.as_json import as_json
     from groupthink.insight.report.markdown import write_markdown
@@ -277,6 +310,8 @@ def report(args: argparse.Namespace) -> None:
     found = read_report(args.run)
     if args.markdown is not None:
         _tell(f"the report is in {write_markdown(args.markdown, found, _tell)}")
+    if args.html is not None:
+        web.write_html(args.run, args.html, _tell)
     if args.json:
         _print_json(as_json(found))
     else:
@@ -474,7 +509,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="groupthink", description="Makes reasoning models, with GRPO.")
-    verbs = parser.add_subparsers(required=True, metavar="{train,eval,check,doctor,report,explain}")
+    verbs = parser.add_subparsers(required=True, metavar="{train,eval,check,doctor,report,view,explain,serve,chat}")
 
     verb = verbs.add_parser("train", help="train a model by a recipe", description="Train a model by a recipe.")
     verb.set_defaults(verb=train, parser=verb)
@@ -487,6 +522,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="go on with the run in DIR, by its own recipe (one of several stages takes an edited one, too)",
     )
+    verb.add_argument("--view", action="store_true", help="show it in a browser while it is at work (see view)")
     verb.add_argument(
         "--dry-run", action="store_true", help="only check, and print the resolved recipe and what a step is"
     )
@@ -495,7 +531,7 @@ def _parser() -> argparse.ArgumentParser:
     given = EvaluateSettings()
     verb = verbs.add_parser("eval", help="measure a model", description="Measure a model on held-out problems.")
     verb.set_defaults(verb=evaluate, parser=verb)
-    verb.add_argument("model", metavar="MODEL", help="nano, a run, a checkpoint, a local folder or a hub id")
+    _add_model(verb)
     verb.add_argument("--task", metavar="T", help="the problems' task (default: the run's, or else quadratics)")
     verb.add_argument(
         "--problems", metavar="N", type=_count, default=given.problems, help=f"how many problems ({given.problems})"
@@ -512,9 +548,6 @@ def _parser() -> argparse.ArgumentParser:
         "--template",
         metavar="T",
         help="in which words it is asked: model (its chat template), plain or auto (default: the run's, or else auto)",
-    )
-    verb.add_argument(
-        "--trust-remote-code", action="store_true", help="run the code that comes with the model, where it needs some"
     )
     _add_json(verb)
 
@@ -540,8 +573,40 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(verb=report, parser=verb)
     verb.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, at work or finished")
     verb.add_argument("--markdown", metavar="DIR", type=Path, help="write it there, too, as report.md with plots")
+    verb.add_argument("--html", metavar="FILE", type=Path, help="write the run's pages there, too, as one file")
     _add_json(verb)
+
+    web.add_view(verbs)
+
+    verb = verbs.add_parser("serve", help="a model behind OpenAI's API", description="A model behind OpenAI's API.")
+    verb.set_defaults(verb=serve, parser=verb)
+    _add_model(verb)
+    verb.add_argument(
+        "--host", metavar="H", default="127.0.0.1", help="where it listens (127.0.0.1: this machine alone)"
+    )
+    verb.add_argument("--port", metavar="P", type=int, default=8000, help="at which port (8000); 0: any that is free")
+    verb.add_argument(
+        "--token",
+        metavar="T",
+        help="what clients must send as their key (default: GROUPTHINK_TOKEN of the environment; beyond this machine "
+        "one is made where none is given)",
+    )
+
+    verb = verbs.add_parser("chat", help="talk with a model in the terminal", description="Talk with a model.")
+    verb.set_defaults(verb=chat, parser=verb)
+    _add_model(verb)
+    verb.add_argument("--temperature", metavar="T", type=float, default=1.0, help="0: always the likeliest token (1.0)")
+    verb.add_argument("--max-tokens", metavar="N", type=_count, help="where a response is cut")
+    verb.add_argument("--system", metavar="S", default="", help="what the model is told before the first message")
+    verb.add_argument("--seed", metavar="N", type=int, help="draw the same each time (default: another each time)")
     return parser
+
+
+def _add_model(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("model", metavar="MODEL", help="nano, a run, a checkpoint, a local folder or a hub id")
+    verb.add_argument(
+        "--trust-remote-code", action="store_true", help="run the code that comes with the model, where it needs some"
+    )
 
 
 def _add_recipe(verb: argparse.ArgumentParser) -> None:

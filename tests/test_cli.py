@@ -136,7 +136,7 @@ def test_what_a_user_got_wrong_is_one_message_and_exit_code_2(words, said, capsy
     ("words", "said"),
     [
         (["trian"], "choose from 'train', 'eval', 'check', 'explain', 'doctor'"),
-        ([], "{train,eval,check,doctor,report,explain}"),
+        ([], "{train,eval,check,doctor,report,view,explain,serve,chat}"),
         (["train", "--rum", "x"], "--rum"),
         (["eval", "nano", "--problems", "0"], "give a whole number from 1 upwards"),
         (["eval", "nano", "--samples", "2.5"], "give a whole number from 1 upwards"),

@@ -77,6 +77,19 @@ class Ledger:
             for i, (row, count) in enumerate(zip(rows, counts, strict=True))
         ]
 
+    def read_beyond(self, told_B: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+        """The columns of `read` for the first rows, each without its first `told_B` tokens."""
+        if not len(told_B):
+            return []
+        fresh_B = np.maximum(self.count_B[: len(told_B)] - told_B, 0)
+        ends_B = np.cumsum(fresh_B)
+        row_N = np.repeat(np.arange(len(told_B)), fresh_B)
+        place_N = np.arange(len(row_N)) + np.repeat(told_B - (ends_B - fresh_B), fresh_B)
+        here = torch.from_numpy(row_N).to(self.device), torch.from_numpy(place_N).to(self.device)
+        columns = [getattr(self, name)[here].cpu().numpy() for name in DRAWN] + [self.versions_BT[row_N, place_N]]
+        parts = (slice(end - fresh, end) for end, fresh in zip(ends_B, fresh_B, strict=True))
+        return [tuple(column[part] for column in columns) for part in parts]
+
     def restore(self, row: int, columns: tuple[np.ndarray, ...]) -> None:
         """Write down anew what `read` gave, in a row that has been opened."""
         count = len(columns[0])

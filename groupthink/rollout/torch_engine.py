@@ -1,7 +1,7 @@
 """The embedded engine: one loop that admits, draws, finishes and decodes, around either decoder."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ from groupthink.rollout.decoder import Decoder, open_decoder
 from groupthink.rollout.engine import NoRoom, Sampling
 from groupthink.rollout.law import draw, learner_law, narrow
 from groupthink.rollout.ledger import Ledger
+from groupthink.rollout.likeliest import Likely, likeliest
 from groupthink.rollout.noise import mix, uniform
 from groupthink.rollout.sync import different, require_fresh, require_version
 
@@ -35,12 +36,15 @@ class Request:
     responses: dict[int, Response] = field(default_factory=dict)
     admitted: int = 0  # responses that have entered the batch
     cancelled: bool = False
+    ended: set[int] = field(default_factory=set)  # responses that nobody wants any more of
     watched: bool = False
     fresh: deque[tuple[int, list[int]]] = field(default_factory=deque)  # drawn and not yet told to the watcher
+    likeliest: int = 0  # how many of the likeliest tokens are noted at each place, which is then drawn by itself
+    likely: dict[int, list[Likely]] = field(default_factory=dict)  # for each response, one entry a token
 
     @property
     def done(self) -> bool:
-        return self.cancelled or len(self.responses) == self.sampling.n
+        return self.cancelled or len(self.responses.keys() | self.ended) == self.sampling.n
 
     def start(self) -> None:
         """Work is done in this process, while a result is waited for."""
@@ -51,11 +55,17 @@ class Request:
             self.engine.step()
         if self.cancelled:
             raise RuntimeError("these responses were cancelled")
-        return tuple(self.responses[j] for j in range(self.sampling.n))
+        return tuple(self.responses[j] for j in range(self.sampling.n) if j in self.responses)
 
     def cancel(self) -> None:
         self.engine.hand_over()
         self.cancelled = not self.done or self.cancelled
+
+    def end(self, index: int) -> None:
+        """No more of one response: its place goes to others, and `result` leaves it out. (If it is there, it stays.)"""
+        self.engine.hand_over()
+        if index not in self.responses:
+            self.ended.add(index)
 
     def __iter__(self) -> Iterator[tuple[int, list[int]]]:
         self.engine.hand_over()
@@ -78,6 +88,10 @@ class Row:
     request: Request
     index: int  # which of the request's responses
     seed: int
+
+    @property
+    def unwanted(self) -> bool:
+        return self.request.cancelled or self.index in self.request.ended
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -183,6 +197,15 @@ class TorchEngine:
         live = [(j, self.ledger.read(b)[0].tolist()) for b, j in mine if self.ledger.count_B[b]]
         return live + [(it.row.index, it.columns[0].tolist()) for it in self.parked if it.row.request is request]
 
+    def drawn_beyond(self, told: Callable[[Row], int]) -> list[tuple[Row, tuple[np.ndarray, ...]]]:
+        """What each live row was given beyond the first `told(row)` tokens, in columns as the ledger reads them."""
+        return list(zip(self.rows, self.ledger.read_beyond(np.array([*map(told, self.rows)], np.int64)), strict=True))
+
+    def abandon(self) -> None:
+        """Forget all that was asked for, what could not be handed over, too: after an error others may go on here."""
+        self.finished.clear()
+        self.close()
+
     @property
     def busy(self) -> bool:
         return bool(self.rows or self.waiting or self.parked or self.finished)
@@ -207,7 +230,7 @@ class TorchEngine:
         if self.threads is not None and self.threads != before:
             torch.set_num_threads(self.threads)
         try:
-            self._drop([b for b, row in enumerate(self.rows) if row.request.cancelled])
+            self._drop([b for b, row in enumerate(self.rows) if row.unwanted])
             self._admit()
             if self.rows and self._may_draw_many():
                 self._draw_many()
@@ -250,10 +273,10 @@ class TorchEngine:
 
         while self.parked:
             parked, request = self.parked[0], self.parked[0].row.request
-            if not request.cancelled and not enter(request, parked.token_ids, 1):
+            if not parked.row.unwanted and not enter(request, parked.token_ids, 1):
                 break
             self.parked.popleft()
-            if not request.cancelled:
+            if not parked.row.unwanted:
                 restored.append((len(self.rows) + len(rows), parked))
                 rows.append(parked.row)
         while self.waiting and not self.parked:
@@ -304,6 +327,8 @@ class TorchEngine:
 
     def _may_draw_many(self) -> bool:
         assert self.logits_BV is not None
+        if any(row.request.likeliest for row in self.rows):
+            return False
         soon = bool(self.waiting or self.parked) or any(row.request.watched for row in self.rows)
         return self.decoder.can_draw_many(self.logits_BV, self.ledger, soon=soon)
 
@@ -323,6 +348,7 @@ class TorchEngine:
     def _draw_one(self) -> None:
         """A token for every live row."""
         self._park(1)
+        self._note_likeliest()
         token_ids_B = self._draw()
         ids_B = token_ids_B.cpu().numpy()  # the one place where a step waits for the device
         self._tell(ids_B)
@@ -352,6 +378,18 @@ class TorchEngine:
         logprobs_B, drawn_logprobs_B = (law.gather(1, token_ids_B[:, None])[:, 0] for law in (law_BV, drawn_BV))
         ledger.write(token_ids_B, logprobs_B, drawn_logprobs_B, self.version)
         return token_ids_B
+
+    def _note_likeliest(self) -> None:
+        """What each row might be given next, for those who asked."""
+        assert self.logits_BV is not None
+        asked = [b for b, row in enumerate(self.rows) if row.request.likeliest]
+        if not asked:
+            return
+        most = max(self.rows[b].request.likeliest for b in asked)
+        temperature_B = torch.from_numpy(self.ledger.temperature_B[asked]).to(self.device)
+        for b, found in zip(asked, likeliest(self.logits_BV[asked], temperature_B, most), strict=True):
+            row = self.rows[b]
+            row.request.likely.setdefault(row.index, []).append(found[: row.request.likeliest])
 
     def _tell(self, ids_B: np.ndarray) -> None:
         """What was drawn, to those who watch."""

@@ -2,13 +2,16 @@
 
 import os
 import socket
+import weakref
 from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from groupthink.run import heartbeat
+
 LOCK = ".lock"
-"""The locked file. It says who works in the directory, and is gone when nobody does."""
+"""The locked file. It says who works in the directory, by its heartbeat that they still do, and is gone afterwards."""
 
 
 class Lock:
@@ -28,6 +31,7 @@ class Lock:
             ) from None
         with suppress(PermissionError):  # Windows lets nobody write to a locked file: there the holder stays unnamed
             self._file.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        self._end_beat = weakref.finalize(self, heartbeat.begin(self._file).set)  # a lock that is forgotten is let go
 
     @property
     def held(self) -> bool:
@@ -37,6 +41,7 @@ class Lock:
     def release(self) -> None:
         """Let another take it. Nothing happens where that was done before."""
         if self.held:
+            self._end_beat()
             with suppress(PermissionError):  # Windows removes no open file; elsewhere it must go while it is locked
                 self._file.unlink(missing_ok=True)
             self._lock.release()

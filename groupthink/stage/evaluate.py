@@ -218,7 +218,7 @@ def evaluate_model(
             for line in notes_of(family):
                 note(line)
             note(f"evaluating {name} on {problems} problems of {family.name} ({splits}): {drawn}")
-        dtype = _precision(name, recipe, device, trust_remote_code=trust_remote_code)
+        dtype = precision_of(name, recipe, device, trust_remote_code=trust_remote_code)
         model = load_model(name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
         max_tokens = max_tokens or recipe.rollout.max_tokens
         if (too_long := leave_out_long(family, chat.encode, context_of(model.config), max_tokens)) and note:
@@ -238,7 +238,7 @@ def evaluate_model(
         ).figures
 
 
-def _precision(name: str, recipe: Recipe, device: torch.device, *, trust_remote_code: bool) -> torch.dtype:
+def precision_of(name: str, recipe: Recipe, device: torch.device, *, trust_remote_code: bool) -> torch.dtype:
     """What a run computed in, which other models are saved in, too; a processor computes those in float32."""
     if device.type == "cpu":
         return getattr(torch, recipe.policy.dtype)

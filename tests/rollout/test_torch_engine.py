@@ -283,3 +283,80 @@ def test_release_and_close_leave_nothing_held():
     engine.close()
     with pytest.raises(RuntimeError, match="cancelled"):
         pending.result()
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "gemma3"])
+def test_one_response_can_end_before_the_others_of_its_group(kind):
+    sampling = Sampling(30, n=3)
+    expected = tokens(rollout(engine_of(kind), sampling))
+    engine = engine_of(kind, max_sequences=7)  # so that the last group waits
+    handles = submit_all(engine, sampling)
+    for _ in range(3):
+        engine.step()
+    handles[0].end(1)
+    handles[3].end(0)  # before it has begun
+    found = tokens(handle.result() for handle in handles)
+    assert found == [[expected[0][0], expected[0][2]], *expected[1:3], expected[3][1:]]
+    assert not engine.busy
+    handles[1].end(2)  # it is there already
+    assert tokens([handles[1].result()]) == expected[1:2]
+
+
+@pytest.mark.parametrize("every", [1, 2, 7])
+def test_what_was_drawn_is_read_from_outside_while_it_goes_on(every):
+    engine = engine_of("qwen3", max_sequences=7)
+    handles = submit_all(engine, Sampling(30, n=3))
+    told = {handle: [[], [], []] for handle in handles}
+    logprobs = {handle: [[], [], []] for handle in handles}
+    step = 0
+    while engine.busy:
+        engine.step()
+        step += 1
+        if step % every:
+            continue
+        for row, columns in engine.drawn_beyond(lambda row: len(told[row.request][row.index])):
+            told[row.request][row.index] += columns[0].tolist()
+            logprobs[row.request][row.index] += columns[1].tolist()
+    for handle in handles:
+        for j, response in enumerate(handle.result()):
+            known = len(told[handle][j])
+            assert told[handle][j] == response.token_ids_T[:known].tolist() and known < len(response)
+            assert logprobs[handle][j] == response.logprobs_T[:known].tolist()
+            assert known >= len(response) - every
+    assert engine.drawn_beyond(lambda row: 0) == []
+
+
+def test_the_likeliest_tokens_of_each_place_are_those_of_the_law():
+    model = load_model("nano")
+    engine = TorchEngine(model, build_tokenizer())
+    prompts = [np.array(engine.tokenizer.encode(f"<|user|>Solve x^2-{i}x=0<|end|><|assistant|>")) for i in (5, 7)]
+    expected = [engine.submit(prompt, Sampling(60, 0.8, n=2), seed=i).result() for i, prompt in enumerate(prompts)]
+    first, second = (engine.submit(prompt, Sampling(60, 0.8, n=2), seed=i) for i, prompt in enumerate(prompts))
+    first.likeliest = 3
+    assert tokens([first.result(), second.result()]) == tokens(expected), "to be looked at changes nothing"
+    assert not second.likely
+    for j, response in enumerate(first.result()):
+        law = plain_law(model, prompts[0], response, 0.8)
+        assert len(first.likely[j]) == len(response)
+        for t, likely in enumerate(first.likely[j]):
+            values, ids = law[t].topk(3)
+            assert [id for id, _ in likely] == ids.tolist()
+            np.testing.assert_allclose([logprob for _, logprob in likely], values, atol=1e-4)
+
+
+def test_after_an_error_the_engine_can_be_used_again():
+    engine = engine_of("qwen3")
+    expected = tokens(rollout(engine, Sampling(10, n=2)))
+    with torch.no_grad():
+        kept = engine.model.base_model.norm.weight[3].clone()
+        engine.model.base_model.norm.weight[3] = torch.nan
+    engine.load(Weights(1, dict(engine.model.named_parameters())))
+    handles = submit_all(engine, Sampling(10, n=2))
+    with pytest.raises(FloatingPointError):
+        handles[0].result()
+    with torch.no_grad():
+        engine.model.base_model.norm.weight[3] = kept
+    engine.abandon()
+    assert not engine.busy and all(handle.done for handle in handles if handle.cancelled)
+    engine.load(Weights(2, dict(engine.model.named_parameters())))
+    assert tokens(rollout(engine, Sampling(10, n=2))) == expected

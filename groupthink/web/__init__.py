@@ -1,0 +1,1 @@
+"""Run directories on local pages: read as they are, shown as text, sent nowhere."""

@@ -1,0 +1,58 @@
+"""The chain of thought in a response, as the run's judge reads it: after what the prompt has opened of it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from groupthink.chain import CLOSE, OPEN, Chain, read_chain
+from groupthink.web.reading.numbers import cut
+from groupthink.web.reading.pieces import decoded
+from groupthink.web.reading.settings import recipe_of
+
+ENDING = 64
+"""Tokens at the end of a prompt that can hold what it opens."""
+
+_BEGUN = re.compile(rf"{OPEN}\s*(?P<closed>{CLOSE}\s*)?\Z")
+
+
+def opening_of(place: Path, prompt_ids: list[int]) -> str:
+    """What a prompt has written of the chain of thought: nothing, `<think>` or `<think></think>` (see `read_chain`).
+
+    Read from the prompt's last tokens; without a tokenizer, from what the recipe asks for.
+    """
+    ending = decoded(place, prompt_ids[-ENDING:])
+    if ending is None:
+        return OPEN if _opens(place) else ""
+    found = _BEGUN.search(ending)
+    return "" if found is None else OPEN + (CLOSE if found["closed"] else "")
+
+
+def chain_of(text: str, opening: str) -> Chain:
+    """Reasoning and answer of a response."""
+    return read_chain(text, opening=opening)
+
+
+def asked(prompt: str) -> str | list[dict[str, Any]]:
+    """A prompt as a run stores it: its text, or its messages."""
+    if not prompt.startswith("["):
+        return prompt
+    try:
+        found = json.loads(prompt)
+    except ValueError:
+        return prompt
+    messages = isinstance(found, list) and found and all(isinstance(one, dict) and "role" in one for one in found)
+    return found if messages else prompt
+
+
+def excerpt(prompt: str, most: int) -> str:
+    """The beginning of what is asked; of messages, of the last."""
+    found = asked(prompt)
+    return cut(found if isinstance(found, str) else str(found[-1].get("content", "")), most)
+
+
+def _opens(place: Path) -> bool:
+    try:
+        return recipe_of(place).chat.open_think
+    except (LookupError, ValueError, OSError):
+        return False

@@ -1,0 +1,177 @@
+"""A run over its steps: its figures, what happened at which step, its evaluations, and the doctor's opinion."""
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from groupthink.insight.report import read_report
+from groupthink.insight.report.table import accuracy
+from groupthink.recipe import BY_REWARDS, describe_step
+from groupthink.run.stages import PIPELINE, is_done, is_pipeline, stage_place
+from groupthink.web.reading.evaluations import described, evaluations_of
+from groupthink.web.reading.health import health_of, title_of
+from groupthink.web.reading.kept import Look, look
+from groupthink.web.reading.places import own_name
+from groupthink.web.reading.series import extent_of, series_of
+from groupthink.web.reading.settings import recipe_of, stages_of, toml_of, weights_of
+from groupthink.web.reading.status import WAITING, events_of, status_of
+
+POINTS = 4000
+"""Steps of which figures are given, at most; of longer runs those of every second, third, ... step."""
+
+
+def read_run(place: Path, name: str | None = None, now: float | None = None) -> dict[str, Any]:
+    """All that is to be said of the run, or the recipe of several stages, in `place`, without its responses.
+
+    `name`: what it is called. Raises LookupError where it is gone, and ValueError where its recipe cannot be read.
+    """
+    name, now = name or own_name(place), time.time() if now is None else now
+    found = _of_stages(place, name, now) if is_pipeline(place) else _of_run(place)
+    status = status_of(place, now)
+    return {"name": name, "status": status.status, "why": status.why, "recipe": toml_of(place), **found}
+
+
+def _of_run(place: Path) -> dict[str, Any]:
+    recipe, series, health = recipe_of(place), series_of(place), health_of(place)
+    every = max(1, -(-len(series) // POINTS))
+    evaluations = [found for one in evaluations_of(place) if (found := described(one)) is not None]
+    compares = recipe.stage in BY_REWARDS
+    weights = weights_of(recipe)
+    parts = [part for part in weights if f"rewards/{part}/mean" in series.columns]
+    return {
+        "kind": recipe.stage,
+        "model": recipe.model,
+        "steps": recipe.steps,
+        "done": len(series),
+        "words": describe_step(recipe),
+        "steps_axis": series.steps[::every].tolist(),
+        "every": every,
+        "series": series.shown(every),
+        "marks": marks_of(place, evaluations),
+        "evaluations": evaluations,
+        "findings": health.findings,
+        "healthy": health.healthy,
+        "stages": [],
+        "report": report_of(place),
+        "parts": {part: weights[part] for part in parts} or recipe.reward.weights,
+        "estimator": recipe.advantage.estimator if compares else None,
+        "objective": recipe.objective.name if compares else None,
+    }
+
+
+def _of_stages(place: Path, name: str, now: float) -> dict[str, Any]:
+    pipeline = stages_of(place)
+    stages = []
+    for number, stage in enumerate(pipeline.stages):
+        inner = stage_place(place, pipeline, number)
+        begun = (inner / "recipe.toml").is_file()
+        stages.append(
+            {
+                "name": stage.name,
+                "run": f"{name}/{inner.relative_to(place).as_posix()}" if begun else None,
+                "kind": stage.kind,
+                "status": status_of(inner, now).status if begun else WAITING,
+                "steps": stage.recipe.steps,
+                "done": extent_of(inner).steps if begun else 0,
+                "require": stage.require,
+            }
+        )
+    told = ", ".join(f"{stage.name} ({stage.kind})" for stage in pipeline.stages)
+    return {
+        "kind": "pipeline",
+        "model": pipeline.stages[0].recipe.model,
+        "steps": sum(stage["steps"] for stage in stages),
+        "done": sum(stage["done"] for stage in stages),
+        "words": f"{len(stages)} stages, one after the other: {told}.",
+        "steps_axis": [],
+        "every": 1,
+        "series": {},
+        "marks": marks_of(place, []),
+        "evaluations": [],
+        "findings": [],
+        "healthy": None,
+        "stages": stages,
+        "report": report_of(place),
+        "parts": {},
+        "estimator": None,
+        "objective": None,
+    }
+
+
+def marks_of(place: Path, evaluations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What happened to a run, in its order; `step` is None where it belongs to none.
+
+    A checkpoint or an evaluation is of the policy as it was before the step whose number it has.
+    """
+    marks = [mark for event in events_of(place) if (mark := _mark(event)) is not None]
+    marks += [
+        {"step": one["step"], "kind": "evaluation", "text": _evaluated(one)} for one in evaluations if one["step"]
+    ]
+    return marks
+
+
+def _mark(event: dict[str, Any]) -> dict[str, Any] | None:
+    kind, step = event["event"], event.get("step")
+    words = {
+        "checkpoint": lambda: f"checkpoint after {step} steps",
+        "finding": lambda: f"{title_of(str(event.get('cause')))} {event.get('evidence', '')}",
+        "disagreement": lambda: f"engine and learner disagree: {event.get('cause', '')}",
+        "restarted": lambda: f"a process that draws was replaced: {event.get('reason', '')}",
+        "resumed": lambda: f"gone on with after {step} steps",
+        "finished": lambda: "finished",
+        "ended early": lambda: f"ended early, {event.get('reason', '')}",
+        "stage started": lambda: f"stage {event.get('stage')} begun",
+        "stage done": lambda: f"stage {event.get('stage')} done",
+        "gate passed": lambda: f"stage {event.get('stage')} has reached what it must: {event.get('require', '')}",
+        "gate failed": lambda: f"stage {event.get('stage')} has not reached what it must: {event.get('require', '')}",
+        "replaced": lambda: f"stage {event.get('stage')} was set aside",
+    }
+    if kind not in words:
+        return None
+    return {
+        "step": step if isinstance(step, int) else None,
+        "kind": kind,
+        "text": words[kind](),
+        "time": event.get("time"),
+    }
+
+
+def _evaluated(found: dict[str, Any]) -> str:
+    share = found["pass@1"]
+    return f"evaluation {found['name']}" + ("" if share is None else f": pass@1 {share:.1%}")
+
+
+def report_of(place: Path) -> dict[str, Any] | None:
+    """The report's table of accuracy, of a run that has finished or has several stages; None where it has no rows."""
+    if not (is_done(place) or (place / PIPELINE).is_file()):
+        return None
+    files = [*place.glob("evaluations/*.json"), *place.glob("stages/*/evaluations/*.json")]
+    seen = tuple((file.as_posix(), look(file)) for file in sorted(files))
+    with _lock:  # one at a time: it takes both cores, and who asks next finds it done
+        kept = _reports.get(place)
+        if kept is None or kept[0] != seen:
+            while len(_reports) >= 64:
+                del _reports[next(iter(_reports))]
+            kept = _reports[place] = seen, _make_report(place)
+    return kept[1]
+
+
+def _make_report(place: Path) -> dict[str, Any] | None:
+    try:
+        table = accuracy(read_report(place))
+    except (OSError, ValueError, KeyError, TypeError, json.JSONDecodeError):
+        return None  # a stage is just being set aside, or was made by another version
+    if not table.rows:
+        return None
+    return {
+        "title": table.title,
+        "heads": list(table.heads),
+        "rows": [list(row) for row in table.rows],
+        "notes": list(table.notes),
+    }
+
+
+_reports: dict[Path, tuple[tuple[tuple[str, Look | None], ...], dict[str, Any] | None]] = {}
+_lock = threading.Lock()

@@ -1,0 +1,128 @@
+"""The figures of a run's steps, as its metrics.jsonl has them so far: a column for each figure."""
+
+import threading
+from array import array
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from groupthink.run.lines import Line
+from groupthink.web.reading.growing import Growing
+from groupthink.web.reading.kept import Kept
+from groupthink.web.reading.numbers import all_known, known
+
+METRICS = "metrics.jsonl"
+MOST = 128
+"""Runs whose figures are held: some 0.4 MB for 1,000 steps."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Series:
+    """Series(steps=[0, 1], columns={"reward": [0.4, 0.5]}). NaN: a step has no such figure, or no number for it."""
+
+    steps: np.ndarray  # int64
+    columns: dict[str, np.ndarray]  # float64, of the same length
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def last(self, name: str) -> float | None:
+        """A figure of the newest step that has it."""
+        values = self.columns.get(name, np.zeros(0))
+        finite = values[np.isfinite(values)]
+        return known(finite[-1]) if len(finite) else None
+
+    def at(self, step: int) -> dict[str, float | None]:
+        """The figures of one step; none where it is not there."""
+        places = np.flatnonzero(self.steps == step)
+        if not len(places):
+            return {}
+        values = {name: column[places[-1]] for name, column in self.columns.items()}
+        return {name: known(value) for name, value in values.items() if not np.isnan(value)}
+
+    def shown(self, every: int = 1) -> dict[str, list[float | None]]:
+        """The columns as JSON can hold them, of one step of `every`."""
+        return {name: all_known(column[::every].tolist()) for name, column in self.columns.items()}
+
+    def lines(self) -> list[dict[str, Any]]:
+        """A line for each step, as the file has them, without what is no number."""
+        filled = [(name, column.tolist()) for name, column in self.columns.items()]
+        return [
+            {"step": step, **{name: column[place] for name, column in filled if column[place] == column[place]}}
+            for place, step in enumerate(self.steps.tolist())
+        ]
+
+
+class _Columns:
+    """Grows with its file."""
+
+    def __init__(self, file: Path):
+        self._growing = Growing(file)
+        self._lock = threading.Lock()
+        self._steps, self._columns = array("q"), dict[str, array]()
+        self._series = Series(np.zeros(0, np.int64), {})
+
+    def series(self) -> Series:
+        with self._lock:
+            anew, lines = self._growing.fresh()
+            if anew:
+                self._steps, self._columns = array("q"), {}
+            for line in lines:
+                self._add(line)
+            if anew or lines:
+                columns = {name: np.array(column) for name, column in self._columns.items()}
+                self._series = Series(np.array(self._steps, np.int64), columns)
+            return self._series
+
+    def _add(self, line: Line) -> None:
+        step = line.get("step")
+        if not isinstance(step, int) or isinstance(step, bool):
+            return
+        done = len(self._steps)
+        self._steps.append(step)
+        for name, value in line.items():
+            if name != "step" and (value is None or isinstance(value, int | float)):
+                column = self._columns.get(name)
+                if column is None:
+                    column = self._columns[name] = array("d", [np.nan] * done)
+                column.append(np.nan if value is None else float(value))
+        for column in self._columns.values():
+            if len(column) == done:
+                column.append(np.nan)
+
+
+_held: OrderedDict[Path, _Columns] = OrderedDict()
+_lock = threading.Lock()
+
+
+def series_of(place: Path) -> Series:
+    """The figures of the run in `place` so far; of no step where it has none yet. What was read is not read again."""
+    with _lock:
+        columns = _held.pop(place, None) or _Columns(place / METRICS)
+        _held[place] = columns
+        while len(_held) > MOST:
+            _held.popitem(last=False)
+    return columns.series()
+
+
+class Extent(NamedTuple):
+    """How far a run has come: steps written, and the number of the last one (-1: none)."""
+
+    steps: int
+    last: int
+
+
+def extent_of(place: Path) -> Extent:
+    """The same without the figures, which are held of MOST runs alone."""
+    return _extents(place / METRICS)
+
+
+def _read_extent(metrics: Path) -> Extent:
+    steps = series_of(metrics.parent).steps
+    return Extent(len(steps), int(steps[-1]) if len(steps) else -1)
+
+
+_extents = Kept(_read_extent, most=8192)

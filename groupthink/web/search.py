@@ -1,0 +1,172 @@
+"""Search over all responses of a run, newest steps first: each step's file is read once, a few of them ahead."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from groupthink.run.checkpoints import step_of
+from groupthink.run.metrics import read_metrics
+from groupthink.web.query import Query, read_query
+from groupthink.web.scanning import Scanned, hits_at, scan
+
+__all__ = ["Query", "read_query", "search"]
+
+Line = dict[str, Any]
+
+SECONDS = 20.0
+"""After which a search ends with what it has."""
+
+TELL_EVERY = 0.25
+"""Seconds that a search goes on without a line: after each one whoever listens may leave."""
+
+READERS, AHEAD = 2, 4
+"""Threads that read files, and how many files they are ahead of what is told."""
+
+
+def search(place: Path, query: Query, seconds: float = SECONDS) -> Iterator[Line]:
+    """Hits of the run in `place` as they are found, how far it has come, and at last the curve over the steps.
+
+    Where hits are ordered by a figure, one comes when nothing that is still unread can go before it. Close it to end it
+    early.
+    """
+    began = told = time.monotonic()
+    bounds = _bounds(place) if query.by == "length" else {}
+    files = _files(place, query, bounds)
+    ended: list[bool] = []
+    scans: list[Scanned] = []
+    top = Top(query.limit)
+    shown = 0
+
+    def over() -> bool:
+        return bool(ended) or time.monotonic() - began > seconds
+
+    try:
+        with closing(_ahead(files, lambda file: _scan(file, query, over))) as found:
+            for file, scanned in found:
+                if scanned is None:
+                    break
+                scans.append(scanned)
+                if query.by:
+                    top.add(scanned)
+                    after = files[len(scans)] if len(scans) < len(files) else None
+                    ready = top.above(-math.inf if after is None else bounds.get(step_of(after), math.inf))
+                    hits = _ordered(place, ready[shown:], query)
+                else:
+                    hits = _shown(file, scanned.rows[: query.limit - shown], query)
+                for hit in hits:
+                    shown, told = shown + 1, time.monotonic()
+                    yield {"hit": hit}
+                if time.monotonic() - told > TELL_EVERY:
+                    told = time.monotonic()
+                    yield {"progress": {"steps": len(scans), "of": len(files)}}
+    finally:
+        ended.append(True)  # for what is being read ahead
+    best = top.above(-math.inf)
+    for hit in _ordered(place, best[shown:], query) if query.by else []:  # where its time was over
+        shown += 1
+        yield {"hit": hit}
+    if query.preset == "longest":  # which are long is known only now
+        steps = [step for step, _ in best]
+        scans = [scanned._replace(matched=steps.count(scanned.step)) for scanned in scans]
+    matched = sum(scanned.matched for scanned in scans)
+    scans.sort(key=lambda scanned: scanned.step)
+    yield {
+        "curve": {name: [getattr(scanned, name) for scanned in scans] for name in ("step", "matched", "responses")},
+        "hits": matched,
+        "shown": shown,
+        "seconds": round(time.monotonic() - began, 3),
+        "stopped": "time" if len(scans) < len(files) else "limit" if matched > shown else None,
+    }
+
+
+class Top:
+    """The responses with the highest values so far, `limit` of them; of equals the newest first."""
+
+    def __init__(self, limit: int):
+        self._limit = limit
+        self._steps, self._rows, self._values = np.zeros(0, int), np.zeros(0, int), np.zeros(0)
+
+    def add(self, scanned: Scanned) -> None:
+        """Take in those of a step."""
+        least = self._values[-1] if len(self._values) == self._limit else -math.inf
+        some = scanned.values >= least
+        if not some.any():
+            return
+        steps = np.concatenate([self._steps, np.full(int(some.sum()), scanned.step)])
+        rows = np.concatenate([self._rows, scanned.rows[some]])
+        values = np.concatenate([self._values, scanned.values[some]])
+        order = np.lexsort((rows, -steps, -values))[: self._limit]
+        self._steps, self._rows, self._values = steps[order], rows[order], values[order]
+
+    def above(self, bound: float) -> list[tuple[int, int]]:
+        """Step and row of those whose values are higher than `bound`, the highest first."""
+        count = int((self._values > bound).sum())
+        return list(zip(self._steps[:count].tolist(), self._rows[:count].tolist(), strict=True))
+
+
+def _bounds(place: Path) -> dict[int, float]:
+    """The length of the longest response of each step, where the run says it."""
+    try:
+        lines = read_metrics(place / "metrics.jsonl")
+    except ValueError:
+        return {}
+    longest = [(line.get("step"), line.get("completions/max_length")) for line in lines]
+    return {step: most for step, most in longest if isinstance(step, int) and isinstance(most, int | float)}
+
+
+def _files(place: Path, query: Query, bounds: Mapping[int, float]) -> list[Path]:
+    """Those of the steps that are asked about, in the order in which they are searched."""
+    files = sorted((place / "rollouts").glob("step-*.parquet"), key=step_of, reverse=query.sort != "oldest")
+    last = math.inf if query.last is None else query.last
+    files = [file for file in files if query.first <= step_of(file) <= last]
+    return sorted(files, key=lambda file: -bounds.get(step_of(file), math.inf)) if query.by == "length" else files
+
+
+def _ahead(
+    files: Sequence[Path], work: Callable[[Path], Scanned | None]
+) -> Generator[tuple[Path, Scanned | None], None, None]:
+    """What `work` makes of each file, in order; a few of them are begun before they are asked for."""
+    waiting: deque[tuple[Path, Future[Scanned | None]]] = deque()
+    pool = ThreadPoolExecutor(READERS, thread_name_prefix="search")
+    try:
+        for file in files:
+            waiting.append((file, pool.submit(work, file)))
+            if len(waiting) > AHEAD:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        for done, future in waiting:
+            yield done, future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _scan(file: Path, query: Query, over: Callable[[], bool]) -> Scanned | None:
+    try:
+        return None if over() else scan(file, query, over)
+    except (OSError, pa.ArrowInvalid):  # a resume took it away, or it is damaged: the others can still be searched
+        return Scanned(step_of(file), 0, 0, np.zeros(0, int), np.zeros(0))
+
+
+def _shown(file: Path, rows: Sequence[int] | np.ndarray, query: Query) -> list[Line]:
+    try:
+        return hits_at(file, rows, query) if len(rows) else []
+    except (OSError, pa.ArrowInvalid):
+        return []
+
+
+def _ordered(place: Path, places: Sequence[tuple[int, int]], query: Query) -> list[Line]:
+    """The hits at those steps and rows, in their order."""
+    found: dict[tuple[int, int], Line] = {}
+    for step in {step for step, _ in places}:
+        rows = sorted(row for one, row in places if one == step)
+        hits = _shown(place / "rollouts" / f"step-{step:06d}.parquet", rows, query)
+        found |= dict(zip([(step, row) for row in rows], hits, strict=False))
+    return [found[one] for one in places if one in found]

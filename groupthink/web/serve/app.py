@@ -1,0 +1,231 @@
+"""The server: OpenAI's endpoints around one model."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from groupthink.rollout.engine import EngineFailed, NoRoom
+from groupthink.web.safety import Refused, Rules, Safety
+from groupthink.web.serve.asking import Asking, ask
+from groupthink.web.serve.attended import Attended
+from groupthink.web.serve.fields import BadRequest, read_object
+from groupthink.web.serve.opened import Opened
+from groupthink.web.serve.request import Asked, read_chat, read_completion
+from groupthink.web.serve.running import Busy, Running
+from groupthink.web.serve.transcript import Delta
+from groupthink.web.serve.wire import Form, failure, model_card
+
+EVENTS = {"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
+"""Headers of a stream; the second one keeps a proxy from collecting it."""
+
+
+def create_app(opened: Opened, *, hosts: Iterable[str], token: str | None = None) -> Starlette:
+    """OpenAI's endpoints of a model, for whoever asks under one of `hosts` ("127.0.0.1:8000") and has the token.
+
+    Streams end with `app.state.ending`.
+    """
+    running = opened.run()
+    endpoints = Endpoints(opened, running)
+    routes = [
+        Route("/v1/chat/completions", endpoints.chat, methods=["POST"]),
+        Route("/v1/completions", endpoints.complete, methods=["POST"]),
+        Route("/v1/models", endpoints.models),
+        Route("/v1/models/{name:path}", endpoints.model),
+        Route("/health", endpoints.health),
+    ]
+    kinds: list[type[Exception]] = [BadRequest, NoRoom, Busy, EngineFailed, HTTPException, Refused]
+    app = Guarded(
+        Rules(frozenset(hosts), token, programs=True),
+        routes=routes,
+        exception_handlers=dict.fromkeys(kinds, _refuse),
+        lifespan=lambda _: _at_work(running),
+    )
+    app.state.ending = Ending(running)
+    return app
+
+
+class Guarded(Starlette):
+    """Starlette with the rules around all of it."""
+
+    def __init__(self, rules: Rules, **settings: Any):
+        super().__init__(**settings)
+        self._rules = rules
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Safety(super().build_middleware_stack(), self._rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of the server, of which streams are told first."""
+
+    running: Running
+
+    def now(self) -> None:
+        self.running.stop()
+
+
+@asynccontextmanager
+async def _at_work(running: Running) -> AsyncIterator[None]:
+    running.start()
+    try:
+        yield
+    finally:
+        running.close()
+
+
+class Endpoints:
+    """The endpoints of one model, which a client may call by the name that it was opened by."""
+
+    def __init__(self, opened: Opened, running: Running):
+        self.opened, self.running, self.created = opened, running, int(time.time())
+
+    async def chat(self, request: Request) -> ASGIApp:
+        """POST /v1/chat/completions"""
+        found = read_chat(read_object(await request.body()))
+        self._require_model(found.asked)
+        try:
+            prompt_ids = self.opened.chat.encode(found.messages)
+        except ValueError as error:  # of the chat template
+            raise BadRequest(str(error), "messages") from error
+        return self._answer([prompt_ids], self.opened.chat.opening, found.asked, chat=True)
+
+    async def complete(self, request: Request) -> ASGIApp:
+        """POST /v1/completions"""
+        found = read_completion(read_object(await request.body()))
+        self._require_model(found.asked)
+        return self._answer([self._encoded(prompt) for prompt in found.prompts], None, found.asked, chat=False)
+
+    async def models(self, request: Request) -> JSONResponse:
+        """GET /v1/models"""
+        return JSONResponse({"object": "list", "data": [self._card()]})
+
+    async def model(self, request: Request) -> JSONResponse:
+        """GET /v1/models/NAME"""
+        self._require_name(request.path_params["name"])
+        return JSONResponse(self._card())
+
+    async def health(self, request: Request) -> JSONResponse:
+        """GET /health: whether it works, and at how much."""
+        running = self.running
+        found = {
+            "status": "ok" if running.failed is None else "failed",
+            "model": self.opened.name,
+            "running": running.rows,  # responses that are being drawn
+            "waiting": running.waiting,  # requests that wait for a place
+            "finished": running.finished,  # responses so far
+            "cancelled": running.cancelled,  # of which nobody waited for the end
+            "tokens": running.tokens,  # of those that have finished
+        }
+        return JSONResponse(found, 200 if running.failed is None else 503)
+
+    def _card(self) -> dict[str, Any]:
+        return model_card(self.opened.name, self.created, self.opened.engine.context)
+
+    def _require_model(self, asked: Asked) -> None:
+        if asked.model is not None:
+            self._require_name(asked.model)
+
+    def _require_name(self, name: str) -> None:
+        if name != self.opened.name:
+            said = f"there is no model {name[:200]!r} here: this server has {self.opened.name!r}"
+            raise BadRequest(said, "model", "model_not_found", 404)
+
+    def _encoded(self, prompt: str | tuple[int, ...]) -> np.ndarray:
+        """Token ids of a prompt as it stands; control tokens that it spells out are meant."""
+        if isinstance(prompt, str):
+            return np.asarray(self.opened.chat.tokenizer.encode(prompt, verbose=False), np.int64)
+        known = self.opened.engine.model.get_input_embeddings().num_embeddings
+        if max(prompt) >= known:
+            raise BadRequest(f"prompt has the token {max(prompt)}, and the model knows {known}", "prompt")
+        return np.asarray(prompt, np.int64)
+
+    def _answer(self, prompts: Sequence[np.ndarray], opening: str | None, asked: Asked, *, chat: bool) -> ASGIApp:
+        form = Form(self.opened.name, self.opened.decode, chat, asked.logprobs)
+        if not all(map(len, prompts)):
+            raise BadRequest("the prompt has no tokens: give it at least one", "prompt")
+        asking = ask(self.opened, self.running, prompts, opening, asked)
+
+        async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+            async for _ in asking.deltas():
+                pass
+            await JSONResponse(form.whole(asking.transcripts, asking.prompt_tokens))(scope, receive, send)
+
+        async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+            headers = [(name.encode(), value.encode()) for name, value in EVENTS.items()]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            async for data in _events(asking, form, asked):
+                await send({"type": "http.response.body", "body": b"data: %b\n\n" % data, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        return Attended(stream if asked.stream else whole, asking.cancel)
+
+
+async def _events(asking: Asking, form: Form, asked: Asked) -> AsyncIterator[bytes]:
+    """The data of the events of a stream: chunks, perhaps the usage, and the word that ends it."""
+    more: dict[str, Any] = {"usage": None} if asked.include_usage else {}
+    offsets = [0] * len(asking.transcripts)
+    try:
+        if form.chat:
+            for index in range(len(asking.transcripts)):
+                yield _dumped(form.opening(index) | more)
+        async for index, delta in asking.deltas():
+            for part in _parts(delta, told_tokens=asked.logprobs):
+                yield _dumped(form.chunk(index, part, None, offsets[index]) | more)
+                offsets[index] += len(part.answer)
+            if (finish := asking.transcripts[index].finish) is not None:
+                yield _dumped(form.chunk(index, Delta(), finish, offsets[index]) | more)
+        if asked.include_usage:
+            yield _dumped(form.last(asking.transcripts, asking.prompt_tokens))
+        yield b"[DONE]"
+    except (EngineFailed, NoRoom) as error:
+        yield _dumped(_said(error)[1])
+
+
+def _parts(delta: Delta, *, told_tokens: bool) -> Sequence[Delta]:
+    """Reasoning and answer never come in one chunk: there are clients that read only one of the two of each."""
+    if delta.reasoning and delta.answer:
+        return Delta(delta.reasoning, "", delta.tokens), Delta("", delta.answer)
+    return (delta,) if delta.reasoning or delta.answer or (told_tokens and delta.tokens) else ()
+
+
+def _dumped(found: dict[str, Any]) -> bytes:
+    return json.dumps(found, separators=(",", ":")).encode()
+
+
+def _said(error: Exception) -> tuple[int, dict[str, Any]]:
+    """The status and the body of an error."""
+    invalid = "invalid_request_error"
+    match error:
+        case BadRequest():
+            return error.status, failure(str(error), kind=invalid, param=error.param, code=error.code)
+        case NoRoom():
+            return 400, failure(str(error), kind=invalid, code="context_length_exceeded")
+        case Busy():
+            return 429, failure(str(error), kind="rate_limit_error", code="rate_limit_exceeded")
+        case EngineFailed():
+            return 503, failure(str(error), kind="server_error", code="unavailable")
+        case Refused():
+            return error.status, failure(error.why, kind=invalid)
+        case HTTPException(status_code=404):
+            there = "/v1/chat/completions, /v1/completions, /v1/models and /health"
+            return 404, failure(f"there is nothing at this path: there are {there}", kind=invalid)
+        case HTTPException():
+            return error.status_code, failure(error.detail, kind=invalid)
+    raise error
+
+
+async def _refuse(request: Request, error: Exception) -> JSONResponse:
+    status, body = _said(error)
+    return JSONResponse(body, status, getattr(error, "headers", None) if isinstance(error, HTTPException) else None)

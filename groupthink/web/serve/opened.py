@@ -1,0 +1,88 @@
+"""A model opened to be asked: its words, its engine, and how much of it fits into memory."""
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedModel
+
+from groupthink.insight.plan.machine import free_memory
+from groupthink.model.chat import Chat
+from groupthink.model.loading import find_device, load_model, load_tokenizer
+from groupthink.model.threads import find_processes, is_small
+from groupthink.recipe import Recipe
+from groupthink.rollout.decoder import Unbounded
+from groupthink.rollout.torch_engine import TorchEngine
+from groupthink.stage.evaluate import precision_of, recipe_of
+from groupthink.web.serve.lane import Lane
+from groupthink.web.serve.running import Running
+
+SEQUENCES = 128
+"""Responses that are drawn side by side, at most."""
+
+TOKENS = 8192
+"""Tokens of a response where nobody says how many, at most."""
+
+MOST_TOKENS = 131_072
+"""Tokens of a response that may be asked for, where a model's context has no end."""
+
+SHARE = 0.5
+"""Of the free memory, for keys and values: they are copied where they grow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A model that can be asked."""
+
+    name: str
+    recipe: Recipe  # of the run that it comes from, or else the default one
+    chat: Chat
+    engine: TorchEngine
+
+    def decode(self, token_ids: list[int]) -> str:
+        """Their text, special tokens included."""
+        return str(self.chat.tokenizer.decode(token_ids, skip_special_tokens=False))
+
+    def max_tokens(self, room: float, wanted: int | None) -> int:
+        """How many tokens a response may have, of which there is room for so many."""
+        return int(min(room, MOST_TOKENS if wanted else TOKENS, wanted or TOKENS))
+
+    def run(self) -> Running:
+        """What draws from it for many at once; to be started. A small model on a CPU has a lane for each core."""
+        first, longest = self.engine, int(min(self.engine.context, MOST_TOKENS))
+        model, count = first.model, find_processes(self.engine.model)
+        others = [
+            TorchEngine(
+                model,
+                self.chat.tokenizer,
+                decoder=type(first.decoder)(model),  # type: ignore[call-arg]
+                max_sequences=SEQUENCES,
+                threads=first.threads,
+            )
+            for _ in range(count - 1)
+        ]
+        free = free_memory(first.device.type) if isinstance(first.decoder, Unbounded) else None
+        if free is None:  # a decoder with bounds sees to its memory itself
+            return Running([Lane(engine, longest) for engine in (first, *others)])
+        of_a_token = _bytes_of_a_token(model)
+        return Running([Lane(engine, longest, of_a_token, SHARE * free / count) for engine in (first, *others)])
+
+
+def _bytes_of_a_token(model: PreTrainedModel) -> int:
+    """Its keys and values in all layers."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize
+
+
+def open_model(name: str, *, trust_remote_code: bool = False) -> Opened:
+    """Open a model as `groupthink eval` does: one that came from a run is asked in the words that it was trained with.
+
+    `name`: "nano", a run, a checkpoint, a local folder or a hub id. Raises ValueError or OSError for what is not there.
+    """
+    recipe, device = recipe_of(name), find_device()
+    tokenizer = load_tokenizer(name, trust_remote_code=trust_remote_code)
+    chat = Chat(tokenizer, recipe.chat)
+    dtype = precision_of(name, recipe, device, trust_remote_code=trust_remote_code)
+    model = load_model(name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    engine = TorchEngine(model, tokenizer, max_sequences=SEQUENCES, threads=1 if is_small(model) else None)
+    return Opened(name, recipe, chat, engine)

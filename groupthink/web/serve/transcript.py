@@ -1,0 +1,122 @@
+"""One response as it is being written: its tokens become reasoning and answer, up to where it ends or is stopped."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from groupthink.chain import CLOSE, OPEN
+from groupthink.web.serve.characters import Characters
+from groupthink.web.serve.split import Split
+from groupthink.web.serve.stops import Stops
+
+LENGTH, STOP = "length", "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that was drawn: Token(id=41, logprob=-0.3, likely=[(41, -0.3), (12, -1.9)])."""
+
+    id: int
+    logprob: float  # nats, under softmax of logits over temperature (of a greedy response: of logits)
+    likely: Sequence[tuple[int, float]] = ()  # the likeliest at this place, where that was asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """New tokens of one response, and how it ended, if it has."""
+
+    response: int  # its place among those of its request
+    tokens: Sequence[Token]
+    finish: str | None = None  # stop: the policy ended it, and its last token says so; length: it was cut
+
+
+@dataclass(slots=True)
+class Delta:
+    """What a piece adds to a response, in whole characters."""
+
+    reasoning: str = ""
+    answer: str = ""
+    tokens: list[Token] = field(default_factory=list)  # without the one that ends a response
+
+    def __bool__(self) -> bool:
+        return bool(self.reasoning or self.answer or self.tokens)
+
+
+class Transcript:
+    """All that is known of a response so far.
+
+    `decode` gives the text of token ids. `opening`: what the prompt has written of the chain, as `read_chain` takes it;
+    None: the text is one piece, as it stands, and counts as answer. Tokens are gone through one by one, so that what
+    comes of them does not depend on how they were handed over.
+    """
+
+    def __init__(self, decode: Callable[[list[int]], str], opening: str | None, stops: Sequence[str] = ()):
+        self._characters, self._stops = Characters(decode), Stops(stops)
+        self._split = None if opening is None else Split(opening)
+        self._thinks = opening != OPEN + CLOSE
+        self.reasoning_parts: list[str] = []
+        self.answer_parts: list[str] = []
+        self.drawn: list[Token] = []
+        self.tokens = 0  # that were drawn for it, its end included
+        self.reasoning_tokens = 0  # of these, tags included
+        self.finish: str | None = None
+
+    @property
+    def reasoning(self) -> str | None:
+        """None where there is none."""
+        reasoned = self._split is not None and self._split.reasoned and self._thinks
+        return "".join(self.reasoning_parts) if reasoned else None
+
+    @property
+    def answer(self) -> str:
+        """Empty where there is none."""
+        return "".join(self.answer_parts)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has met a stop string, so that no more of it is wanted."""
+        return self._stops.stopped
+
+    def add(self, piece: Piece) -> Delta:
+        """What a piece adds. After its end nothing is added."""
+        delta = Delta()
+        if self.finish is not None:
+            return delta
+        written = piece.tokens[:-1] if piece.finish == STOP else piece.tokens
+        for token in written:
+            self.tokens += 1
+            delta.tokens.append(token)
+            self._tell(self._stops.add(self._characters.add([token.id])), delta)
+            if self._stops.stopped:
+                self.finish = STOP
+                break
+        else:
+            self.tokens += len(piece.tokens) - len(written)
+            self.finish = piece.finish
+        if self.finish is not None:
+            self._end(delta)
+        self.reasoning_parts.append(delta.reasoning)
+        self.answer_parts.append(delta.answer)
+        self.drawn += delta.tokens
+        return delta
+
+    def _tell(self, text: str, delta: Delta) -> None:
+        if self._split is None:
+            delta.answer += text
+            return
+        reasoned = self._split.reasons
+        reasoning, answer = self._split.add(text)
+        delta.reasoning += reasoning
+        delta.answer += answer
+        if reasoned or self._split.reasons:
+            self.reasoning_tokens = self.tokens
+
+    def _end(self, delta: Delta) -> None:
+        """Tell what was held back."""
+        if not self._stops.stopped:
+            self._tell(self._stops.add(self._characters.end()), delta)
+            self._tell(self._stops.end(), delta)
+            self.finish = STOP if self._stops.stopped else self.finish
+        if self._split is not None:
+            reasoning, answer = self._split.end()
+            delta.reasoning += reasoning
+            delta.answer += answer

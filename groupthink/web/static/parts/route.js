@@ -1,0 +1,80 @@
+// Every state of a page is in its address: #/page?name=value. Nothing else remembers where one is.
+
+import { useState, useEffect } from "./html.js";
+
+const CHANGED = "groupthink-route";
+const PAUSE = 350; // milliseconds between two changes: browsers allow only so many in a while, and typing makes many
+
+let waiting = null; // the address that is to be written
+let timer = null;
+
+// {page, params}: params are strings by name; the page without an address is the list of runs
+export function readRoute(hash = waiting ?? location.hash) {
+  const [path, query] = cut(hash.replace(/^#\/?/, ""));
+  return { page: path || "runs", params: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+// "#/page?..." ; a parameter that is null, undefined, false or "" is left out
+export function link(page, params = {}) {
+  const said = Object.entries(params).filter(([, value]) => value != null && value !== false && value !== "");
+  const query = new URLSearchParams(said.map(([name, value]) => [name, value === true ? "1" : String(value)]));
+  return `#/${page}${said.length ? `?${readable(query)}` : ""}`;
+}
+
+// replace: the change is a detail (a filter, a sorting) that "back" need not undo
+export function go(page, params = {}, replace = false) {
+  const hash = link(page, params);
+  if (hash === (waiting ?? location.hash)) return;
+  if (replace) {
+    waiting = hash;
+    if (timer === null) {
+      write();
+      timer = setTimeout(rested, PAUSE);
+    }
+    dispatchEvent(new Event(CHANGED));
+  } else {
+    write();
+    location.hash = hash;
+  }
+}
+
+function write() {
+  if (waiting !== null) history.replaceState(null, "", waiting);
+  waiting = null;
+}
+
+function rested() {
+  timer = null;
+  write();
+}
+
+export function useRoute() {
+  const [route, setRoute] = useState(() => readRoute());
+  useEffect(() => {
+    const update = () => setRoute(readRoute());
+    const leave = () => {
+      waiting = null; // whoever follows a link leaves what was about to be written
+      update();
+    };
+    addEventListener("hashchange", leave);
+    addEventListener("pagehide", write);
+    addEventListener(CHANGED, update);
+    update();
+    return () => {
+      removeEventListener("hashchange", leave);
+      removeEventListener("pagehide", write);
+      removeEventListener(CHANGED, update);
+    };
+  }, []);
+  return route;
+}
+
+function cut(text) {
+  const at = text.indexOf("?");
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+// a run's "/" and a list's "," may stand in a fragment as they are
+function readable(query) {
+  return query.toString().replaceAll("%2F", "/").replaceAll("%2C", ",");
+}

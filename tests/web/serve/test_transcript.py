@@ -1,0 +1,89 @@
+"""A response as it is written: what comes of it does not depend on how its tokens are handed over."""
+
+import pytest
+
+from groupthink.chain import CLOSE, OPEN
+from groupthink.web.serve.transcript import LENGTH, STOP, Piece, Token, Transcript
+
+END = "$"
+
+
+def decode(ids):
+    return "".join(map(chr, ids))
+
+
+def tokens(text):
+    return [Token(ord(char), -0.5) for char in text]
+
+
+def written(text, opening="", stops=(), finish=STOP, each=None):
+    """A transcript of `text`, a character a token, in pieces of `each`; and what each piece added."""
+    transcript = Transcript(decode, opening, stops)
+    whole = tokens(text + END if finish == STOP else text)
+    each = each or len(whole)
+    parts = [whole[start : start + each] for start in range(0, len(whole), each)]
+    deltas = [transcript.add(Piece(0, part, finish if part is parts[-1] else None)) for part in parts]
+    return transcript, deltas
+
+
+def found(transcript):
+    return (
+        transcript.reasoning,
+        transcript.answer,
+        transcript.finish,
+        transcript.tokens,
+        transcript.reasoning_tokens,
+        len(transcript.drawn),
+    )
+
+
+THOUGHT = "<think>ab</think>cd"
+
+
+@pytest.mark.parametrize(
+    "text, opening, stops, finish, expected",
+    [
+        # Its end counts as a token, the tags count as reasoning.
+        (THOUGHT, "", (), STOP, ("ab", "cd", STOP, 20, 17, 19)),
+        (THOUGHT, "", (), LENGTH, ("ab", "cd", LENGTH, 19, 17, 19)),
+        ("ab</think>cd", OPEN, (), STOP, ("ab", "cd", STOP, 13, 10, 12)),
+        ("<think>ab", "", (), LENGTH, ("ab", "", LENGTH, 9, 9, 9)),
+        ("cd", "", (), STOP, (None, "cd", STOP, 3, 0, 2)),
+        ("cd", OPEN + CLOSE, (), STOP, (None, "cd", STOP, 3, 0, 2)),
+        (THOUGHT, None, (), STOP, (None, THOUGHT, STOP, 20, 0, 19)),
+        # What follows a stop string is not drawn for anyone: it does not count.
+        (THOUGHT, "", ("d",), LENGTH, ("ab", "c", STOP, 19, 17, 19)),
+        (THOUGHT, "", ("</think>",), LENGTH, ("ab", "", STOP, 17, 17, 17)),
+        (THOUGHT, "", ("b",), LENGTH, ("a", "", STOP, 9, 9, 9)),
+        (THOUGHT, "", ("nowhere",), LENGTH, ("ab", "cd", LENGTH, 19, 17, 19)),
+        (f"{THOUGHT} n", "", ("nowhere",), STOP, ("ab", "cd n", STOP, 22, 17, 21)),
+        (" x ", None, ("  ",), STOP, (None, " x ", STOP, 4, 0, 3)),
+    ],
+)
+def test_what_a_response_comes_to(text, opening, stops, finish, expected):
+    for each in (None, 1, 2, 5):
+        transcript, deltas = written(text, opening, stops, finish, each)
+        assert found(transcript) == expected
+        assert "".join(delta.answer for delta in deltas) == transcript.answer
+        assert "".join(delta.reasoning for delta in deltas) == (transcript.reasoning or "")
+        assert [token for delta in deltas for token in delta.tokens] == transcript.drawn
+
+
+def test_after_its_end_nothing_is_added():
+    transcript, _ = written(THOUGHT, stops=("c",), finish=LENGTH)
+    assert transcript.stopped
+    assert not transcript.add(Piece(0, tokens("more"), LENGTH))
+    assert transcript.answer == "" and transcript.tokens == 18
+
+
+def test_a_character_that_is_never_completed_ends_a_response():
+    halves = {1: b"\xf0\x9f", 2: b"\x99\x82", 3: b"so "}
+
+    def decode_bytes(ids):
+        return b"".join(halves[id] for id in ids).decode(errors="replace")
+
+    transcript = Transcript(decode_bytes, "")
+    first = transcript.add(Piece(0, [Token(3, 0.0), Token(1, 0.0)]))
+    assert (first.answer, len(first.tokens)) == ("so", 2)
+    assert transcript.add(Piece(0, [Token(2, 0.0)])).answer == " 🙂"
+    assert transcript.add(Piece(0, [Token(1, 0.0)], LENGTH)).answer == "\ufffd"

@@ -1,0 +1,214 @@
+"""Search against a plain scan of the same responses by Python's own regular expressions."""
+
+import re
+import time
+
+import pytest
+
+from groupthink.repetition import repeated
+from groupthink.web import scanning
+from groupthink.web.patterns import REFLECTION, first_found, literal
+from groupthink.web.query import read_query
+from groupthink.web.search import search
+from tests.web.made import begin_run, made_run, row, rows_of, write_step
+
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return made_run(tmp_path_factory.mktemp("runs") / "r", STEPS)
+
+
+def found(run, **params):
+    """The hits and the end of a search."""
+    lines = list(search(run, read_query(params)))
+    assert all(set(line) & {"hit", "progress"} for line in lines[:-1])
+    return [line["hit"] for line in lines if "hit" in line], lines[-1]
+
+
+def scanned(run, matches, steps=range(STEPS)):
+    """What a plain scan finds, newest step first: (step, group, response), and how many in each step."""
+    hits, counts = [], {}
+    for step in sorted(steps, reverse=True):
+        group = -1
+        for one in rows_of(run, step):
+            group += one["response"] == 0
+            if matches(one):
+                hits.append((step, group, one["response"]))
+        counts[step] = sum(hit[0] == step for hit in hits)
+    return hits, counts
+
+
+def places(hits):
+    return [(hit["step"], hit["group"], hit["response"]) for hit in hits]
+
+
+def right(one):
+    accuracy = one["parts"]["accuracy"]
+    return None if accuracy is None else accuracy == 1
+
+
+@pytest.mark.parametrize(
+    "params, pattern, flags",
+    [
+        ({"text": "wait"}, "wait", re.I),
+        ({"text": "Actually", "case": "1"}, "Actually", 0),
+        ({"text": "actually", "case": "1"}, "actually", 0),
+        ({"text": "(x-2)"}, r"\(x-2\)", 0),
+        ({"text": "é²"}, "é²", 0),
+        ({"text": "\n"}, "\n", 0),
+        ({"regex": r"\d+\*\d+=\d+"}, r"\d+\*\d+=\d+", 0),
+        ({"regex": "no|HMM"}, "no|hmm", re.I),
+        ({"regex": "q*"}, "q*", 0),
+        ({"preset": "reflection"}, REFLECTION, re.I),
+    ],
+)
+def test_patterns_find_what_a_plain_scan_finds(run, params, pattern, flags):
+    hits, end = found(run, **params, limit="1000")
+    expected, counts = scanned(run, lambda one: re.search(pattern, one["text"], flags))
+    assert places(hits) == expected
+    assert end["curve"]["step"] == list(range(STEPS)) and end["curve"]["responses"] == [12] * STEPS
+    assert end["curve"]["matched"] == [counts[step] for step in range(STEPS)]
+    assert end["hits"] == end["shown"] == len(expected) and end["stopped"] is None
+    rows = {step: rows_of(run, step) for step in range(STEPS)}
+    for hit in hits:
+        one = rows[hit["step"]][4 * hit["group"] + hit["response"]]
+        match = re.search(pattern, one["text"], flags)
+        assert hit["match"] == match[0]
+        assert one["text"][: match.start()].endswith(hit["before"]) and len(hit["before"]) <= 80
+        assert one["text"][match.end() :].startswith(hit["after"])
+        assert (hit["reward"], hit["problem"], hit["right"]) == (one["reward"], one["problem"], right(one))
+        assert hit["length"] == sum(one["sampled"])
+
+
+def test_right_or_wrong_from_one_step_to_another_and_the_oldest_first(run):
+    for asked, wanted in (("1", True), ("0", False)):
+        hits, end = found(run, text="x", right=asked, **{"from": "3", "to": "5"}, sort="oldest", limit="1000")
+        expected, _ = scanned(run, lambda one: "x" in one["text"] and right(one) is wanted, range(3, 6))  # noqa: B023
+        assert places(hits) == sorted(expected) and end["curve"]["step"] == [3, 4, 5]
+        _, of = scanned(run, lambda one: right(one) is wanted, range(3, 6))  # noqa: B023
+        assert end["curve"]["responses"] == [of[step] for step in (3, 4, 5)]
+
+
+def test_more_hits_than_are_shown_are_counted(run):
+    every, _ = found(run, text="o", limit="1000")
+    hits, end = found(run, text="o", limit="7")
+    assert hits == every[:7] and end["hits"] == len(every) > end["shown"] == 7 and end["stopped"] == "limit"
+
+
+def test_presets_that_ask_for_the_most(run):
+    everything = {(step, *divmod(n, 4)): one for step in range(STEPS) for n, one in enumerate(rows_of(run, step))}
+    hits, end = found(run, preset="longest", limit="10")
+    lengths = sorted((len(one["sampled"]) for one in everything.values()), reverse=True)
+    assert [hit["length"] for hit in hits] == lengths[:10] and end["hits"] == 10 == sum(end["curve"]["matched"])
+    assert all(hit["match"] == "" and everything[place]["text"].startswith(hit["after"])
+               for hit, place in zip(hits, places(hits), strict=True))  # fmt: skip
+
+    hits, end = found(run, preset="rewarded-wrong", limit="1000")
+    wrong = {place: one for place, one in everything.items() if right(one) is False and one["reward"] > 0}
+    assert set(places(hits)) == set(wrong) and end["hits"] == len(wrong)
+    assert [hit["reward"] for hit in hits] == sorted((one["reward"] for one in wrong.values()), reverse=True)
+    steps = [hit["step"] for hit in hits if hit["reward"] == 1.0]
+    assert steps == sorted(steps, reverse=True)  # of equals the newest first
+
+    hits, _ = found(run, preset="repetition", limit="1000")
+    shares = {place: repeated(one["token_ids"]) for place, one in everything.items()}
+    assert set(places(hits)) == {place for place, share in shares.items() if share >= scanning.REPETITIVE}
+    assert [hit["repetition"] for hit in hits] == [pytest.approx(shares[p], abs=5e-4) for p in places(hits)]
+
+    hits, _ = found(run, text="so", sort="length", limit="5")
+    of = sorted((sum(one["sampled"]) for one in everything.values() if "so" in one["text"]), reverse=True)
+    assert [hit["length"] for hit in hits] == of[:5]
+
+
+def test_the_longest_are_told_before_all_is_read_where_the_run_says_how_long_they_are(run, monkeypatch):
+    whole, end = found(run, preset="longest", limit="10")
+    lengths = {step: max(sum(one["sampled"]) for one in rows_of(run, step)) for step in range(STEPS)}
+    del lengths[3]  # of which the run says nothing
+    lines = [{"step": step, "completions/max_length": length} for step, length in lengths.items()]
+    monkeypatch.setattr("groupthink.web.search.read_metrics", lambda path: lines)
+    read = []
+    monkeypatch.setattr(
+        "groupthink.web.search.scan", lambda file, *more: read.append(file) or scanning.scan(file, *more)
+    )
+    again = search(run, read_query({"preset": "longest", "limit": "10"}))
+    first = next(again)
+    assert first == {"hit": whole[0]} and len(read) < STEPS
+    hits, ended = [line["hit"] for line in again if "hit" in line], found(run, preset="longest", limit="10")[1]
+    assert [first["hit"], *hits] == whole and ended["curve"] == end["curve"]
+
+
+def test_large_columns_are_read_in_pieces_to_the_same_end(run, monkeypatch):
+    whole = found(run, text="wait"), found(run, preset="longest"), found(run, preset="repetition")
+    monkeypatch.setattr(scanning, "HELD", 1000)
+    monkeypatch.setattr(scanning, "AT_ONCE", 100)
+    for (hits, end), params in zip(
+        whole, ({"text": "wait"}, {"preset": "longest"}, {"preset": "repetition"}), strict=True
+    ):
+        again, ended = found(run, **params)
+        assert again == hits and ended["curve"] == end["curve"]
+    assert len(list(scanning.pieces(run / "rollouts/step-000000.parquet", ["text"]))) > 1
+
+
+def test_a_search_has_an_end(run, tmp_path):
+    lines = list(search(run, read_query({"text": "wait"}), seconds=-1))
+    assert lines == [{"curve": {"step": [], "matched": [], "responses": []}, "hits": 0, "shown": 0,
+                      "seconds": lines[0]["seconds"], "stopped": "time"}]  # fmt: skip
+    slow = begin_run(tmp_path / "slow")
+    write_step(slow, 0, [row(place, "a" * 2_000_000) for place in range(20)])
+    began = time.monotonic()
+    *_, end = search(slow, read_query({"regex": "(?:a?){300}b{300}"}), seconds=0.3)
+    assert time.monotonic() - began < 5 and end["stopped"] in ("time", None)
+
+
+def test_whoever_leaves_ends_the_search(run):
+    lines = search(run, read_query({"text": "o"}))
+    assert "hit" in next(lines)
+    lines.close()
+
+
+def test_a_run_without_responses_and_a_damaged_file(tmp_path):
+    run = begin_run(tmp_path / "r")
+    assert found(run, text="a") == ([], {"curve": {"step": [], "matched": [], "responses": []}, "hits": 0, "shown": 0,
+                                         "seconds": pytest.approx(0, abs=1), "stopped": None})  # fmt: skip
+    for preset in ("longest", "rewarded-wrong", "repetition"):
+        assert found(run, preset=preset)[0] == []
+    write_step(run, 0, [row(0, "abc")])
+    (run / "rollouts/step-000001.parquet").write_bytes(b"PAR1 and no more")
+    hits, end = found(run, text="b")
+    assert places(hits) == [(0, 0, 0)] and end["curve"]["responses"] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "params, said",
+    [
+        ({}, "ask for one of"),
+        ({"text": "a", "regex": "b"}, "text and regex"),
+        ({"regex": "("}, r"missing \)"),
+        ({"regex": "(?=a)"}, r"RE2 \(no look-around"),
+        ({"regex": r"(a)\1"}, "invalid escape"),
+        ({"regex": "(a{1,1000}){1,1000}"}, "repetition size"),
+        ({"regex": "a" * 1001}, "1001 characters"),
+        ({"text": "a" * 1001}, "1000 are looked for"),
+        ({"preset": "reflections"}, "reflection is nearest"),
+        ({"text": "a", "right": "yes"}, "right=yes"),
+        ({"text": "a", "from": "-1"}, "from=-1"),
+        ({"text": "a", "limit": "many"}, "limit=many"),
+        ({"text": "a", "to": "١"}, "to=١"),
+        ({"text": "a", "sort": "best"}, "sort=best"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_words(params, said):
+    with pytest.raises(ValueError, match=said):
+        read_query(params)
+
+
+def test_what_stands_around_a_match():
+    text = "é" * 300 + "X" * 1000 + "ß" * 300
+    assert first_found([text], "X+") == [("é" * 80, "X" * 400, "ß" * 80)]
+    assert first_found(["ab", "b", "cab"], "a") == [("", "a", "b"), ("", "", "b"), ("c", "a", "b")]
+    assert first_found(["éx"], r"\C")[0].match == "\ufffd"
+    for hostile in ("a\x00b", "\u202eabc", "[.*+?^${}()|\\", "\\Q\\E", "🎈"):
+        (one,) = first_found([f"<{hostile}>"], literal(hostile))
+        assert one == ("<", hostile, ">")

@@ -1,0 +1,71 @@
+"""Every page of a run that has finished: no barrier, nothing too wide for a phone, a table behind every chart."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests_peers.web.places import PAGES, address, link
+from tests_peers.web.training import NAME
+from tests_peers.web.viewing import HEIGHT, WIDTH
+
+STEP = 7
+SCHEMES = ("light", "dark")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_no_barrier(reader, finished, name):
+    page = reader.to(address(name, finished, STEP))
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert reader.barriers() == [], scheme
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_phone_needs_no_scrolling_sideways(reader, finished, name):
+    reader.page.set_viewport_size({"width": 360, "height": 740})
+    reader.to(address(name, finished, STEP))
+    found = reader.sideways()
+    reader.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    assert found == []
+
+
+@pytest.mark.parametrize("name", ["run", "runs, two side by side", "problem", "search, a text", "seed"])
+def test_a_table_stands_behind_every_chart(reader, finished, name):
+    page = reader.to(address(name, finished, STEP))
+    charts = page.locator("figure.curve")
+    count = charts.count()
+    assert count > 0 or name == "problem"  # one that was visited once has no curve
+    for chart in charts.all():
+        chart.locator(".curve-table").click()
+        assert chart.get_by_role("row").count() > 1
+        chart.locator(".curve-table").click()
+        expect(chart.locator("canvas")).to_be_visible()
+
+
+def test_nothing_moves_for_who_asks_for_it(reader, finished):
+    reader.page.emulate_media(reduced_motion="reduce")
+    for name in PAGES:
+        reader.to(address(name, finished, STEP))
+        assert reader.page.evaluate("document.getAnimations().filter((one) => one.playState === 'running').length") == 0
+    reader.page.emulate_media(reduced_motion="no-preference")
+
+
+def test_what_is_not_there_is_said(browser, base, reader):
+    page = reader.page
+    for there, said in {
+        link("nowhere"): "There is no such page",
+        link("run", run="lerning"): "did you mean 'learning'?",
+        link("step", run=NAME, step=999): "999",
+        link("group", run=NAME, step=STEP, group=99): "99",
+        link("response", run=NAME, step=STEP, group=0, response=99): "99",
+        link("problem", run=NAME, problem="quadratics/none"): "quadratics/none",
+    }.items():
+        page.goto(f"{base}{there}")
+        expect(page.locator("main")).to_contain_text(said)
+    assert all("404" in one for one in reader.seen)  # what a browser says of an answer that is none
+    reader.seen.clear()
+
+
+def test_the_files_are_asked_for_here_alone(reader, base, finished):
+    for name in PAGES:
+        reader.to(address(name, finished, STEP))
+    assert {asked.split("/")[2] for asked in reader.asked} == {base.split("/")[2]}
