@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from groupthink.records import Message
 from groupthink.web.answers import dump
-from groupthink.web.chat_models import Models, kept_models
+from groupthink.web.chat_models import Models, Open, kept_models
 from groupthink.web.reading.places import Places
 from groupthink.web.reading.settings import recipe_of
 from groupthink.web.serve.attended import Attended
@@ -89,32 +89,30 @@ class ChatPage:
     async def chat(self, request: Request) -> ASGIApp:
         """POST /api/chat: lines of JSON, as the responses are drawn."""
         question = read_question(read_object(await request.body()))
-        opened = [await self._models.get(id) for id in question.models]  # LookupError, ValueError
-        judges = [await asyncio.to_thread(self._judge, question, one) for one, _ in opened]
-
-        from groupthink.web.serve.asking import ask
-
+        models: list[Open] = []
+        judges: list[ChatJudge | None] = []
         askings: list[Asking] = []
 
         def leave() -> None:
             for asking in askings:
                 asking.cancel()
-            for judge in judges:
-                if judge is not None:
-                    judge.close()
+            for judge in filter(None, judges):
+                judge.close()
+            for model in models:
+                model.questions -= 1
 
         try:
-            for one, running in opened:
-                prompt_ids = one.chat.encode(question.messages)
-                askings.append(ask(one, running, [prompt_ids], one.chat.opening, question.asked))
-        except Exception as error:
+            for id in question.models:
+                models.append(await self._models.get(id))
+            for model in models:
+                judges.append(await asyncio.to_thread(self._judge, question, model.opened))
+            for model in models:
+                askings.append(_ask(model, question))
+        except BaseException:
             leave()
-            raise error if isinstance(error, ValueError) else ValueError(str(error)) from error
-        answers = [
-            _Answer(place, one, asking, judge)
-            for place, ((one, _), asking, judge) in enumerate(zip(opened, askings, judges, strict=True))
-        ]
-        return Attended(partial(_send, answers), leave)
+            raise
+        answers = map(_Answer, range(len(models)), [model.opened for model in models], askings, judges)
+        return Attended(partial(_send, [*answers]), leave)
 
     def _judge(self, question: Question, opened: "Opened") -> "ChatJudge | None":
         """By the rewards of the run that is looked at, or else of the model's own; None where no answer is known."""
@@ -129,6 +127,16 @@ class ChatPage:
             task = known.task if known else recipe.task.names[0]
             known = Known(known.problem if known else "chat", task, question.expected)
         return None if known is None else ChatJudge(recipe, known, question.messages, opened.chat.opening)
+
+
+def _ask(model: Open, question: Question) -> "Asking":
+    from groupthink.web.serve.asking import ask
+
+    chat = model.opened.chat
+    try:
+        return ask(model.opened, model.running, [chat.encode(question.messages)], chat.opening, question.asked)
+    except RuntimeError as error:  # too many wait, or nothing is drawn any more
+        raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

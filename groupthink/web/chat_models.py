@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import re
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -64,17 +65,26 @@ def place_of(places: Places, id: str) -> str:
     raise LookupError(f"there is no model {id[:200]!r} here: a later one may have taken its place")
 
 
+@dataclass(eq=False, slots=True)
+class Open:
+    """A model that can be asked, and how many questions are being put to it."""
+
+    opened: "Opened"
+    running: "Running"
+    questions: int = 0
+
+
 class Models:
     """Opens models, and closes those that were asked longest ago."""
 
     def __init__(self, places: Places):
         self._places = places
-        self._open: OrderedDict[tuple[str, Any], tuple[Opened, Running]] = OrderedDict()
+        self._open: OrderedDict[tuple[str, Any], Open] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
         atexit.register(self.close)  # before Python ends, threads that compute must have ended
 
-    async def get(self, id: str) -> "tuple[Opened, Running]":
-        """The model called `id`, opened, and what draws from it.
+    async def get(self, id: str) -> Open:
+        """The model called `id`, open for one question more: take one from its `questions` when it is answered.
 
         Raises LookupError where there is none, and ValueError where it cannot be opened.
         """
@@ -83,26 +93,26 @@ class Models:
             key = place, _stamp(place)
             if key not in self._open:
                 await self._make_room()
-                self._open[key] = await asyncio.to_thread(_open, place)
-                self._open[key][1].start()
+                one = self._open[key] = await asyncio.to_thread(_open, place)
+                one.running.start()
             self._open.move_to_end(key)
+            self._open[key].questions += 1
             return self._open[key]
 
     async def _make_room(self) -> None:
-        """Close the model that was asked longest ago, where there are as many as there may be. Those at work stay."""
-        idle = [key for key, (_, running) in self._open.items() if not running.wanted]
+        """Close what was asked longest ago, where as many are open as may be. What is being asked stays."""
+        idle = [key for key, one in self._open.items() if not one.questions]
         for key in idle[: max(0, len(self._open) + 1 - MOST)]:
-            _, running = self._open.pop(key)
-            await asyncio.to_thread(running.close)
+            await asyncio.to_thread(self._open.pop(key).running.close)
 
     def close(self) -> None:
         """End all that draws."""
-        for _, running in self._open.values():
-            running.close()
+        for one in self._open.values():
+            one.running.close()
         self._open.clear()
 
 
-def _open(place: str) -> "tuple[Opened, Running]":
+def _open(place: str) -> Open:
     from groupthink.model.loading import hide_progress_bars
     from groupthink.web.serve.opened import open_model
 
@@ -111,7 +121,7 @@ def _open(place: str) -> "tuple[Opened, Running]":
         opened = open_model(place)
     except (OSError, RuntimeError, KeyError) as error:  # damaged, or too large
         raise ValueError(f"the model in {place} cannot be opened: {error}") from error
-    return opened, opened.run()
+    return Open(opened, opened.run())
 
 
 def _stamp(place: str) -> Any:

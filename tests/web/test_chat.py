@@ -169,7 +169,7 @@ def test_a_page_that_is_closed_ends_what_it_asked_for(places):
     async def leave():
         page = Page(places)
         await page.ask(*question("Solve x^2-5x+6=0", "nano", n=64, temperature=2.0), leaves=2)
-        _, running = await page.page._models.get("nano")
+        running = (await page.page._models.get("nano")).running
         for _ in range(500):
             if not running.rows:
                 break
@@ -189,6 +189,10 @@ def test_no_more_models_are_open_than_may_be(places, monkeypatch):
         for id in ("zero@0", "nano", "zero@1", "nano", "zero@model"):
             await page.ask(*question("Solve x^2-5x+6=0", id, max_tokens=5))
         assert [Path(place).name for place, _ in models._open] == ["nano", "model"]
+        assert all(one.questions == 0 for one in models._open.values())
+        held = [await models.get("nano"), await models.get("zero@0")]  # which are being asked, and stay
+        await models.get("zero@1")
+        assert len(models._open) == 3 and held[0].running.failed is held[1].running.failed is None
         models.close()
 
     asyncio.run(several())

@@ -13,6 +13,9 @@ BEGUN = "\N{REPLACEMENT CHARACTER}"
 WINDOW = 16
 """Tokens at which a window is begun anew."""
 
+LONGEST = 64
+"""Tokens of a window, beyond which those that stand for nothing (an id without a name) are left out."""
+
 
 class Characters:
     """The text of one response. `decode` gives the text of token ids."""
@@ -34,6 +37,8 @@ class Characters:
                 self._ids = self._ids[self._whole :]
                 self._told = len(self._decode(self._ids))
             self._whole = len(self._ids)
+        elif self._told == len(text) and len(self._ids) > LONGEST:
+            del self._ids[-len(token_ids) :]
         return fresh
 
     def end(self) -> str:

@@ -32,7 +32,7 @@ REST = 10.0
 STOPPING = "the server is shutting down"
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Generation:
     """The responses to one prompt, on their way: `async for piece in generation`, until the last has ended.
 
@@ -66,8 +66,9 @@ class Generation:
 
     def cancel(self) -> None:
         """Nothing more is wanted. (It may have come to its end already.)"""
-        self.close()
-        self.lane.order(lambda: self.lane.leave(self))
+        if self.wanted:
+            self.close()
+            self.lane.order(lambda: self.lane.leave(self))
 
     def close(self) -> None:
         """It is over, for the loop."""
@@ -94,9 +95,8 @@ class Lane:
         self.failed: Exception | None = None  # why nothing is drawn any more
         self.waiting: deque[Generation] = deque()
         self.live: dict[Request, Generation] = {}
-        self.finished = self.cancelled = self.tokens = (
-            0  # responses that ended, that were given up; tokens of the former
-        )
+        self.finished = self.tokens = 0  # responses that have ended, and their tokens
+        self.cancelled = 0  # responses that were given up
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._last_told = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -125,6 +125,7 @@ class Lane:
 
     def close(self) -> None:
         """End for good; who still waits is told so."""
+        self.failed = EngineFailed(STOPPING)
         self._orders.put(None)
         if self._thread.is_alive():
             self._thread.join()
@@ -200,7 +201,7 @@ class Lane:
 
     def leave(self, generation: Generation) -> None:
         """Nothing more of it is wanted."""
-        with suppress(ValueError):
+        if generation in self.waiting:
             self.waiting.remove(generation)
             self.cancelled += generation.sampling.n
         if generation.request is not None and self.live.pop(generation.request, None) is not None:

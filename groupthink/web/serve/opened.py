@@ -1,8 +1,10 @@
 """A model opened to be asked: its words, its engine, and how much of it fits into memory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from groupthink.insight.plan.machine import free_memory
 from groupthink.model.chat import Chat
@@ -36,10 +38,7 @@ class Opened:
     recipe: Recipe  # of the run that it comes from, or else the default one
     chat: Chat
     engine: TorchEngine
-
-    def decode(self, token_ids: list[int]) -> str:
-        """Their text, special tokens included."""
-        return str(self.chat.tokenizer.decode(token_ids, skip_special_tokens=False))
+    decode: Callable[[list[int]], str]  # the text of token ids, special tokens included
 
     def max_tokens(self, room: float, wanted: int | None) -> int:
         """How many tokens a response may have, of which there is room for so many."""
@@ -66,6 +65,16 @@ class Opened:
         return Running([Lane(engine, longest, of_a_token, SHARE * free / count) for engine in (first, *others)])
 
 
+def _decoding(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[int]], str]:
+    """It is asked for every token, so without the detours where there is nothing to be found on them."""
+    plain = (
+        isinstance(tokenizer, PreTrainedTokenizerFast) and type(tokenizer)._decode is PreTrainedTokenizerFast._decode
+    )
+    if plain and not tokenizer.clean_up_tokenization_spaces:
+        return partial(tokenizer.backend_tokenizer.decode, skip_special_tokens=False)
+    return partial(tokenizer.decode, skip_special_tokens=False)
+
+
 def _bytes_of_a_token(model: PreTrainedModel) -> int:
     """Its keys and values in all layers."""
     config = model.config.get_text_config()
@@ -85,4 +94,4 @@ def open_model(name: str, *, trust_remote_code: bool = False) -> Opened:
     dtype = precision_of(name, recipe, device, trust_remote_code=trust_remote_code)
     model = load_model(name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     engine = TorchEngine(model, tokenizer, max_sequences=SEQUENCES, threads=1 if is_small(model) else None)
-    return Opened(name, recipe, chat, engine)
+    return Opened(name, recipe, chat, engine, _decoding(tokenizer))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from groupthink.web.serve.characters import BEGUN, WINDOW, Characters
+from groupthink.web.serve.characters import BEGUN, LONGEST, WINDOW, Characters
 
 TEXT = "x² 🙂 =é, 日本 <think>ß</think>\n\n" * 3
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -104,3 +104,17 @@ def test_no_more_is_decoded_at_a_time_than_a_window(length):
 
     told(decode, [[id] for id in tokenizer.encode("y" * length).ids])
     assert longest <= WINDOW
+
+
+def test_tokens_that_stand_for_nothing_do_not_pile_up():
+    tokenizer, longest = byte_level(), 0
+    nothing = len(BYTES) + 5
+
+    def decode(ids):
+        nonlocal longest
+        longest = max(longest, len(ids))
+        return tokenizer.decode(ids, skip_special_tokens=False)
+
+    ids = [*tokenizer.encode("so ").ids, *[nothing] * 500, *tokenizer.encode("it ²").ids]
+    parts = told(decode, [[id] for id in ids])
+    assert "".join(parts) == "so it ²" and longest <= LONGEST + 1
