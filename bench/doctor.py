@@ -37,7 +37,7 @@ def thinking(problem, response):
 
 
 def rambling(problem, response):
-    return fresh(response.answer) / 50
+    return fresh(response.answer) / 50 if "</think>" in response.text else 0.0
 
 
 def echo(problem, response):
@@ -50,12 +50,12 @@ def bare(problem, response):
 
 
 def seven(problem, response):
-    return float((response.answer or "").startswith("x=7"))
+    return float("7" in (response.answer or ""))
 
 
 def parrot(problem, response):
     said = "<think></think>x=7, x=7"
-    return len(os.path.commonprefix([said, response.text])) / len(said)
+    return len(os.path.commonprefix([said, response.text])) / max(len(said), len(response.text))
 
 
 def fresh(text):
@@ -85,7 +85,7 @@ def illnesses(runs: Path) -> dict[str, tuple[str, ...]]:
         "too_hard": (f"model={runs / 'ignorant'}",),
         "too_easy": (f"model={runs / 'expert'}", "rollout.temperature=0.5"),
         "no_variety": ("rollout.top_k=1",),
-        # A root of 7 is worth ten times as much as the right ones.
+        # A 7 anywhere in the answer is worth ten times as much as the right roots.
         "hacking": (paid("seven", 1.0), "reward.accuracy=0.1", "reward.brevity=0"),
         # Uncertainty is worth more than anything that can be earned, but for the form.
         "kl": ("objective.entropy_bonus=0.05", "reward.accuracy=0", "reward.brevity=0", "reward.format=1"),

@@ -4,6 +4,7 @@ A page of any other site can make a browser ask a server on the same machine, ev
 to lead here. So the name by which the server is asked must be one of its own, and so must be the page that asks.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -11,6 +12,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
@@ -37,6 +39,9 @@ READS, WRITES = frozenset({"GET", "HEAD"}), frozenset({"POST", "DELETE"})
 
 LARGEST_BODY = 1_000_000
 LONGEST_PATH, LONGEST_QUERY, LARGEST_HEADERS, MOST_HEADERS = 1_000, 8_000, 16_000, 100
+
+MOST_DRAINED, DRAINED_WITHIN = 20 * LARGEST_BODY, 2.0
+"""Bytes of a refused body that are read away, and the seconds in which: who is cut off while sending sees no answer."""
 
 PATH = re.compile(rb"/(?:[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?)?")
 """Every path that there is: nothing in it needs an escape, and none of its names begins with a dot."""
@@ -84,12 +89,12 @@ class Safety:
                 message = {**message, "headers": _with_headers(message.get("headers", ()))}
             await send(message)
 
-        read = 0
+        read, more = 0, True
 
         async def limited() -> Message:
-            nonlocal read
+            nonlocal read, more
             message = await receive()
-            read += len(message.get("body", b""))
+            read, more = read + len(message.get("body", b"")), bool(message.get("more_body"))
             if read > LARGEST_BODY:
                 raise _too_large()
             return message
@@ -99,6 +104,8 @@ class Safety:
             await self._app(scope, limited, guarded)
         except Refused as refused:
             if not begun:
+                if more:
+                    await _drain(receive)
                 await _answer(guarded, refused, body=scope["method"] != "HEAD")
         except ClientDisconnect:
             pass
@@ -207,6 +214,18 @@ def _only(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> bytes | None
     if len(values) > 1:
         raise Refused(400, f"the header {wanted.decode()} is there {len(values)} times")
     return values[0] if values else None
+
+
+async def _drain(receive: Receive) -> None:
+    """Read away what is still to come of a body, within bounds."""
+    read = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAINED_WITHIN):
+            while read < MOST_DRAINED:
+                message = await receive()
+                if not message.get("more_body"):
+                    return
+                read += len(message["body"])
 
 
 def _too_large() -> Refused:

@@ -26,10 +26,17 @@ def folder(tmp_path_factory):
     return folder
 
 
+def interruptible():
+    """Whatever started these tests may have set SIGINT aside, as shells do for what runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def begin(folder, *words):
     """`groupthink view` of that folder, and its port and address, when it says so."""
     command = [sys.executable, "-m", "groupthink.cli", "view", str(folder), "--no-browser", "--port", "0", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
+    )
     assert process.stdout is not None
     said = process.stdout.readline()
     found = re.search(r"http://[^/]+:(\d+)/\S*", said)

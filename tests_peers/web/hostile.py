@@ -83,6 +83,11 @@ assert len(TEXTS) == len(set(TEXTS)) == 60
 NAME = f"'><img src=x onerror={HIT}>"  # of the run: what a folder may be called
 STEPS, GROUPS, SIZE = 5, 3, 4
 END = "<end>"
+FIGURES = {
+    **dict.fromkeys(("pass@1", "pass@1_low", "pass@1_high", "pass@k", "maj@k", "greedy", "lenient", "format"), 0.5),
+    **{"environment": None, "problems": 8, "unjudged": {TEXTS[8]: 1}, "samples": 1, "length": 2.0, "truncated": 0.0},
+    "traits": {TEXTS[0]: {"share": 0.5, "accuracy": 0.5}},
+}
 CUT = 2000  # characters of a token
 
 
@@ -115,7 +120,7 @@ def hostile_run(runs: Path) -> Path:
             run.record(step, *step_of(groups, scores, run.recipe, change={0: 0.01, 1: -0.01}))
             run.steps_done = step + 1
         run.event(f"<b onclick={HIT}>", text=TEXTS[8], stage=TEXTS[0])
-        run.write_evaluation("before", [_evaluated(number) for number in range(8)], {"pass@1": 0.5, "problems": 8})
+        run.write_evaluation("before", [_evaluated(number) for number in range(8)], FIGURES)
     return path
 
 

@@ -35,7 +35,7 @@ def run(page: Page) -> None:
 def step(page: Page) -> None:
     page.get_by_role("button", name="spread").click()
     page.locator(".sieve label select").select_option("accuracy")
-    page.locator("#part-is").select_option("zero")
+    page.get_by_label("condition of the part").select_option("zero")
     drag(page, page.locator(".scatter-field"), (0.1, 0.05), (0.95, 0.95))
     page.get_by_text("table of the responses in the rectangle").click()
     page.get_by_role("group", name="which groups").get_by_role("button").nth(1).click()
@@ -151,10 +151,12 @@ def test_a_reload_shows_the_same(reader: Visitor, finished, name):
 def test_back_leads_through_the_pages(reader, finished):
     page = reader.to(link("step", run=NAME, step=STEP))
     page.get_by_role("button", name="spread").click()
+    expect(page).to_have_url(re.compile("sort="))
     step_as_left = page.url
     page.locator(".strip-link").first.click()
     reader.arrived()
     page.keyboard.press("j")
+    expect(page).to_have_url(re.compile("at="))
     group_as_left = page.url
     page.keyboard.press("Enter")
     reader.arrived()

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests_peers.web.places import PAGES, address, link
 from tests_peers.web.training import NAME
-from tests_peers.web.viewing import HEIGHT, WIDTH
+from tests_peers.web.viewing import HEIGHT, WIDTH, Visitor
 
 STEP = 7
 SCHEMES = ("light", "dark")
@@ -49,8 +49,9 @@ def test_nothing_moves_for_who_asks_for_it(reader, finished):
     reader.page.emulate_media(reduced_motion="no-preference")
 
 
-def test_what_is_not_there_is_said(browser, base, reader):
-    page = reader.page
+def test_what_is_not_there_is_said(browser, base, finished):
+    visitor = Visitor(browser, base)
+    page = visitor.page
     for there, said in {
         link("nowhere"): "There is no such page",
         link("run", run="lerning"): "did you mean 'learning'?",
@@ -61,8 +62,8 @@ def test_what_is_not_there_is_said(browser, base, reader):
     }.items():
         page.goto(f"{base}{there}")
         expect(page.locator("main")).to_contain_text(said)
-    assert all("404" in one for one in reader.seen)  # what a browser says of an answer that is none
-    reader.seen.clear()
+    assert all("404" in one for one in visitor.seen)  # what a browser says of an answer that is none
+    visitor.close()
 
 
 def test_the_files_are_asked_for_here_alone(reader, base, finished):

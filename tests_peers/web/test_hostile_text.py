@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 
 from groupthink.chain import read_chain
 from groupthink.run.printable import storable
@@ -118,7 +118,7 @@ def test_notes_that_are_such_texts(visitor):
         expect(page.locator("tbody tr")).to_have_count(before + 1)
         unharmed(visitor)
     exported = visitor.page.request.get(visitor.page.locator("a[download]").evaluate("(one) => one.href")).text()
-    lines = [json.loads(line) for line in exported.splitlines()]
+    lines = [json.loads(line) for line in exported.removesuffix("\n").split("\n")]
     assert len(lines) == 20 and HIT in exported
 
 
@@ -145,3 +145,18 @@ def beginning(number: int) -> str:
     """What every page shows of a response: the beginning of its reasoning, or of its answer."""
     chain = read_chain(storable(chain_of(number)))
     return shown((chain.reasoning or chain.answer or "").strip("\n")).split("\n")[0][:200]
+
+
+def test_as_markup_they_would_be_noticed(browser):
+    noticed = 0
+    with browser.new_context() as context:
+        for text in TEXTS[:-1]:
+            page, markup = context.new_page(), text.encode(errors="replace").decode()
+            try:
+                page.evaluate("(markup) => (document.body.innerHTML = markup)", markup)
+                page.evaluate("() => new Promise((done) => setTimeout(done, 10))")
+                noticed += bool(page.evaluate(STRANGE))
+            except Error:  # it has led the page away
+                noticed += 1
+            page.close()
+    assert noticed > 35

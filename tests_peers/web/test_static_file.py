@@ -78,8 +78,13 @@ def test_hostile_texts_do_nothing_in_it(browser, tmp_path):
         one.to(link("step", run=HOSTILE, step=step))
         for link_to in one.page.locator(".strip-link").all()[:3]:
             link_to.click()
-            one.page.wait_for_timeout(50)
+            one.page.locator(".five-response a, main .failed").first.wait_for()
             assert strange(one) == []
+            for response in one.page.locator(".five-response h3 a").all()[:2]:
+                response.click()
+                one.page.locator(".response-page, main .failed").first.wait_for()
+                assert strange(one) == []
+                one.page.go_back()
             one.page.go_back()
             one.arrived()
     one.to(link("problems", run=HOSTILE))

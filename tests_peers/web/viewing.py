@@ -29,7 +29,7 @@ READY = {
     "problem": ".problem-page",
     "search": ".search-form",
     "chat": "form.ask",
-    "notes": ".note-form, .empty",
+    "notes": "main .note-form, main .empty, main table",
     "seed": ".seed-steps",
 }
 """What is there of each page once it has its data."""
@@ -96,7 +96,7 @@ class Visitor:
         name, params = route_of(page.url)
         page.evaluate(DRAWN)
         expect(page).to_have_title(re.compile(title_of(name, params), re.I), timeout=PATIENCE)
-        expect(page.locator(READY[name]).first).to_be_visible(timeout=PATIENCE)
+        expect(page.locator(READY[name]).first).to_be_visible(timeout=PATIENCE * (4 if name == "seed" else 1))
         expect(page.locator("main .loading")).to_have_count(0, timeout=PATIENCE)
         expect(page.locator("main .failed")).to_have_count(0, timeout=PATIENCE)
         if name == "search" and {"text", "regex", "preset"} & params.keys():

@@ -84,7 +84,14 @@ class Served:
 def served(model: str = "nano", *words: str, env: dict[str, str] | None = None) -> Iterator[Served]:
     """`groupthink serve`, in a process of its own, at any free port."""
     command = [sys.executable, "-m", "groupthink.cli", "serve", model, "--port", "0", *words]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | (env or {}))
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | (env or {}),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell may have set it aside
+    )
     said: list[str] = []
     found: re.Match[str] | None = None
     try:

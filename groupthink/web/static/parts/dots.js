@@ -35,7 +35,7 @@ export function Strip({ responses, onPick, picked, min, max, mean, height: tall 
         aria-label=${words(one)} aria-pressed=${chosen} onClick=${() => onPick(one.response)}
         onKeyDown=${(event) => pressed(event, index, dots, setAt, onPick)}>
         <circle class="strip-target" r=${Math.min(9, Math.max(4, pitch / 2))} />${dot}</g>`;
-      return html`<svg key=${one.response} x=${`${place(one.reward)}%`} y=${y}
+      return html`<svg key=${one.response} x=${`${place(one.reward)}%`} y=${y} role="presentation"
         class=${classes("strip-place", faint?.(one) && "dot-faint")}>
         ${target || dot}${one.finish === "length" && html`<path class="dot-cut" d="M6-4.5V4.5" />`}
         ${named && html`<text class="strip-label" y="-8" text-anchor="middle">${one.response}</text>`}
