@@ -190,7 +190,9 @@ def _take(host: str, port: int | None) -> socket.socket:
     numbers = [port] if port is not None else range(PORT, PORT + NEXT_PORTS + 1)
     failure: OSError | None = None
     for number in numbers:
-        taken = socket.socket(family, socket.SOCK_STREAM)
+        # Said by its number: where a socket's protocol is left open, asyncio does not switch Nagle's algorithm off, and
+        # each answer waits 40 ms for the client to acknowledge its head.
+        taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if os.name == "posix":  # elsewhere this would let two listen on one port
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

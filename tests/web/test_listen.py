@@ -44,6 +44,12 @@ def begin(folder, *words):
     return process, int(found[1]), found[0]
 
 
+def test_what_is_written_goes_out_at_once():
+    """asyncio goes by the protocol of a socket, and those that are accepted have their listener's."""
+    with listen("127.0.0.1", 0).socket as taken:
+        assert taken.proto == socket.IPPROTO_TCP
+
+
 @pytest.fixture(scope="module")
 def server(folder):
     process, port, address = begin(folder)
