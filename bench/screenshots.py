@@ -30,7 +30,7 @@ SETTINGS = (
     *("checkpoint_every=20", "evaluate.every=10", "evaluate.problems=100"),
 )
 WIDTH = 1280
-HEIGHTS = {"group": 1000, "run": 1000, "seed": 1000}
+HEIGHTS = {"group": 880, "run": 1000, "seed": 1000}
 HEIGHT = 800
 LARGEST = 200_000
 """Bytes of a picture."""
@@ -112,13 +112,16 @@ def find_group(visitor: Visitor) -> tuple[int, int, dict[str, Any]]:
 
 
 def worth_of(responses: list[dict[str, Any]]) -> float:
-    """How well a group shows what is done: many moved as asked, different rewards, lengths that can be read."""
+    """How well a group shows what is done: all moved as asked, by distances that can be seen beside each other, for
+    different rewards, and responses that can be read."""
     asked = [one for one in responses if one["advantage"] and one["change"] is not None]
     obeyed = sum(one["advantage"] * one["change"] > 0 for one in asked) / max(1, len(responses))
+    moves = [abs(one["change"]) for one in asked]
+    visible = min(moves) / max(moves) if moves and max(moves) else 0.0
     rewards = len({round(one["reward"], 2) for one in responses}) / len(responses)
     readable = sum(LIKED[0] <= one["length"] <= LIKED[1] for one in responses) / len(responses)
     right = sum(one["right"] is True for one in responses) / len(responses)
-    return 2 * obeyed + rewards + readable - abs(right - 0.5)
+    return 2 * obeyed + 3 * visible + rewards + readable - abs(right - 0.5)
 
 
 def ask(visitor: Visitor, what: str, **params: object) -> Any:
