@@ -20,6 +20,7 @@ import pyarrow as pa
 from vs_trl import REPOSITORY, tell
 
 from groupthink.advantage import center
+from groupthink.chain import CLOSE
 from groupthink.model.chat import Chat
 from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.policy.assemble import assemble
@@ -120,19 +121,21 @@ class Words:
     def __init__(self, tokenizer: Any):
         self.decode = tokenizer.decode
         self.digits = np.array(tokenizer.convert_tokens_to_ids(list("0123456789")))
+        self.close = tokenizer.convert_tokens_to_ids(CLOSE)
         self.thought = np.array(tokenizer.convert_tokens_to_ids(list(SECOND_THOUGHT)))
 
     def vary(self, response: Response, number: int, chance: np.random.Generator) -> Response:
-        """Other digits; and, in every second variant, a second thought somewhere in it."""
+        """Other digits; and, in every second variant, the same once more at the end of its reasoning."""
         ids = response.token_ids_T.copy()
         for place in np.flatnonzero(np.isin(ids, self.digits)):
             if number and chance.random() < 0.3:
                 ids[place] = chance.choice(self.digits)
         logprobs = response.logprobs_T
         if number % 2:
-            at = int(chance.integers(1, max(2, len(ids) - 20)))
-            ids = np.insert(ids, at, self.thought)
-            logprobs = np.insert(logprobs, at, -chance.exponential(0.3, len(self.thought))).astype(np.float32)
+            at = int(np.argmax(ids == self.close)) if (ids == self.close).any() else len(ids) // 2
+            again = np.concatenate([self.thought, ids[1:at]])
+            ids = np.insert(ids, at, again)
+            logprobs = np.insert(logprobs, at, -chance.exponential(0.3, len(again))).astype(np.float32)
         ended = len(ids) - (response.finish == "stop")
         return replace(
             response,
@@ -147,7 +150,8 @@ class Words:
 
 def draw(recipe: Recipe, task: Task, chat: Chat) -> tuple[list[Group], list[list[Score]]]:
     """What nano answers, and what that is worth."""
-    engine = open_engine(load_model("nano"), chat.tokenizer, replace(recipe.rollout, processes=1))
+    model = load_model("nano")
+    engine = open_engine(model, chat.tokenizer, replace(recipe.rollout, processes=1), model.device)
     try:
         sampling = Sampling(max_tokens=recipe.rollout.max_tokens, n=EACH)
         groups = generate(engine, chat, task.sample(0, DRAWN), sampling, recipe.seed)
