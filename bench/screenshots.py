@@ -30,7 +30,7 @@ SETTINGS = (
     *("checkpoint_every=20", "evaluate.every=10", "evaluate.problems=100"),
 )
 WIDTH = 1280
-HEIGHTS = {"group": 880, "run": 1000, "seed": 1000}
+HEIGHTS = {"group": 880, "run": 1000, "chat": 1000, "seed": 1000}
 HEIGHT = 800
 LARGEST = 200_000
 """Bytes of a picture."""
@@ -67,17 +67,20 @@ def take(browser: Browser, base: str, out: Path) -> None:
     step, group, data = find_group(visitor)
     of = {"run": NAME, "step": step, "group": group}
     response = data["responses"][0]["response"]
-    note(visitor, {"step": step, "group": group, "response": response, "label": "good", "text": "factors, and checks"})
+    where = {"step": step, "group": group, "response": response}
+    logprobs = ask(visitor, "response", run=NAME, **where)["tokens"]["logprob"]
+    token = min(range(len(logprobs)), key=lambda at: logprobs[at] or 0.0)  # the one that surprised most
+    note(visitor, {**where, "label": "odd", "text": f"right, though token {token} is a surprise"})
     pages = {
         "runs": link("runs"),
         "run": link("run", run=NAME),
         "step": link("step", run=NAME, step=step, sort="-spread"),
         "group": link("group", **of),
-        "response": link("response", **of, response=response, token=12),
+        "response": link("response", **of, response=response, token=token),
         "problems": link("problems", run=NAME, sort="gain"),
         "problem": link("problem", run=NAME, problem=data["problem"]),
         "search": link("search", run=NAME, preset="reflection"),
-        "chat": link("chat", run=NAME, n=4, seed=1, q=data["prompt"], expected=data["expected"]),
+        "chat": link("chat", run=NAME, n=8, seed=1),
         "notes": link("notes", run=NAME),
         "seed": link("seed"),
     }
@@ -85,8 +88,12 @@ def take(browser: Browser, base: str, out: Path) -> None:
         visitor.page.set_viewport_size({"width": WIDTH, "height": HEIGHTS.get(name, HEIGHT)})
         page = visitor.to(address)
         if name == "chat":
+            page.locator(".suggestions button").first.click()
             page.get_by_role("button", name="Ask").click()
             page.locator(".turns[aria-busy='false'] .turn-sum").last.wait_for(timeout=60_000)
+            for column in page.locator(".turn-column").all():
+                column.locator("summary").first.click()
+            page.evaluate("scrollTo(0, 0)")
         if name == "search":
             page.locator(".search-rate canvas").wait_for()
         for scheme in ("light", "dark") if name == "group" else ("light",):
