@@ -24,6 +24,7 @@ from typing import Any
 from engines import REPOSITORY
 from report import add_report, report
 from vs_trl import tell
+from workload import write_model
 
 from groupthink.task import open_task
 
@@ -35,7 +36,7 @@ def main() -> None:
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in options.models:
-            with served(name if name == "nano" else write_model(Path(folder) / name)) as place:
+            with served(name if name == "nano" else endless(Path(folder) / name)) as place:
                 tell(f"{name}: served at port {place.port}")
                 found[name] = measure(place, options)
     lines = []
@@ -65,29 +66,9 @@ def read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def write_model(folder: Path) -> str:
+def endless(folder: Path) -> str:
     """A model of 24 million random weights that writes nano's characters, and never ends by itself."""
-    import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
-    from groupthink.nano.tokenizer import build_tokenizer
-
-    tokenizer = build_tokenizer()
-    tokenizer.eos_token = None
-    config = Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=512,
-        intermediate_size=1408,
-        num_hidden_layers=8,
-        num_attention_heads=8,
-        num_key_value_heads=4,
-        head_dim=64,
-        max_position_embeddings=2048,
-        tie_word_embeddings=True,
-    )
-    torch.manual_seed(0)
-    Qwen3ForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    write_model(folder, 0, vocabulary=None, context=2048, ends=False)
     return str(folder)
 
 

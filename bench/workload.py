@@ -47,25 +47,31 @@ class Workload:
         return cls(**json.loads(path.read_text()))
 
 
-def write_model(folder: Path, seed: int) -> None:
+def write_model(
+    folder: Path, seed: int, *, vocabulary: int | None = 32_000, context: int = 512, ends: bool = True
+) -> None:
     """Save a model of 40 million parameters with random weights, and a tokenizer for the trainers that ask for one.
 
-    Qwen3's architecture, 8 layers of 512, a vocabulary of 32,000 whose embeddings are the head's as well.
+    Qwen3's architecture, 8 layers of 512, a vocabulary of 32,000 whose embeddings are the head's as well (`vocabulary`:
+    None for the tokenizer's own). `ends`: whether there is a token that ends what it writes.
     """
+    tokenizer = build_tokenizer()
+    if not ends:
+        tokenizer.eos_token = None
     config = Qwen3Config(
-        vocab_size=32_000,
+        vocab_size=vocabulary or len(tokenizer),
         hidden_size=512,
         intermediate_size=1408,
         num_hidden_layers=8,
         num_attention_heads=8,
         num_key_value_heads=4,
         head_dim=64,
-        max_position_embeddings=512,
+        max_position_embeddings=context,
         tie_word_embeddings=True,
     )
     torch.manual_seed(seed)
     Qwen3ForCausalLM(config).save_pretrained(folder)
-    build_tokenizer().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def draw(model: Path, problems: int, group_size: int, max_tokens: int, seed: int) -> Workload:

@@ -4,9 +4,12 @@
 `------ reasoning ------'`- answer -'
 """
 
+import re
 from dataclasses import dataclass
 
 OPEN, CLOSE = "<think>", "</think>"
+
+_BEGUN = re.compile(rf"{OPEN}\s*(?P<closed>{CLOSE}\s*)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +44,13 @@ def read_chain(text: str, *, opening: str = "") -> Chain:
     answer = after.strip() or None
     once = before.count(OPEN) == text.count(OPEN) == text.count(CLOSE) == 1  # and opened before it is closed
     return Chain(reasoning, answer, once and not lead.strip() and answer is not None)
+
+
+def opening_of(prompt: str) -> str:
+    """What a prompt has written of the chain of thought at its end, without the blanks: see `read_chain`.
+
+    >>> opening_of("Solve x^2=4 <think>\\n"), opening_of("<think></think> Solve x^2=4")
+    ('<think>', '')
+    """
+    found = _BEGUN.search(prompt)
+    return "" if found is None else OPEN + (CLOSE if found["closed"] else "")

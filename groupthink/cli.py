@@ -261,15 +261,11 @@ def explain(args: argparse.Namespace) -> None:
 
 def serve(args: argparse.Namespace) -> None:
     """groupthink serve MODEL [--host H] [--port P] [--token T]"""
-    from groupthink.extras import need
-
-    need("uvicorn", "groupthink serve", "web")
+    web.require_web("groupthink serve")
     from groupthink.web.serve.serving import serve as answer
 
     _quieten()
-    token = args.token or os.environ.get("GROUPTHINK_TOKEN") or None
-    trusted = args.trust_remote_code
-    answer(args.model, host=args.host, port=args.port, token=token, trust_remote_code=trusted, tell=_tell)
+    answer(args.model, **web.listening_of(args), trust_remote_code=args.trust_remote_code, tell=_tell)
 
 
 def chat(args: argparse.Namespace) -> None:
@@ -510,46 +506,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="groupthink", description="Makes reasoning models, with GRPO.")
     verbs = parser.add_subparsers(required=True, metavar="{train,eval,check,doctor,report,view,explain,serve,chat}")
-
-    verb = verbs.add_parser("train", help="train a model by a recipe", description="Train a model by a recipe.")
-    verb.set_defaults(verb=train, parser=verb)
-    _add_recipe(verb)
-    verb.add_argument(
-        "--run", metavar="DIR", type=Path, help="where the run is kept (default: runs/NAME of the recipe)"
-    )
-    verb.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with the run in DIR, by its own recipe (one of several stages takes an edited one, too)",
-    )
-    verb.add_argument("--view", action="store_true", help="show it in a browser while it is at work (see view)")
-    verb.add_argument(
-        "--dry-run", action="store_true", help="only check, and print the resolved recipe and what a step is"
-    )
-    _add_json(verb)
-
-    given = EvaluateSettings()
-    verb = verbs.add_parser("eval", help="measure a model", description="Measure a model on held-out problems.")
-    verb.set_defaults(verb=evaluate, parser=verb)
-    _add_model(verb)
-    verb.add_argument("--task", metavar="T", help="the problems' task (default: the run's, or else quadratics)")
-    verb.add_argument(
-        "--problems", metavar="N", type=_count, default=given.problems, help=f"how many problems ({given.problems})"
-    )
-    verb.add_argument(
-        "--samples", metavar="K", type=_count, default=given.samples, help=f"responses to each ({given.samples})"
-    )
-    verb.add_argument("--temperature", metavar="T", type=float, default=1.0, help="of the samples (1.0)")
-    verb.add_argument(
-        "--max-tokens", metavar="N", type=_count, help="where a response is cut (default: the run's, or else 200)"
-    )
-    verb.add_argument("--split", metavar="S", help="which problems (default: the run's, or else held_out)")
-    verb.add_argument(
-        "--template",
-        metavar="T",
-        help="in which words it is asked: model (its chat template), plain or auto (default: the run's, or else auto)",
-    )
-    _add_json(verb)
+    _add_train(verbs)
+    _add_eval(verbs)
 
     verb = verbs.add_parser(
         "check",
@@ -577,21 +535,63 @@ def _parser() -> argparse.ArgumentParser:
     _add_json(verb)
 
     web.add_view(verbs)
+    _add_serve(verbs)
+    _add_chat(verbs)
+    return parser
 
+
+def _add_train(verbs: Any) -> None:
+    verb = verbs.add_parser("train", help="train a model by a recipe", description="Train a model by a recipe.")
+    verb.set_defaults(verb=train, parser=verb)
+    _add_recipe(verb)
+    verb.add_argument(
+        "--run", metavar="DIR", type=Path, help="where the run is kept (default: runs/NAME of the recipe)"
+    )
+    verb.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in DIR, by its own recipe (one of several stages takes an edited one, too)",
+    )
+    verb.add_argument("--view", action="store_true", help="show it in a browser while it is at work (see view)")
+    verb.add_argument(
+        "--dry-run", action="store_true", help="only check, and print the resolved recipe and what a step is"
+    )
+    _add_json(verb)
+
+
+def _add_eval(verbs: Any) -> None:
+    given = EvaluateSettings()
+    verb = verbs.add_parser("eval", help="measure a model", description="Measure a model on held-out problems.")
+    verb.set_defaults(verb=evaluate, parser=verb)
+    _add_model(verb)
+    verb.add_argument("--task", metavar="T", help="the problems' task (default: the run's, or else quadratics)")
+    verb.add_argument(
+        "--problems", metavar="N", type=_count, default=given.problems, help=f"how many problems ({given.problems})"
+    )
+    verb.add_argument(
+        "--samples", metavar="K", type=_count, default=given.samples, help=f"responses to each ({given.samples})"
+    )
+    verb.add_argument("--temperature", metavar="T", type=float, default=1.0, help="of the samples (1.0)")
+    verb.add_argument(
+        "--max-tokens", metavar="N", type=_count, help="where a response is cut (default: the run's, or else 200)"
+    )
+    verb.add_argument("--split", metavar="S", help="which problems (default: the run's, or else held_out)")
+    verb.add_argument(
+        "--template",
+        metavar="T",
+        help="in which words it is asked: model (its chat template), plain or auto (default: the run's, or else auto)",
+    )
+    _add_json(verb)
+
+
+def _add_serve(verbs: Any) -> None:
     verb = verbs.add_parser("serve", help="a model behind OpenAI's API", description="A model behind OpenAI's API.")
     verb.set_defaults(verb=serve, parser=verb)
     _add_model(verb)
-    verb.add_argument(
-        "--host", metavar="H", default="127.0.0.1", help="where it listens (127.0.0.1: this machine alone)"
-    )
-    verb.add_argument("--port", metavar="P", type=int, default=8000, help="at which port (8000); 0: any that is free")
-    verb.add_argument(
-        "--token",
-        metavar="T",
-        help="what clients must send as their key (default: GROUPTHINK_TOKEN of the environment; beyond this machine "
-        "one is made where none is given)",
-    )
+    web.add_listening(verb, port=8000)
 
+
+def _add_chat(verbs: Any) -> None:
     verb = verbs.add_parser("chat", help="talk with a model in the terminal", description="Talk with a model.")
     verb.set_defaults(verb=chat, parser=verb)
     _add_model(verb)
@@ -599,7 +599,6 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--max-tokens", metavar="N", type=_count, help="where a response is cut")
     verb.add_argument("--system", metavar="S", default="", help="what the model is told before the first message")
     verb.add_argument("--seed", metavar="N", type=int, help="draw the same each time (default: another each time)")
-    return parser
 
 
 def _add_model(verb: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from groupthink.chain import CLOSE, OPEN
+from groupthink.chain import CLOSE, OPEN, opening_of
 from groupthink.model.settings import MODEL, ON, PLAIN, ChatSettings
 from groupthink.records import Message, Prompt
 
@@ -32,8 +32,6 @@ _PLAIN_TEMPLATE = (
 )
 """`_plain` in Jinja."""
 
-_BEGUN = re.compile(rf"{OPEN}\s*(?P<closed>{CLOSE}\s*)?\Z")
-
 
 class Chat:
     """In which words problems are put to a model: its tokenizer, and the settings of [chat].
@@ -54,7 +52,7 @@ class Chat:
         self.tokenizer, self.settings = tokenizer, settings or ChatSettings()
         self.is_plain = self.settings.template == PLAIN or tokenizer.chat_template is None
         self._require_template()
-        begun = _begun(self._templated(self._messages("?")))
+        begun = opening_of(self._templated(self._messages("?")))
         if self.settings.open_think and begun == OPEN + CLOSE:
             raise ValueError(
                 "chat.open_think begins the reasoning, and the model's chat template has ended it by itself: set "
@@ -188,12 +186,6 @@ def stop_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> froz
     ):
         found.update([] if named is None else [named] if isinstance(named, int) else named)
     return frozenset(found)
-
-
-def _begun(rendered: str) -> str:
-    """What a prompt has written of the chain of thought, without the blanks."""
-    found = _BEGUN.search(rendered)
-    return "" if found is None else OPEN + (CLOSE if found["closed"] else "")
 
 
 def _plain(messages: tuple[Message, ...]) -> str:

@@ -35,10 +35,11 @@ def add_view(verbs: Any) -> None:
     verb.add_argument("--no-browser", action="store_true", help="open no window: the address is printed alone")
 
 
-def add_listening(verb: argparse.ArgumentParser) -> None:
-    """Where a server listens, and for whom."""
+def add_listening(verb: argparse.ArgumentParser, port: int | None = None) -> None:
+    """Where a server listens, and for whom. `port`: the usual one; None: the viewer's, or the next that is free."""
+    usual = "8777, or the next that is free" if port is None else f"{port}"
     verb.add_argument("--host", metavar="H", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
-    verb.add_argument("--port", metavar="P", type=_port, help="the port (8777, or the next that is free; 0: any)")
+    verb.add_argument("--port", metavar="P", type=_port, default=port, help=f"the port ({usual}; 0: any)")
     verb.add_argument(
         "--token",
         metavar="T",
@@ -47,14 +48,19 @@ def add_listening(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def listening_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What `add_listening` was told, by the names of `listen`."""
+    token = args.token or os.environ.get("GROUPTHINK_TOKEN") or None
+    return {"host": args.host, "port": args.port, "token": token}
+
+
 def view(args: argparse.Namespace) -> None:
     """groupthink view [RUNS] [--host H] [--port P] [--token T] [--no-browser]"""
     require_web("groupthink view")
     from groupthink.web.listen import view as show
 
     folder, run = _folder_and_run(args.runs)
-    token = args.token or os.environ.get("GROUPTHINK_TOKEN") or None
-    show(folder, host=args.host, port=args.port, token=token, open_browser=not args.no_browser, run=run)
+    show(folder, **listening_of(args), open_browser=not args.no_browser, run=run)
 
 
 def require_web(purpose: str) -> None:

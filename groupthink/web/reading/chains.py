@@ -1,19 +1,17 @@
 """The chain of thought in a response, as the run's judge reads it: after what the prompt has opened of it."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-from groupthink.chain import CLOSE, OPEN, Chain, read_chain
+from groupthink import chain
+from groupthink.chain import OPEN, Chain, read_chain
 from groupthink.web.reading.numbers import cut
 from groupthink.web.reading.pieces import decoded
 from groupthink.web.reading.settings import recipe_of
 
 ENDING = 64
 """Tokens at the end of a prompt that can hold what it opens."""
-
-_BEGUN = re.compile(rf"{OPEN}\s*(?P<closed>{CLOSE}\s*)?\Z")
 
 
 def opening_of(place: Path, prompt_ids: list[int]) -> str:
@@ -24,8 +22,7 @@ def opening_of(place: Path, prompt_ids: list[int]) -> str:
     ending = decoded(place, prompt_ids[-ENDING:])
     if ending is None:
         return OPEN if _opens(place) else ""
-    found = _BEGUN.search(ending)
-    return "" if found is None else OPEN + (CLOSE if found["closed"] else "")
+    return chain.opening_of(ending)
 
 
 def chain_of(text: str, opening: str) -> Chain:

@@ -10,9 +10,6 @@ from groupthink.run.stages import PIPELINE
 from groupthink.web.reading.kept import Kept
 from groupthink.web.reading.places import RECIPE
 
-PENALTIES = ("kl", "overlong")
-"""Parts of a reward that the objective takes off."""
-
 
 def recipe_of(place: Path) -> Recipe:
     """The recipe of the run in `place`. Raises ValueError where it cannot be read, LookupError where there is none."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from groupthink.run.heartbeat import seconds_since
 from groupthink.run.lock import LOCK
 from groupthink.run.printable import duration, printable
 from groupthink.run.stages import PIPELINE, is_done
@@ -43,11 +44,11 @@ def status_of(place: Path, now: float) -> Status:
     """How things stand with the run, or the recipe of several stages, in `place`; `now`: seconds since 1970."""
     if is_done(place):
         return Status(FINISHED, _finished(place))
-    beat = _mtime(place / LOCK)
-    if beat is None:
+    silent = seconds_since(place / LOCK, now)
+    if silent is None:
         return Status(STOPPED, _stopped(place))
     process, host = _holder(place / LOCK)
-    silent, idle = now - beat, now - last_written(place)
+    idle = now - last_written(place)
     here = host == socket.gethostname()
     who = f"process {process} on {host}" if process else "its process"
     if here and process and not _is_alive(process):
@@ -131,7 +132,7 @@ def _progress(place: Path) -> str:
         begun = [str(event.get("stage")) for event in events if event.get("event") == "stage started"]
         return f"stage {begun[-1]} is at work, and wrote its last line" if begun else "it was begun"
     if not extent.steps:
-        return "it was begun, and no step is written yet; its last line is of"
+        return "it was begun, and no step is written yet; its last line was written"
     return f"step {extent.last} was written"
 
 

@@ -13,7 +13,7 @@ export function rise(steps, matched, responses) {
   return `It ${way} most between steps ${from} and ${to}: from ${one} of the responses to ${other}.`;
 }
 
-export function steepest(steps, matched, responses) {
+function steepest(steps, matched, responses) {
   const width = Math.max(2, Math.round(steps.length / 10));
   const [hits, all] = [sums(matched), sums(responses)];
   const stretch = (from) => ({ hits: hits[from + width] - hits[from], all: all[from + width] - all[from] });

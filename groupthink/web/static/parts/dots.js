@@ -50,7 +50,7 @@ export function Strip({ responses, onPick, picked, min, max, mean, height: tall 
 }
 
 // One response's mark, at 0, 0 of what it stands in
-export function Dot({ one, chosen = false }) {
+function Dot({ one, chosen = false }) {
   const pull = !known(one.advantage) || one.advantage === 0 ? "flat" : one.advantage > 0 ? "up" : "down";
   const kind = classes("dot", `dot-${pull}`, chosen && "dot-chosen");
   const title = known(one.response) ? html`<title>${words(one)}</title>` : null; // none of a legend's sample

@@ -59,7 +59,7 @@ export function NotesOf({ run, step, group, response }) {
   </div>`;
 }
 
-export function Note({ note, run, onGone }) {
+function Note({ note, run, onGone }) {
   return html`<span class="note">${note.label ? html`<span class="note-label">${shown(note.label)}</span> `
     : null}<span class="note-said">${shown(note.text)}</span>
     <span class="muted">${day(note.time)}</span> <${Remove} note=${note} run=${run} onGone=${onGone} /></span>`;

@@ -110,7 +110,7 @@ export function modesOf(tokens) {
   return MODES.map((mode) => ({ mode, there: hasValues(tokens, mode) }));
 }
 
-export function tokenText(tokens, i) {
+function tokenText(tokens, i) {
   const text = tokens.text && tokens.text[i];
   return text === null || text === undefined ? `[${tokens.id[i]}]` : text;
 }
