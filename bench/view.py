@@ -6,7 +6,7 @@ Every page is asked for as a browser does: all of its addresses at once. `median
 steps, groups and problems, drawn by chance. `first_step_s` is the first answer of a server that has just begun, with
 the run's files out of the system's cache and without an index; so is the first of the searches. A search's `first_s` is
 until its first hit, `curve_s` until its end. `memory_mb` is the most that the server held at any time, libraries
-included; a chat, which loads torch and a model, is asked after that.
+included; a chat with nano, drawn in a process of its own, comes after that.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def main() -> None:
         searches |= {name: search(server, {"run": run.name, **query}) for name, query in SEARCHES.items()}
         memory = server.memory()
         server.chat()
-        asked = server.memory()
+        asked, drawing = server.memory(), server.memory(server.chats_process())
     found = {
         "page_median_ms": max(one["median_ms"] for one in pages.values()),
         "first_step_s": round(median(firsts), 3),
@@ -77,6 +77,7 @@ def main() -> None:
             "seed_first_s": round(seed, 2),
             "memory": memory,
             "memory_after_a_chat_with_nano": asked,
+            "memory_of_the_chats_process": drawing,
             "steps": options.steps,
             "responses": options.steps * options.groups * options.size,
             "run_mb": round(sum(file.stat().st_size for file in (run / "rollouts").iterdir()) / 1e6),
@@ -167,16 +168,21 @@ class Server:
         return answer
 
     def chat(self) -> None:
-        """Ask nano, which loads torch."""
+        """Ask nano, in a process of its own, which loads torch."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         body = {"models": ["nano"], "messages": [{"role": "user", "content": "Solve x^2-5x+6=0"}], "max_tokens": 100}
         headers = {"Content-Type": "application/json", "Origin": f"http://127.0.0.1:{self.port}"}
         connection.request("POST", "/api/chat", json.dumps(body), headers)
         assert b'"end"' in connection.getresponse().read()
 
-    def memory(self) -> dict[str, float]:
-        """What it holds, and the most that it held, in MB (Linux)."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
+    def chats_process(self) -> int:
+        """The process with the models, once one was asked: of those that the server has begun the largest (Linux)."""
+        begun = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return max(map(int, begun), key=lambda pid: self.memory(pid)["now_mb"])
+
+    def memory(self, pid: int | None = None) -> dict[str, float]:
+        """What it holds, or another process, and the most that it held, in MB (Linux)."""
+        status = Path(f"/proc/{pid or self.process.pid}/status").read_text()
         return {
             f"{name}_mb": round(int(re.findall(rf"{field}:\s+(\d+) kB", status)[0]) / 1000, 1)
             for name, field in (("most", "VmHWM"), ("now", "VmRSS"), ("anonymous", "RssAnon"))

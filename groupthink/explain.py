@@ -72,40 +72,39 @@ def explain(learning_rate: float = 1e-5, further: int = 20) -> Explanation:
 
 
 def _explain(learning_rate: float, further: int) -> Explanation:
-    tokenizer = load_tokenizer("nano")
-    group = _group(tokenizer)
+    model = load_model("nano")
+    scorer = TokenScorer(model)  # one for all: it tries the model out when it is made, which costs more than to score
+    group = _group(load_tokenizer("nano"), scorer)
     scores = Judge(RewardSettings(), Quadratics()).score([group])
     advantages_PG = advantage(scores, AdvantageSettings())
     batch = assemble([group], advantages_PG)
     settings = PolicySettings(learning_rate=learning_rate, warmup_steps=0, schedule="constant", threads=1)
     objective = ObjectiveSettings(kl=0.001)
 
-    model = load_model("nano")
     learner = Learner(model, load_model("nano"), settings, objective, total_steps=1, temperature=1.0)
-    before, reference = _mean_logprobs(model, group), _token_logprobs(model, group)
+    before, reference = _mean_logprobs(scorer, group), _token_logprobs(scorer, group)
     learner.update(batch)
     return Explanation(
         rewards=[score.value for score in scores[0]],
         mean=float(np.mean([score.value for score in scores[0]])),
         advantages=advantages_PG[0].tolist(),
         logprob_before=before,
-        logprob_after=_mean_logprobs(model, group),
-        kl=_kl(model, group, reference),
+        logprob_after=_mean_logprobs(scorer, group),
+        kl=_kl(scorer, group, reference),
         parts=[dict(score.parts) for score in scores[0]],
         held=_drift(group, batch, settings, replace(objective, kl=HELD_BY), further, reference),
         free=_drift(group, batch, settings, replace(objective, kl=0.0), further, reference),
     )
 
 
-def _group(tokenizer: Any) -> Group:
+def _group(tokenizer: Any, scorer: TokenScorer) -> Group:
     """The three responses as the nano policy would have sampled them: with its own log-probabilities."""
-    model = load_model("nano")
     prompt_ids = Chat(tokenizer).encode(PROBLEM.prompt)
     ids = [
         np.array([*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id])
         for text in RESPONSES.values()
     ]
-    logprobs = _score(model, prompt_ids, ids)
+    logprobs = _score(scorer, prompt_ids, ids)
     responses = [
         Response(
             token_ids_T=ids_T,
@@ -122,24 +121,24 @@ def _group(tokenizer: Any) -> Group:
     return Group(PROBLEM, prompt_ids, tuple(responses))
 
 
-def _score(model: Any, prompt_ids: np.ndarray, responses: list[np.ndarray]) -> list[np.ndarray]:
+def _score(scorer: TokenScorer, prompt_ids: np.ndarray, responses: list[np.ndarray]) -> list[np.ndarray]:
     packed = pack([prompt_ids], responses, [0] * len(responses))
     with torch.no_grad():
-        logprobs_M, _ = TokenScorer(model)(packed, 1.0)
+        logprobs_M, _ = scorer(packed, 1.0)
     return np.split(logprobs_M.numpy(), np.cumsum([len(ids) for ids in responses])[:-1])
 
 
-def _token_logprobs(model: Any, group: Group) -> list[np.ndarray]:
-    return _score(model, group.prompt_ids, [response.token_ids_T for response in group.responses])
+def _token_logprobs(scorer: TokenScorer, group: Group) -> list[np.ndarray]:
+    return _score(scorer, group.prompt_ids, [response.token_ids_T for response in group.responses])
 
 
-def _mean_logprobs(model: Any, group: Group) -> list[float]:
-    return [float(logprobs_T.mean()) for logprobs_T in _token_logprobs(model, group)]
+def _mean_logprobs(scorer: TokenScorer, group: Group) -> list[float]:
+    return [float(logprobs_T.mean()) for logprobs_T in _token_logprobs(scorer, group)]
 
 
-def _kl(model: Any, group: Group, reference: list[np.ndarray]) -> float:
+def _kl(scorer: TokenScorer, group: Group, reference: list[np.ndarray]) -> float:
     """Mean k3 over the tokens of the group (Schulman; 2402.03300, eq. 4)."""
-    now, before = (torch.from_numpy(np.concatenate(parts)) for parts in (_token_logprobs(model, group), reference))
+    now, before = (torch.from_numpy(np.concatenate(parts)) for parts in (_token_logprobs(scorer, group), reference))
     return float(k3(now, before).mean())
 
 
@@ -156,10 +155,10 @@ def _drift(
     learner = Learner(
         model, load_model("nano") if objective.kl else None, settings, objective, total_steps=updates, temperature=1.0
     )
-    drifts = []
+    scorer, drifts = TokenScorer(model), []
     for _ in range(updates):
         learner.update(batch)
-        drifts.append(_kl(model, group, reference))
+        drifts.append(_kl(scorer, group, reference))
     return drifts
 
 

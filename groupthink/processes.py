@@ -36,6 +36,7 @@ def end(process: BaseProcess, connection: Connection) -> None:
 def _live(work: Callable[..., None], *arguments: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_follow_parent, daemon=True).start()
+    multiprocessing.current_process().daemon = False  # such a one may begin none, and this one's end with it, too
     work(*arguments)
 
 

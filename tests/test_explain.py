@@ -4,6 +4,7 @@ import pytest
 
 from groupthink import cli
 from groupthink.explain import RESPONSES, explain, explanation_lines
+from groupthink.model import scoring
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,15 @@ def test_an_update_raises_the_best_most_the_second_slightly_and_lowers_the_worst
     found = explain(learning_rate, further=0)
     a, b, c = (after - before for before, after in zip(found.logprob_before, found.logprob_after, strict=True))
     assert a > b > 0 > c
+
+
+def test_a_model_is_tried_out_once_and_not_for_every_score(monkeypatch):
+    tried = []
+    monkeypatch.setattr(scoring, "try_out", lambda model, _own=scoring.try_out: tried.append(model) or _own(model))
+    for further in (1, 3):
+        tried.clear()
+        explain(further=further)
+        assert len(tried) == 8  # two policies that drift, theirs and the first; those of a learner, and the references
 
 
 def test_kl_holds_the_policy(found):

@@ -5,17 +5,24 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+LINE_ENDS = ("\x85", "\u2028", "\u2029")
+"""Where JSON has no end of a line, and many a reader of lines has one (str.splitlines): they are escaped."""
+
 
 def dump(value: Any) -> bytes:
-    r"""JSON without line breaks, in UTF-8. Numbers that are not finite are null.
+    r"""JSON without line breaks of any kind, in UTF-8. Numbers that are not finite are null.
 
     >>> dump({"kl": float("nan"), "text": "é\ud800\x00"})
     b'{"kl":null,"text":"\\u00e9\\ud800\\u0000"}'
+    >>> dump("two\u2028lines")
+    b'"two\\u2028lines"'
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
         text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign in LINE_ENDS:
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
     try:
         return text.encode()
     except UnicodeEncodeError:  # a lone surrogate

@@ -73,6 +73,10 @@ class Open:
     running: "Running"
     questions: int = 0
 
+    def leave(self) -> None:
+        """One question less."""
+        self.questions -= 1
+
 
 class Models:
     """Opens models, and closes those that were asked longest ago."""
@@ -84,7 +88,7 @@ class Models:
         atexit.register(self.close)  # before Python ends, threads that compute must have ended
 
     async def get(self, id: str) -> Open:
-        """The model called `id`, open for one question more: take one from its `questions` when it is answered.
+        """The model called `id`, open for one question more: leave it when that is answered.
 
         Raises LookupError where there is none, and ValueError where it cannot be opened.
         """

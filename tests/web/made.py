@@ -2,12 +2,15 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from groupthink.model.loading import NANO
 from groupthink.recipe import dump_recipe, load_recipe
 from groupthink.run.lines import append_line
 from groupthink.run.rollouts import schema
@@ -42,6 +45,21 @@ def begin_run(run: Path, steps: int = 10) -> Path:
     run.mkdir(parents=True)
     (run / "recipe.toml").write_text(dump_recipe(load_recipe(overrides=[f"steps={steps}"])), encoding="utf-8")
     append_line(run / "events.jsonl", {"event": "started", "time": 1000.0, "steps": steps})
+    return run
+
+
+def endless_run(run: Path) -> Path:
+    """A run whose model is nano without an end of its own: responses of 8,192 tokens, where nobody wants fewer."""
+    begin_run(run)
+    shutil.copytree(NANO, run / "model")
+    changes: dict[str, dict[str, Any]] = {
+        "config.json": {"eos_token_id": None, "max_position_embeddings": 100_000},
+        "generation_config.json": {"eos_token_id": None},
+        "tokenizer_config.json": {"eos_token": None},
+    }
+    for name, change in changes.items():
+        file = run / "model" / name
+        file.write_text(json.dumps(json.loads(file.read_text()) | change))
     return run
 
 

@@ -1,21 +1,22 @@
-"""The chat page's endpoints: the models of a run, side by side, scored by the run's own rewards."""
+"""What the chat page is answered: the models of a run, side by side, scored by the run's own rewards."""
 
 import asyncio
 import json
 import os
 import subprocess
 import sys
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 from pyarrow import parquet
-from starlette.applications import Starlette
 
 from groupthink.chain import read_chain
-from groupthink.web import chat, chat_models
-from groupthink.web.chat import read_question
+from groupthink.web import chat_models
+from groupthink.web.chat_answers import Answers
 from groupthink.web.chat_judge import ChatJudge, Known, find_known
 from groupthink.web.chat_models import kept_models, place_of
+from groupthink.web.chat_question import read_question
 from groupthink.web.reading.places import Places
 from groupthink.web.reading.settings import recipe_of
 from groupthink.web.serve.fields import BadRequest
@@ -46,55 +47,33 @@ def known(runs) -> Known:
     return Known(row["prompt"], row["problem"], row["expected"])  # the prompt in the place of its name
 
 
-class Page:
-    """The endpoints, asked within one event loop."""
-
-    def __init__(self, places):
-        self.routes = chat.routes(places)
-        self.app = Starlette(routes=self.routes)
-        self.status = 0
-        self.page = self.routes[1].endpoint.__self__
-
-    async def ask(self, path, body=None, leaves=None):
-        """The lines of an answer; `leaves`: after so many of them the client goes."""
-        path, _, query = path.partition("?")
-        sent, gone = b"" if body is None else json.dumps(body).encode(), asyncio.Event()
-        requests = [{"type": "http.request", "body": sent, "more_body": False}]
-        text = b""
-
-        async def receive():
-            if requests:
-                return requests.pop()
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message):
-            nonlocal text
-            self.status = message.get("status", self.status)
-            text += message.get("body", b"")
-            if leaves is not None and text.count(b"\n") >= leaves:
-                gone.set()
-
-        scope = {"type": "http", "method": "GET" if body is None else "POST", "path": path, "headers": []}
-        await self.app(scope | {"query_string": query.encode()}, receive, send)
-        return [json.loads(line) for line in text.splitlines()]
+async def ask(answers, question, leaves=None):
+    """The lines of an answer; `leaves`: after so many of them no more are wanted."""
+    found = []
+    async with aclosing(answers.lines(read_question(question))) as lines:
+        async for some in lines:
+            assert some.endswith(b"\n")
+            found += [json.loads(line) for line in some.splitlines()]
+            if leaves is not None and len(found) >= leaves:
+                break
+    return found
 
 
-def asked(places, *questions, **more):
+def asked(places, *questions):
     """What is answered to each question, in one event loop."""
 
     async def every():
-        page = Page(places)
+        answers = Answers(places.folder)
         try:
-            return [await page.ask(*question, **more) for question in questions]
+            return [await ask(answers, question) for question in questions]
         finally:
-            page.page._models.close()
+            answers.close()
 
     return asyncio.run(every())
 
 
 def question(text, *models, **more):
-    return "/api/chat", {"models": list(models), "messages": [{"role": "user", "content": text}], **more}
+    return {"models": list(models), "messages": [{"role": "user", "content": text}], **more}
 
 
 def done(lines):
@@ -102,11 +81,10 @@ def done(lines):
 
 
 def test_the_models_of_a_run_and_nano(places):
-    ((found,),) = asked(places, ("/api/chat/models?run=zero",))
-    ids = {model["id"]: model for model in found["models"]}
+    ids = {model.id: model for model in kept_models(places, "zero")}
     assert list(ids) == ["zero@0", "zero@1", "zero@2", "zero@model", "nano"]
-    assert ids["zero@0"] == {"id": "zero@0", "title": "before", "run": "zero", "step": 0}
-    assert ids["zero@2"]["title"] == "step 2" and ids["nano"]["run"] is None
+    assert ids["zero@0"] == ("zero@0", "before", "zero", 0)
+    assert ids["zero@2"].title == "step 2" and ids["nano"].run is None
     assert [one.id for one in kept_models(places, None)] == ["nano"]
     with pytest.raises(LookupError):
         kept_models(places, "other")
@@ -165,17 +143,17 @@ def test_what_nobody_knows_the_answer_to_is_not_scored(places):
     assert done(expected)[0]["reward"] is not None and done(expected)[0]["right"] in (True, False)
 
 
-def test_a_page_that_is_closed_ends_what_it_asked_for(places):
+def test_what_is_not_wanted_any_more_is_not_drawn(places):
     async def leave():
-        page = Page(places)
-        await page.ask(*question("Solve x^2-5x+6=0", "nano", n=64, temperature=2.0), leaves=2)
-        running = (await page.page._models.get("nano")).running
+        answers = Answers(places.folder)
+        await ask(answers, question("Solve x^2-5x+6=0", "nano", n=64, temperature=2.0), leaves=2)
+        running = (await answers.models.get("nano")).running
         for _ in range(500):
             if not running.rows:
                 break
             await asyncio.sleep(0.01)
         assert running.rows == 0 and running.cancelled > 0
-        page.page._models.close()
+        answers.close()
 
     asyncio.run(leave())
 
@@ -184,16 +162,16 @@ def test_no_more_models_are_open_than_may_be(places, monkeypatch):
     monkeypatch.setattr(chat_models, "MOST", 2)
 
     async def several():
-        page = Page(places)
-        models = page.page._models
+        answers = Answers(places.folder)
+        models = answers.models
         for id in ("zero@0", "nano", "zero@1", "nano", "zero@model"):
-            await page.ask(*question("Solve x^2-5x+6=0", id, max_tokens=5))
+            await ask(answers, question("Solve x^2-5x+6=0", id, max_tokens=5))
         assert [Path(place).name for place, _ in models._open] == ["nano", "model"]
         assert all(one.questions == 0 for one in models._open.values())
         held = [await models.get("nano"), await models.get("zero@0")]  # which are being asked, and stay
         await models.get("zero@1")
         assert len(models._open) == 3 and held[0].running.failed is held[1].running.failed is None
-        models.close()
+        answers.close()
 
     asyncio.run(several())
 

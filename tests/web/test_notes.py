@@ -47,6 +47,16 @@ def test_text_that_no_file_can_hold_comes_back_as_it_was(run):
     assert (run / "notes.jsonl").read_bytes().isascii()
 
 
+def test_a_note_is_one_line_for_every_reader(run):
+    signs = "a\x0b\x0c\r\n\x1c\x1d\x1e\x85\u2028\u2029b"  # all at which str.splitlines ends a line
+    kept = [add_note(run, note(text=signs, label=signs)) for _ in range(2)]
+    for lines in (
+        (run / "notes.jsonl").read_text(encoding="utf-8").splitlines(),
+        b"".join(dump(one) + b"\n" for one in exported(run)).decode().splitlines(),
+    ):
+        assert [(one["id"], one["label"]) for one in map(json.loads, lines)] == [(one["id"], signs) for one in kept]
+
+
 def test_what_a_crash_tore_costs_nothing_but_itself(run):
     first = add_note(run, note())
     with (run / "notes.jsonl").open("a") as torn:

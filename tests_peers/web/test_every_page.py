@@ -9,6 +9,15 @@ from tests_peers.web.viewing import HEIGHT, WIDTH, Visitor
 
 STEP = 7
 SCHEMES = ("light", "dark")
+PHONE = {"width": 360, "height": 740}
+
+
+@pytest.fixture
+def phone(reader):
+    """The same visitor with a phone."""
+    reader.page.set_viewport_size(PHONE)
+    yield reader
+    reader.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -20,12 +29,12 @@ def test_axe_finds_no_barrier(reader, finished, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_phone_needs_no_scrolling_sideways(reader, finished, name):
-    reader.page.set_viewport_size({"width": 360, "height": 740})
-    reader.to(address(name, finished, STEP))
-    found = reader.sideways()
-    reader.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
-    assert found == []
+def test_a_phone_shows_it_without_barriers_and_needs_no_scrolling_sideways(phone, finished, name):
+    page = phone.to(address(name, finished, STEP))
+    assert phone.sideways() == []
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert phone.barriers() == [], scheme
 
 
 @pytest.mark.parametrize("name", ["run", "runs, two side by side", "problem", "search, a text", "seed"])

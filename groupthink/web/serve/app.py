@@ -166,31 +166,38 @@ class Endpoints:
             headers = [(name.encode(), value.encode()) for name, value in EVENTS.items()]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             async for data in _events(asking, form, asked):
-                await send({"type": "http.response.body", "body": b"data: %b\n\n" % data, "more_body": True})
+                await send({"type": "http.response.body", "body": data, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         return Attended(stream if asked.stream else whole, asking.cancel)
 
 
 async def _events(asking: Asking, form: Form, asked: Asked) -> AsyncIterator[bytes]:
-    """The data of the events of a stream: chunks, perhaps the usage, and the word that ends it."""
+    """The events of a stream, those as one that are there at once: chunks, perhaps the usage, the word that ends it.
+
+    So the loop has a turn between two writes, and hears that a client has gone before it writes to it again.
+    """
     more: dict[str, Any] = {"usage": None} if asked.include_usage else {}
     offsets = [0] * len(asking.transcripts)
     try:
         if form.chat:
-            for index in range(len(asking.transcripts)):
-                yield _dumped(form.opening(index) | more)
-        async for index, delta in asking.deltas():
-            for part in _parts(delta, told_tokens=asked.logprobs):
-                yield _dumped(form.chunk(index, part, None, offsets[index]) | more)
-                offsets[index] += len(part.answer)
-            if (finish := asking.transcripts[index].finish) is not None:
-                yield _dumped(form.chunk(index, Delta(), finish, offsets[index]) | more)
-        if asked.include_usage:
-            yield _dumped(form.last(asking.transcripts, asking.prompt_tokens))
-        yield b"[DONE]"
+            yield b"".join(_event(form.opening(index) | more) for index in range(len(asking.transcripts)))
+        async for deltas in asking.deltas():
+            events: list[bytes] = []
+            for index, delta in deltas:
+                for part in _parts(delta, told_tokens=asked.logprobs):
+                    events.append(_event(form.chunk(index, part, None, offsets[index]) | more))
+                    offsets[index] += len(part.answer)
+                if delta.finish is not None:
+                    events.append(_event(form.chunk(index, Delta(), delta.finish, offsets[index]) | more))
+            if asking.finished:
+                usage = [_event(form.last(asking.transcripts, asking.prompt_tokens))] if asked.include_usage else []
+                yield b"".join([*events, *usage, b"data: [DONE]\n\n"])
+                return
+            if events:
+                yield b"".join(events)
     except (EngineFailed, NoRoom) as error:
-        yield _dumped(_said(error)[1])
+        yield _event(_said(error)[1])
 
 
 def _parts(delta: Delta, *, told_tokens: bool) -> Sequence[Delta]:
@@ -200,8 +207,8 @@ def _parts(delta: Delta, *, told_tokens: bool) -> Sequence[Delta]:
     return (delta,) if delta.reasoning or delta.answer or (told_tokens and delta.tokens) else ()
 
 
-def _dumped(found: dict[str, Any]) -> bytes:
-    return json.dumps(found, separators=(",", ":")).encode()
+def _event(found: dict[str, Any]) -> bytes:
+    return b"data: %b\n\n" % json.dumps(found, separators=(",", ":")).encode()
 
 
 def _said(error: Exception) -> tuple[int, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """One request being answered: its generations, and what has come of each response."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from groupthink.web.serve.opened import Opened
 from groupthink.web.serve.request import Asked
 from groupthink.web.serve.running import Running
 from groupthink.web.serve.together import together
-from groupthink.web.serve.transcript import Delta, Transcript
+from groupthink.web.serve.transcript import Delta, Piece, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +24,30 @@ class Asking:
     transcripts: Sequence[Transcript]
     prompt_tokens: int
 
-    async def deltas(self) -> AsyncIterator[tuple[int, Delta]]:
-        """What is added to which response, as it comes, until all have ended. Raises what the engine raised."""
+    async def deltas(self) -> AsyncIterator[list[tuple[int, Delta]]]:
+        """What is added to which response, as it comes, until all have ended; together what is there together.
+
+        Raises what the engine raised.
+        """
+        async with aclosing(together([aiter(generation) for generation in self.generations])) as found:
+            async for place, pieces in found:
+                if deltas := [*self._add(place, pieces)]:
+                    yield deltas
+
+    @property
+    def finished(self) -> bool:
+        """Whether all responses have ended."""
+        return all(transcript.finish is not None for transcript in self.transcripts)
+
+    def _add(self, place: int, pieces: Sequence[Piece]) -> Iterator[tuple[int, Delta]]:
         each = len(self.transcripts) // len(self.generations)
-        async for place, piece in together([aiter(generation) for generation in self.generations]):
+        for piece in pieces:
             index = place * each + piece.response
             transcript = self.transcripts[index]
             if transcript.finish is None:
-                delta = transcript.add(piece)
+                yield index, transcript.add(piece)
                 if transcript.stopped:
                     self.generations[place].end(piece.response)
-                yield index, delta
 
     def cancel(self) -> None:
         """Nothing more is wanted."""

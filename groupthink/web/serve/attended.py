@@ -9,7 +9,9 @@ from starlette.types import Receive, Scope, Send
 class Attended:
     """`work(scope, receive, send)` answers; `leave` is called when it has, and when the client goes before."""
 
-    def __init__(self, work: Callable[[Scope, Receive, Send], Awaitable[None]], leave: Callable[[], None]):
+    def __init__(
+        self, work: Callable[[Scope, Receive, Send], Awaitable[None]], leave: Callable[[], None] = lambda: None
+    ):
         self._work, self._leave = work, leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

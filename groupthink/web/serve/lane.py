@@ -1,6 +1,6 @@
 """An engine at work for many at once: one thread steps it, and requests join and leave its running batch.
 
-    begin  ->  orders  ->  [thread: take orders, let in what fits, step, tell]  ->  pieces  ->  async for piece in ...
+    begin  ->  orders  ->  [thread: take orders, let in what fits, step, tell]  ->  pieces  ->  async for pieces in ...
 
 The event loop and the thread share nothing but two queues: orders are functions that the thread calls between two
 steps, pieces are handed to the loop. New tokens are told some fifty times a second at most, ends of responses at once.
@@ -34,9 +34,9 @@ STOPPING = "the server is shutting down"
 
 @dataclass(eq=False, repr=False, slots=True)
 class Generation:
-    """The responses to one prompt, on their way: `async for piece in generation`, until the last has ended.
+    """The responses to one prompt, on their way: `async for pieces in generation`, until the last has ended.
 
-    Raises, in the loop, what the engine raised.
+    Pieces come together that are there together. Raises, in the loop, what the engine raised.
     """
 
     lane: "Lane"
@@ -45,20 +45,26 @@ class Generation:
     seed: int
     likeliest: int = 0
     follow: bool = True  # whether to tell tokens as they are drawn; else those of a response come with its end
-    pieces: "asyncio.Queue[Piece | Exception | None]" = field(default_factory=asyncio.Queue)
+    news: "asyncio.Queue[Piece | Exception | None]" = field(default_factory=asyncio.Queue)  # None: that was all
     wanted: bool = True  # by the loop
     # The rest is the thread's own.
     request: Request | None = None
     told: list[int] = field(default_factory=list)  # tokens of each response
     ended: set[int] = field(default_factory=set)  # responses of which nothing more comes
 
-    async def __aiter__(self) -> AsyncIterator[Piece]:
-        while (piece := await self.pieces.get()) is not None:
-            if isinstance(piece, NoRoom | EngineFailed):
-                raise piece
-            if isinstance(piece, Exception):
-                raise EngineFailed(f"drawing failed ({type(piece).__name__}): {piece}") from piece
-            yield piece
+    async def __aiter__(self) -> AsyncIterator[list[Piece]]:
+        over = False
+        while not over:
+            told = [await self.news.get()]
+            told += [self.news.get_nowait() for _ in range(self.news.qsize())]
+            if pieces := [one for one in told if isinstance(one, Piece)]:
+                yield pieces
+            for one in told:
+                if isinstance(one, NoRoom | EngineFailed):
+                    raise one
+                if isinstance(one, Exception):
+                    raise EngineFailed(f"drawing failed ({type(one).__name__}): {one}") from one
+                over = over or one is None
 
     def end(self, response: int) -> None:
         """No more of one response is wanted."""
@@ -288,4 +294,4 @@ def _deliver(news: "list[tuple[Generation, Piece | Exception | None]]") -> None:
     for generation, piece in news:
         if not isinstance(piece, Piece):
             generation.close()
-        generation.pieces.put_nowait(piece)
+        generation.news.put_nowait(piece)

@@ -31,11 +31,12 @@ class Piece:
 
 @dataclass(slots=True)
 class Delta:
-    """What a piece adds to a response, in whole characters."""
+    """What a piece adds to a response, in whole characters, and how that ended, if it has."""
 
     reasoning: str = ""
     answer: str = ""
     tokens: list[Token] = field(default_factory=list)  # without the one that ends a response
+    finish: str | None = None
 
     def __bool__(self) -> bool:
         return bool(self.reasoning or self.answer or self.tokens)
@@ -94,6 +95,7 @@ class Transcript:
             self.finish = piece.finish
         if self.finish is not None:
             self._end(delta)
+            delta.finish = self.finish
         self.reasoning_parts.append(delta.reasoning)
         self.answer_parts.append(delta.answer)
         self.drawn += delta.tokens

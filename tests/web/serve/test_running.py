@@ -42,10 +42,17 @@ async def at_work(made, **more):
         running.close()
 
 
+async def each(generation):
+    """Its pieces, one by one."""
+    async for pieces in generation:
+        for piece in pieces:
+            yield piece
+
+
 async def collect(generation):
     """Token ids and ends of each response."""
     ids, ends = {}, {}
-    async for piece in generation:
+    async for piece in each(generation):
         assert piece.response not in ends, "after its end nothing comes"
         ids.setdefault(piece.response, []).extend(token.id for token in piece.tokens)
         if piece.finish:
@@ -93,7 +100,7 @@ def test_tokens_are_told_while_they_are_drawn():
     async def first_pieces():
         async with at_work(endless()) as running:
             generation = running.submit(PROMPTS[0], Sampling(50_000), 1)
-            pieces = aiter(generation)
+            pieces = each(generation)
             counts = [len((await anext(pieces)).tokens) for _ in range(4)]
             assert sum(counts) < 5_000 and running.rows == 1
             generation.cancel()
@@ -109,7 +116,7 @@ def test_one_response_can_end_before_the_others():
             generation = running.submit(PROMPTS[0], Sampling(300, n=3), 1)
             ended = False
             ids = {j: 0 for j in range(3)}
-            async for piece in generation:
+            async for piece in each(generation):
                 ids[piece.response] += len(piece.tokens)
                 if piece.response == 1 and not ended:
                     generation.end(1)
@@ -245,7 +252,7 @@ def test_the_likeliest_come_with_their_tokens():
     async def likely():
         async with at_work(engine()) as running:
             drawn = []
-            async for piece in running.submit(PROMPTS[0], Sampling(40, temperature=0.0), 1, likeliest=3):
+            async for piece in each(running.submit(PROMPTS[0], Sampling(40, temperature=0.0), 1, likeliest=3)):
                 drawn += piece.tokens
             for token in drawn:
                 (best, logprob), *others = token.likely

@@ -272,6 +272,7 @@ def test_of_clients_that_go_nothing_is_drawn(server, stream):
     health = server.until(lambda health: health["running"] == health["waiting"] == 0, 10)
     assert health["cancelled"] > before
     assert server.chat(temperature=0, max_tokens=5)["choices"]
+    assert not [line for line in server.said if "socket.send()" in line]  # asyncio's word on writes to who has gone
 
 
 def test_a_client_that_half_closes_has_gone(server):
