@@ -93,7 +93,7 @@ class Tail:
                 self.place = _place(file, self.place.offset + len(text) + 1)
                 try:
                     line = json.loads(text)
-                except ValueError:  # torn by a crash
+                except (ValueError, RecursionError):  # torn by a crash, or nested too deeply
                     continue
                 if isinstance(line, dict):
                     yield line
@@ -178,7 +178,7 @@ def last_line(path: Path) -> Line:
             file.seek(max(0, file.seek(0, os.SEEK_END) - AT_ONCE))
             lines = file.read().split(b"\n")[:-1]
             line = json.loads(lines[-1]) if lines else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return line if isinstance(line, dict) else {}
 

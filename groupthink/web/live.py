@@ -84,7 +84,7 @@ class Journal:
                 self._list(first=self._list_at == 0)
                 self._list_at = time.monotonic() + max(NAMES_EVERY, NAMES_TIMES * (time.monotonic() - now))
             for follower in self._followers.values():
-                for event in follower.fresh():
+                for event in _fresh(follower):
                     self._count += 1
                     self._events.append((self._count, event._replace(id=self.id_of(self._count))))
 
@@ -113,10 +113,18 @@ class Journal:
                 except LookupError:
                     continue
                 if first:
-                    follower.fresh()  # how it stands now, which the list of runs has told
+                    _fresh(follower)  # how it stands now, which the list of runs has told
                 self._followers[name] = follower
         for name in self._followers.keys() - set(names):
             del self._followers[name]
+
+
+def _fresh(follower: Follower) -> list[Event]:
+    """Of a run whose files cannot be read nothing is told, and of the others what there is."""
+    try:
+        return follower.fresh()
+    except Exception:  # whatever stands in them: the run's card says it
+        return []
 
 
 class Reader:

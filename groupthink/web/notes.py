@@ -33,7 +33,7 @@ def read_notes(place: Path) -> list[Note]:
     for text in lines:
         try:
             note = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if not isinstance(note, dict) or not isinstance(note.get("id"), str):
             continue

@@ -36,7 +36,7 @@ def asked(prompt: str) -> str | list[dict[str, Any]]:
         return prompt
     try:
         found = json.loads(prompt)
-    except ValueError:
+    except (ValueError, RecursionError):
         return prompt
     messages = isinstance(found, list) and found and all(isinstance(one, dict) and "role" in one for one in found)
     return found if messages else prompt

@@ -52,6 +52,6 @@ class Growing:
 def _read(text: bytes) -> Line | None:
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested too deeply
         return None
     return line if isinstance(line, dict) else None

@@ -18,6 +18,9 @@ METRICS = "metrics.jsonl"
 MOST = 128
 """Runs whose figures are held: some 0.4 MB for 1,000 steps."""
 
+LARGEST = 2**53
+"""The largest number of a step that a browser can tell from the next: a line with a larger one is no step's."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Series:
@@ -79,7 +82,7 @@ class _Columns:
 
     def _add(self, line: Line) -> None:
         step = line.get("step")
-        if not isinstance(step, int) or isinstance(step, bool):
+        if not isinstance(step, int) or isinstance(step, bool) or abs(step) > LARGEST:
             return
         done = len(self._steps)
         self._steps.append(step)
@@ -88,10 +91,17 @@ class _Columns:
                 column = self._columns.get(name)
                 if column is None:
                     column = self._columns[name] = array("d", [np.nan] * done)
-                column.append(np.nan if value is None else float(value))
+                column.append(_number(value))
         for column in self._columns.values():
             if len(column) == done:
                 column.append(np.nan)
+
+
+def _number(value: float | None) -> float:
+    try:
+        return np.nan if value is None else float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return np.nan
 
 
 _held: OrderedDict[Path, _Columns] = OrderedDict()

@@ -23,6 +23,9 @@ RUNNING, STALLED, CRASHED, STOPPED, FINISHED = "running", "stalled", "crashed", 
 WAITING = "waiting"
 """Of a stage of a recipe that has several: it was not begun yet."""
 
+UNREADABLE = "unreadable"
+"""Of a run whose files cannot be read, so that nobody knows how it stands."""
+
 SILENT = 60.0
 """Seconds without a heartbeat, which comes every 5, after which a run shows no sign of life."""
 
@@ -99,11 +102,13 @@ def usual_seconds(place: Path) -> float:
 def _finished(place: Path) -> str:
     try:
         summary = json.loads((place / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
+        return "all of it is done"
+    if not isinstance(summary, dict):
         return "all of it is done"
     if early := summary.get("ended_early"):
         return f"it ended early, {printable(str(early))}"
-    if stages := summary.get("stages"):
+    if isinstance(stages := summary.get("stages"), list | dict) and stages:
         return f"all {len(stages)} stages are done"
     steps = summary.get("steps")
     return "all of it is done" if not steps else f"all {steps} steps are done"

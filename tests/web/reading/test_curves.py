@@ -5,9 +5,11 @@ import pytest
 from groupthink.pipeline import Pipeline, Stage, dump_pipeline
 from groupthink.recipe import load_recipe
 from groupthink.run.lines import append_line
+from groupthink.web import live
 from groupthink.web.reading import curves
 from groupthink.web.reading.curves import read_run
 from groupthink.web.reading.health import health_of, title_of
+from groupthink.web.reading.places import Places
 from groupthink.web.reading.runs import list_runs, spark
 from groupthink.web.reading.series import series_of
 from tests.web.reading.making import run_of
@@ -111,6 +113,47 @@ def test_a_recipe_that_cannot_be_read_is_said(run):
         read_run(run.path)
     [card] = list_runs(run.path.parent)["runs"]
     assert card["kind"] is None and "its recipe cannot be read" in card["why"] and card["done"] == 2
+
+
+DEEP = '{"step": 0, "deep": ' + "[" * 100_000 + "]" * 100_000 + "}\n"
+ODD = {
+    "a summary that is a list": ("summary.json", "[]"),
+    "one whose stages are a number": ("summary.json", '{"stages": 3}'),
+    "a summary that is nested too deeply": ("summary.json", "[" * 100_000),
+    "a step that no file can number": ("metrics.jsonl", f'{{"step": {2**63}, "reward": 0.5}}\n'),
+    "a figure of 400 digits": ("metrics.jsonl", f'{{"step": 0, "reward": 1{"0" * 400}}}\n'),
+    "a line that is nested too deeply": ("metrics.jsonl", DEEP),
+    "an event that is": ("events.jsonl", DEEP),
+    "an evaluation that is": ("evaluations/before.json", DEEP),
+    "figures that cannot be opened": ("metrics.jsonl", None),
+    "events that cannot be opened": ("events.jsonl", None),
+    "an evaluation of words": ("evaluations/before.json", '{"pass@1": "half"}'),
+}
+
+
+@pytest.mark.parametrize("name, content", ODD.values(), ids=ODD)
+def test_one_odd_run_hides_no_other(tmp_path, name, content, monkeypatch):
+    monkeypatch.setattr(live, "EVERY", 0.0)
+    with run_of(tmp_path / "sound", [[[1, 0, 0]]]), run_of(tmp_path / "odd", [[[1, 0, 0]]]) as odd:
+        journal = live.Journal(Places(tmp_path))
+        journal.look()
+        reader = journal.reader("")
+        file = odd.path / name
+        file.parent.mkdir(exist_ok=True)
+        if content is None:  # a folder: nobody can read it as a file, root neither
+            file.unlink()
+            file.mkdir()
+        else:
+            file.write_text(content)
+        append_line(tmp_path / "sound/metrics.jsonl", {"step": 1, "reward": 0.5})
+        told = [(event.data["run"], event.data["step"]) for event in reader.fresh() if event.kind == "step"]
+        assert ("sound", 1) in told
+        cards = {card["name"]: card for card in list_runs(tmp_path)["runs"]}
+    assert cards["sound"]["done"] == 2
+    unreadable = content is None or "half" in content
+    assert (cards["odd"]["status"] == "unreadable") == unreadable
+    assert ("cannot be read: " in cards["odd"]["why"]) == unreadable
+    json.dumps(cards, allow_nan=False)
 
 
 def test_cards(run):

@@ -10,7 +10,7 @@ import { known, number, fixed, ago, count, shown } from "../parts/text.js";
 import { arranged } from "./arranged.js";
 import { Compared } from "./compared.js";
 
-const STATUSES = ["running", "stalled", "crashed", "stopped", "finished"];
+const STATUSES = ["running", "stalled", "crashed", "stopped", "finished", "unreadable"];
 
 export default function Runs({ params }) {
   const [turn, setTurn] = useState(0);
