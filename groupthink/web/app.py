@@ -13,8 +13,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from groupthink.web import chat
-from groupthink.web.api import Api, as_json
+from groupthink.web.api import Api
 from groupthink.web.front import STATIC, TYPES
+from groupthink.web.http import as_json
 from groupthink.web.live import Ending
 from groupthink.web.reading.places import Places
 from groupthink.web.safety import Refused, Rules, Safety

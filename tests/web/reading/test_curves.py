@@ -10,6 +10,7 @@ from groupthink.web.reading import curves
 from groupthink.web.reading.curves import read_run
 from groupthink.web.reading.health import health_of, title_of
 from groupthink.web.reading.places import Places
+from groupthink.web.reading.reports import report_of
 from groupthink.web.reading.runs import list_runs, spark
 from groupthink.web.reading.series import series_of
 from tests.web.reading.making import run_of
@@ -51,7 +52,6 @@ def test_a_run_over_its_steps(run):
     [before] = found["evaluations"]
     assert (before["step"], before["name"], before["pass@1"], before["problems"]) == (0, "before", 0.5, 2)
     assert before["traits"] == {"checks": {"share": 0.5, "accuracy": None}}
-    assert found["report"] is None  # it has not finished
     json.dumps(found, allow_nan=False)
 
 
@@ -84,27 +84,30 @@ def test_the_doctor_is_asked_anew(run):
 
 def test_a_long_run_is_thinned(run, monkeypatch):
     monkeypatch.setattr(curves, "POINTS", 2)
-    append_line(run.path / "metrics.jsonl", {"step": 2, "reward": 0.25})
+    append_line(run.path / "metrics.jsonl", {"step": 2, "reward": 0.25, "ratio/max": 3.0})
+    append_line(run.path / "metrics.jsonl", {"step": 3, "reward": None, "ratio/max": 2.0})
+    append_line(run.path / "metrics.jsonl", {"step": 4, "reward": 1.0, "ratio/max": 1.0})
     found = read_run(run.path, now=0.0)
-    assert (found["every"], found["steps_axis"], found["series"]["reward"]) == (2, [0, 2], [0.5, 0.25])
+    assert (found["every"], found["first"], found["steps_axis"], found["done"]) == (3, 0, [2, 4], 5)
+    assert found["series"]["reward"] == [pytest.approx((0.5 + 0.416667 + 0.25) / 3, abs=1e-5), 1.0]
+    assert found["series"]["ratio/max"] == [3.0, 2.0]  # the largest of the largest
 
 
-def test_a_run_that_has_finished_has_its_report(run):
+def test_a_run_that_has_finished(run):
     run.write_evaluation("after", [ROW] * 2, FIGURES)
     run.finish({"steps": 2})
     found = read_run(run.path, now=0.0)
-    assert found["status"] == "finished" and [row[0] for row in found["report"]["rows"]] == ["base", "r"]
-    assert found["report"]["heads"][:2] == ["", "pass@1"]
+    assert found["status"] == "finished"
+    assert report_of(run.path) == {"report": None}  # it has no stages
     assert [(one["name"], one["step"]) for one in found["evaluations"]] == [("before", 0), ("after", 2)]
     assert ("evaluation", 2) in [(mark["kind"], mark["step"]) for mark in found["marks"]]
-    assert curves.report_of(run.path) is found["report"]  # it is not made twice
 
 
 def test_a_damaged_evaluation_is_left_out(run):
     (run.path / "evaluations/before.json").write_text("{")
     run.finish({"steps": 2})
     found = read_run(run.path, now=0.0)
-    assert found["evaluations"] == [] and found["report"] is None
+    assert found["evaluations"] == []
 
 
 def test_a_recipe_that_cannot_be_read_is_said(run):
@@ -209,7 +212,10 @@ def test_a_recipe_of_several_stages(several):
     assert [one["run"] for one in stages] == ["r1/stages/01-zero", "r1/stages/02-cold", None]
     assert "zero (grpo), cold (sft), last (grpo)" in found["words"]
     assert [mark["text"] for mark in found["marks"]] == ["stage zero begun", "stage cold begun"]
-    assert [row[0] for row in found["report"]["rows"]] == ["zero", "cold"] and found["series"] == {}
+    assert found["series"] == {}
+    report = report_of(several)["report"]
+    assert [row[0] for row in report["rows"]] == ["zero", "cold"] and report["heads"][:2] == ["", "pass@1"]
+    assert report_of(several)["report"] is report  # it is not made twice
     assert found["recipe"].startswith("[[stages]]")
     json.dumps(found, allow_nan=False)
 
