@@ -21,6 +21,8 @@ const SORTS = [
   ["length", "longest first"],
 ];
 
+const FIELDS = ["text", "regex", "preset", "case", "right", "from", "to", "sort"];
+
 export function Form({ params }) {
   const asked = { ...params, words: params.text ?? params.regex };
   const [regex, setRegex] = useState(Boolean(params.regex));
@@ -28,7 +30,7 @@ export function Form({ params }) {
   useEffect(() => {
     setRegex(Boolean(params.regex));
     setSaid(asked);
-  }, [JSON.stringify(params)]);
+  }, [JSON.stringify(FIELDS.map((name) => params[name]))]);
   const { run, preset, right, from, to } = params;
   const submit = (event) => {
     event.preventDefault();

@@ -1,10 +1,12 @@
 // What a token can be coloured by. Each choice has fixed limits, so that two responses can be compared by eye; the
 // colours are steps of equal lightness in OKLCH (reading.css), and a line under the token grows with them: dashed
 // where the value is below zero. So nothing is told by colour alone.
+
 import { moved } from "./scale.js";
 import { number } from "./text.js";
 
-// `limits`: from which size on a token has level 1, 2, ...; `of` gives the value, `size` what is compared with limits.
+// `limits`: from which size on a token has level 1, 2, ...; `column` has the values, `size` is what is compared with
+// the limits.
 export const MODES = [
   {
     key: "logprob",
@@ -84,7 +86,7 @@ export function hasValues(tokens, mode) {
 }
 
 // -6 to 6, 0 where there is nothing to see; null where the value is not known.
-export function level(mode, value) {
+function level(mode, value) {
   if (value === null || value === undefined) return null;
   const size = mode.size(value);
   let found = 0;
