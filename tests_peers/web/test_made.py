@@ -1,6 +1,7 @@
 """Pages of runs that no training makes: with odd names, long responses, many problems, and more news than answers."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -77,6 +78,7 @@ def test_a_run_whose_name_has_a_comma_stands_beside_another(visitor):
         page.get_by_role("checkbox", name=f"{name} side by side").check()
     headlines = page.get_by_role("table", name="Headline figures").get_by_role("link")
     expect(headlines).to_have_text([COMMA, AGAIN])
+    expect(page).to_have_url(re.compile("with=a%252Cb,again"))
     visitor.reload()
     expect(headlines).to_have_text([COMMA, AGAIN])
 
@@ -88,6 +90,7 @@ def test_a_table_of_tokens_opens_at_the_token(visitor):
     expect(page.get_by_text("tokens 200 to")).to_be_visible()
     page.get_by_role("button", name="before").click()
     expect(page.get_by_text("tokens 0 to 199")).to_be_visible()
+    expect(page).to_have_url(re.compile("from=0"))
     visitor.reload()
     expect(page.get_by_text("tokens 0 to 199")).to_be_visible()
 
@@ -100,8 +103,10 @@ def test_a_table_stands_behind_the_charts_of_a_problem(visitor):
     for chart in charts.all():
         chart.locator(".curve-table").click()
         expect(chart.get_by_role("row")).to_have_count(1 + 3)
+    expect(page).to_have_url(re.compile("tables=right,tokens"))
     visitor.reload()
-    assert page.locator("figure.curve canvas").count() == 0  # that they are tables is in the address
+    expect(charts.first.get_by_role("row")).to_have_count(1 + 3)
+    assert page.locator("figure.curve canvas").count() == 0
     charts.first.locator(".curve-table").click()
     expect(charts.first.locator("canvas")).to_be_visible()
 
@@ -131,6 +136,7 @@ def test_a_stretch_of_the_steps_is_marked_without_a_mouse(visitor):
     chart = page.locator("figure.curve").first
     chart.get_by_role("button", name=re.compile("table")).click()
     expect(chart.get_by_role("row")).to_have_count(1 + 5)
+    expect(page).to_have_url(re.compile("tables="))
     visitor.reload()
     expect(chart.get_by_role("row")).to_have_count(1 + 5)
     expect(begin).to_have_value("5")
@@ -155,11 +161,12 @@ def test_whoever_searches_stays_in_the_field(visitor):
 
 
 def test_how_many_hits_are_shown_is_in_the_address(visitor):
-    page = visitor.to(link("search", run=COMMA, regex=".", limit=1000))
+    page = visitor.to(link("search", run=COMMA, regex="(?s).", limit=1000))
     hits = page.locator("li.hit")
     expect(hits).to_have_count(200)
     page.get_by_role("button", name="more hit").click()
     expect(hits).to_have_count(240)
+    expect(page).to_have_url(re.compile("many=400"))
     visitor.reload()
     expect(hits).to_have_count(240)
 
@@ -175,6 +182,9 @@ def test_what_a_page_has_just_read_it_does_not_ask_for_again(visitor, page, of):
 def test_a_page_with_more_news_than_answers_goes_on_showing_them(visitor):
     visitor.context.add_init_script(BUSY)
     page = visitor.to(link("run", run=COMMA))
-    page.wait_for_function("window.answered >= 3", timeout=PATIENCE)
+    until = time.monotonic() + PATIENCE / 1000
+    while page.evaluate("window.answered") < 3:
+        assert time.monotonic() < until
+        page.wait_for_timeout(200)
     assert page.evaluate("window.most") == 1
     assert route_of(page.url) == ("run", {"run": COMMA})
