@@ -37,7 +37,7 @@ Params = Mapping[str, str]
 Read = Callable[[Path, str, Params], Any]
 
 READERS, SEARCHERS, WATCHERS = 4, 2, 4
-"""Threads that make answers, that search, and that look at runs at work."""
+"""Threads that make answers, that tell what searches find, and that look at runs at work."""
 
 MOST_STREAMS = 64
 """Connections that are told of what happens."""

@@ -109,7 +109,8 @@ function write(head, foot, { x, xName, series, marks, format }, index) {
   if (!head || !foot) return;
   head.replaceChildren(...(series.length === 1 ? [piece(series[0].colour, format(lastOf(series[0].values)))] : []));
   if (index === null) return foot.replaceChildren();
-  const here = marks.filter((mark) => mark.step === x[index]);
+  const before = x[index - 1] ?? -Infinity; // a point may stand for several steps
+  const here = marks.filter(({ step }) => step !== null && step > before && step <= x[index]);
   const value = (one) => {
     const words = `${series.length > 1 ? `${one.name} ` : ""}${format(nearest(one, index))}`;
     const band = one.low && known(one.low[index]);
