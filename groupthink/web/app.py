@@ -13,8 +13,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from groupthink.web import chat
-from groupthink.web.api import Api, as_json
+from groupthink.web.api import Api
 from groupthink.web.front import STATIC, TYPES
+from groupthink.web.http import as_json
 from groupthink.web.live import Ending
 from groupthink.web.reading.places import Places
 from groupthink.web.safety import Refused, Rules, Safety
@@ -34,6 +35,7 @@ def create_app(folder: Path | str, *, hosts: Iterable[str], token: str | None = 
             HTTPException: _http,
             LookupError: _not_found,
             FileNotFoundError: _not_found,
+            OSError: _unreadable,
             ValueError: _wrong,
             Exception: _failed,
         },
@@ -83,6 +85,10 @@ def _not_found(request: Request, error: Any) -> Response:
         raise error  # a fault of ours
     gone = isinstance(error, OSError)
     return as_json({"error": "what it reads is not there any more: try it again" if gone else str(error)}, 404)
+
+
+def _unreadable(request: Request, error: Any) -> Response:
+    return as_json({"error": f"a file cannot be read or written: {error}"}, 500)
 
 
 def _wrong(request: Request, error: Any) -> Response:

@@ -27,6 +27,9 @@ NOTE = ".file-note { margin: 2rem auto; padding: 0 1rem; max-width: 70rem; font-
 
 ENTRY = "app.js"
 STYLE = re.compile(r'[ \t]*<link rel="stylesheet" href="([^"]+)">\n')
+REFERRER = '<meta name="referrer" content="no-referrer">'
+"""Where the file lies is nobody's business. (A server says more, in its headers: see safety.py.)"""
+
 ICON = re.compile(r'<link rel="icon" href="([^"]+)"( type="[^"]+")?>')
 SCRIPT = re.compile(r'[ \t]*<script type="module" src="([^"]+)"></script>\n')
 
@@ -51,7 +54,7 @@ def page(selection: Selection, read: Reader) -> str:
         f"default-src 'none'; script-src '{_checksum(script)}'; style-src '{_checksum(styles)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n    {REFERRER}'
     body = (
         f'<footer class="file-note"><p>{escape(told(selection))}</p></footer>\n'
         f'<script type="application/json" id="groupthink-data">{_data(selection)}</script>\n'

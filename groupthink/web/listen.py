@@ -223,5 +223,5 @@ def _own_names() -> list[str]:
 
 def _with_port(name: str, port: int) -> str:
     """As a browser writes it: without the usual port, and an address with colons in brackets."""
-    name = f"[{name.partition('%')[0]}]" if ":" in name else name.lower()
+    name = f"[{ipaddress.IPv6Address(name.partition('%')[0])}]" if ":" in name else name.lower()
     return name if port == 80 else f"{name}:{port}"

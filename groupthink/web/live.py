@@ -84,17 +84,25 @@ class Journal:
                 self._list(first=self._list_at == 0)
                 self._list_at = time.monotonic() + max(NAMES_EVERY, NAMES_TIMES * (time.monotonic() - now))
             for follower in self._followers.values():
-                for event in follower.fresh():
+                for event in _fresh(follower):
                     self._count += 1
                     self._events.append((self._count, event._replace(id=self.id_of(self._count))))
 
-    def reader(self, after: str) -> "Reader":
-        """One that reads on after an id, or from now on."""
+    def reader(self, after: str, whole: str | None = None) -> "Reader":
+        """One that reads on after an id, or from now on; of the recipe of several stages called `whole` alone, or of
+        all runs. Of that recipe it is told at first how it stands.
+        """
         begun, _, number = after.partition("-")
         known = begun == self._begun and number.isdecimal() and len(number) < 19
         first = self._events[0][0] if self._events else self._count + 1
         lost = bool(after) and not (known and first - 1 <= int(number) <= self._count)
-        return Reader(self, int(number) if known and not lost else self._count, lost)
+        return Reader(self, int(number) if known and not lost else self._count, lost, whole, first=not after)
+
+    def standing(self, name: str) -> list[Event]:
+        """How a run stood when it was looked at last, where that is known."""
+        with self._lock:
+            follower = self._followers.get(name)
+            return [] if follower is None or not follower.status else [follower.standing()]
 
     def after(self, number: int) -> tuple[list[Event], int]:
         """The events that are remembered after that number, and the number of the newest."""
@@ -113,17 +121,26 @@ class Journal:
                 except LookupError:
                     continue
                 if first:
-                    follower.fresh()  # how it stands now, which the list of runs has told
+                    _fresh(follower)  # how it stands now, which the list of runs has told
                 self._followers[name] = follower
         for name in self._followers.keys() - set(names):
             del self._followers[name]
 
 
-class Reader:
-    """One who reads a journal."""
+def _fresh(follower: Follower) -> list[Event]:
+    """Of a run whose files cannot be read nothing is told, and of the others what there is."""
+    try:
+        return follower.fresh()
+    except Exception:  # whatever stands in them: the run's card says it
+        return []
 
-    def __init__(self, journal: Journal, number: int, lost: bool):
+
+class Reader:
+    """One who reads a journal: all of it, or what is of `whole` and its stages."""
+
+    def __init__(self, journal: Journal, number: int, lost: bool, whole: str | None, first: bool):
         self._journal, self._number, self._lost = journal, number, lost
+        self._whole, self._first = whole, first and whole is not None
 
     @property
     def id(self) -> str:
@@ -137,6 +154,12 @@ class Reader:
         if self._lost:
             self._lost = False
             return [Event("reset", {}, self.id)]
+        if self._whole is None:
+            return found
+        found = [event for event in found if f"{event.data['run']}/".startswith(f"{self._whole}/")]
+        if self._first:
+            self._first = False
+            found = [event._replace(id=self.id) for event in self._journal.standing(self._whole)] + found
         return found
 
 

@@ -8,11 +8,15 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from groupthink.web.reading.growing import read_line
+from groupthink.web.reading.rows import file_of
 from groupthink.web.scanning import pieces
 
 FILE = "notes.jsonl"
@@ -21,6 +25,8 @@ LONGEST_LABEL, LONGEST_TEXT = 100, 20_000
 """Characters."""
 
 Note = dict[str, Any]
+Spot = tuple[int, int]
+"""A response of a step: the place of its group, and its own there."""
 
 
 def read_notes(place: Path) -> list[Note]:
@@ -30,12 +36,8 @@ def read_notes(place: Path) -> list[Note]:
         lines = (place / FILE).read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
-    for text in lines:
-        try:
-            note = json.loads(text)
-        except ValueError:
-            continue
-        if not isinstance(note, dict) or not isinstance(note.get("id"), str):
+    for note in filter(None, map(read_line, lines)):
+        if not isinstance(note.get("id"), str):
             continue
         if note.get("removed"):
             notes.pop(note["id"], None)
@@ -55,7 +57,8 @@ def add_note(place: Path, asked: Any) -> Note:
         note["id"] = secrets.token_hex(8)
     elif note["id"] not in {one["id"] for one in read_notes(place)}:
         raise LookupError(f"there is no note {note['id']!a}: leave the id out to make one")
-    response_of(place, note, ["response"])
+    if not responses_of(place, note["step"], {spot_of(note)}, []):
+        raise LookupError(f"step {note['step']} has no response {note['response']} in a group {note['group']}")
     note["time"] = time.time()
     _append(place / FILE, note)
     return note
@@ -74,28 +77,45 @@ def exported(place: Path) -> Iterator[dict[str, Any]]:
     `text` is the response's, and the note's own is called `note`.
     """
     wanted = ["problem", "prompt", "expected", "text", "reward"]
-    for note in read_notes(place):
-        try:
-            of = response_of(place, note, ["response", *wanted])
-        except LookupError:
-            of = {}
+    noted: dict[int, set[Spot]] = {}
+    for note in (every := read_notes(place)):
+        noted.setdefault(note["step"], set()).add(spot_of(note))
+    found: dict[int, dict[Spot, dict[str, Any]]] = {}  # of the steps that were read, each once
+    for note in every:
+        if (step := note["step"]) not in found:
+            try:
+                found[step] = responses_of(place, step, noted[step], wanted)
+            except LookupError:
+                found[step] = {}
+        of = found[step].get(spot_of(note), {})
         yield {**note, "note": note["text"], **{name: of.get(name) for name in wanted}}
 
 
-def response_of(place: Path, note: Mapping[str, Any], columns: list[str]) -> dict[str, Any]:
-    """Those columns of the response that a note is of. Raises LookupError where there is none."""
-    step, group, response = note["step"], note["group"], note["response"]
-    begun = -1
+def spot_of(note: Mapping[str, Any]) -> Spot:
+    """Where in its step the response is that a note is of."""
+    return note["group"], note["response"]
+
+
+def responses_of(place: Path, step: int, spots: Set[Spot], columns: list[str]) -> dict[Spot, dict[str, Any]]:
+    """Those columns of the responses of a step at `spots`, as far as they are there.
+
+    Raises LookupError where the step's file is not there, or cannot be read.
+    """
+    found: dict[Spot, dict[str, Any]] = {}
+    group = -1
     try:
-        for _, table in pieces(place / "rollouts" / f"step-{step:06d}.parquet", columns):
+        for _, table in pieces(file_of(place, step), ["response", *columns]):
             for row, number in enumerate(table.column("response").to_pylist()):
-                begun += number == 0
-                if (begun, number) == (group, response):
-                    found: dict[str, Any] = table.slice(row, 1).to_pylist()[0]
-                    return found
+                group += number == 0
+                if (group, number) in spots:
+                    found[group, number] = table.slice(row, 1).to_pylist()[0]
+            if len(found) == len(spots):
+                break
     except FileNotFoundError:
         raise LookupError(f"step {step} is not recorded") from None
-    raise LookupError(f"step {step} has no response {response} in a group {group}")
+    except (OSError, pa.ArrowException) as error:
+        raise LookupError(f"the responses of step {step} cannot be read ({error})") from None
+    return found
 
 
 def _checked(asked: Any) -> Note:
@@ -124,10 +144,17 @@ def _checked(asked: Any) -> Note:
 
 def _append(path: Path, note: Note) -> None:
     line = json.dumps(note, allow_nan=False).encode("ascii") + b"\n"  # escapes: it may hold what no UTF-8 can
-    with path.open("a+b", buffering=0) as file:
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link, which may lead anywhere: put a file in its place")
+    with open(path, "a+b", buffering=0, opener=_open_here) as file:
         size = file.seek(0, os.SEEK_END)
         if size:
             file.seek(size - 1)
             line = line if file.read(1) == b"\n" else b"\n" + line  # after what a crash tore
         file.write(line)
         os.fsync(file.fileno())
+
+
+def _open_here(path: str, flags: int) -> int:
+    """A link that has come just now is not followed either, where the system can be told so."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)

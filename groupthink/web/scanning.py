@@ -129,7 +129,9 @@ def _matches(table: pa.Table, asked: np.ndarray, query: Query, over: Callable[[]
 def _values(table: pa.Table, query: Query) -> np.ndarray:
     if query.by == "length":
         return _lengths(table).astype(float)
-    return np.nan_to_num(_numbers(table, "reward"), nan=-np.inf) if query.by == "reward" else np.zeros(len(table))
+    if query.by == "reward":  # one that is no number is the lowest of all
+        return np.nan_to_num(_numbers(table, "reward").astype(float), nan=-np.finfo(float).max)
+    return np.zeros(len(table))
 
 
 def _hits(table: pa.Table, step: int, groups: np.ndarray, query: Query) -> list[dict[str, Any]]:

@@ -14,10 +14,9 @@ import pyarrow as pa
 
 from groupthink.run.checkpoints import step_of
 from groupthink.run.metrics import read_metrics
-from groupthink.web.query import Query, read_query
+from groupthink.web.query import Query
+from groupthink.web.reading.rows import file_of, recorded_steps
 from groupthink.web.scanning import Scanned, hits_at, scan
-
-__all__ = ["Query", "read_query", "search"]
 
 Line = dict[str, Any]
 
@@ -28,7 +27,7 @@ TELL_EVERY = 0.25
 """Seconds that a search goes on without a line: after each one whoever listens may leave."""
 
 READERS, AHEAD = 2, 4
-"""Threads that read files, and how many files they are ahead of what is told."""
+"""Threads that read files, for all searches together, and how many files each search is ahead of what it tells."""
 
 
 def search(place: Path, query: Query, seconds: float = SECONDS) -> Iterator[Line]:
@@ -96,6 +95,8 @@ class Top:
 
     def add(self, scanned: Scanned) -> None:
         """Take in those of a step."""
+        if not self._limit:
+            return
         least = self._values[-1] if len(self._values) == self._limit else -math.inf
         some = scanned.values >= least
         if not some.any():
@@ -124,10 +125,13 @@ def _bounds(place: Path) -> dict[int, float]:
 
 def _files(place: Path, query: Query, bounds: Mapping[int, float]) -> list[Path]:
     """Those of the steps that are asked about, in the order in which they are searched."""
-    files = sorted((place / "rollouts").glob("step-*.parquet"), key=step_of, reverse=query.sort != "oldest")
     last = math.inf if query.last is None else query.last
-    files = [file for file in files if query.first <= step_of(file) <= last]
-    return sorted(files, key=lambda file: -bounds.get(step_of(file), math.inf)) if query.by == "length" else files
+    steps = [step for step in recorded_steps(place) if query.first <= step <= last]
+    if query.sort != "oldest":
+        steps.reverse()
+    if query.by == "length":
+        steps.sort(key=lambda step: -bounds.get(step, math.inf))
+    return [file_of(place, step) for step in steps]
 
 
 def _ahead(
@@ -135,17 +139,18 @@ def _ahead(
 ) -> Generator[tuple[Path, Scanned | None], None, None]:
     """What `work` makes of each file, in order; a few of them are begun before they are asked for."""
     waiting: deque[tuple[Path, Future[Scanned | None]]] = deque()
-    pool = ThreadPoolExecutor(READERS, thread_name_prefix="search")
     try:
         for file in files:
-            waiting.append((file, pool.submit(work, file)))
+            waiting.append((file, _readers.submit(work, file)))
             if len(waiting) > AHEAD:
                 done, future = waiting.popleft()
                 yield done, future.result()
-        for done, future in waiting:
+        while waiting:
+            done, future = waiting.popleft()
             yield done, future.result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for _, future in waiting:
+            future.cancel()
 
 
 def _scan(file: Path, query: Query, over: Callable[[], bool]) -> Scanned | None:
@@ -167,6 +172,9 @@ def _ordered(place: Path, places: Sequence[tuple[int, int]], query: Query) -> li
     found: dict[tuple[int, int], Line] = {}
     for step in {step for step, _ in places}:
         rows = sorted(row for one, row in places if one == step)
-        hits = _shown(place / "rollouts" / f"step-{step:06d}.parquet", rows, query)
+        hits = _shown(file_of(place, step), rows, query)
         found |= dict(zip([(step, row) for row in rows], hits, strict=False))
     return [found[one] for one in places if one in found]
+
+
+_readers = ThreadPoolExecutor(READERS, thread_name_prefix="search")

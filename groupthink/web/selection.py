@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from groupthink.run.stages import is_pipeline
 from groupthink.web.answers import dump
 from groupthink.web.notes import read_notes
 from groupthink.web.reading.curves import read_run
 from groupthink.web.reading.groups import read_group
 from groupthink.web.reading.index import warm
 from groupthink.web.reading.places import Places
-from groupthink.web.reading.problems import list_problems, read_problem
+from groupthink.web.reading.problems import list_problems
+from groupthink.web.reading.reports import report_of
 from groupthink.web.reading.responses import read_response
 from groupthink.web.reading.rows import recorded_steps
 from groupthink.web.reading.runs import list_runs
 from groupthink.web.reading.steps import read_step
+from groupthink.web.reading.visits import read_problem
 
 T = TypeVar("T")
 Answer = dict[str, Any]
@@ -86,6 +89,8 @@ def select(run: Path, room: int) -> Selection:
     selection.add("run", {"run": name}, lambda: read_run(places.path(name), name))  # first: the file opens at it
     selection.add("runs", {}, lambda: {**list_runs(places), "folder": ""})  # where it lies is nobody's business
     names = [one for one in places.names() if one != name]
+    if is_pipeline(places.folder):
+        selection.add("report", {"run": name}, lambda: report_of(places.folder))
     for one in names:
         selection.add("run", {"run": one}, partial(read_run, places.path(one), one))
     with_steps = [one for one in [name, *names] if recorded_steps(places.path(one))]

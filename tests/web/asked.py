@@ -32,6 +32,19 @@ def ask(
     leave: bool = False,
 ) -> Answer:
     """One request; `body` in pieces is sent without its length. `leave`: go away once some of the answer is there."""
+    return asyncio.run(asked(app, target, method, headers, body, host, leave))
+
+
+async def asked(
+    app: Any,
+    target: str | bytes,
+    method: str = "GET",
+    headers: dict[str, str] | Iterable[tuple[str, str]] = (),
+    body: bytes | list[bytes] = b"",
+    host: str | None = HOST,
+    leave: bool = False,
+) -> Answer:
+    """The same among other tasks."""
     raw, _, query = (target if isinstance(target, bytes) else target.encode()).partition(b"?")
     pairs = list(headers.items() if isinstance(headers, dict) else headers)
     pairs += [("host", host)] if host is not None else []
@@ -42,7 +55,7 @@ def ask(
         "root_path": "", "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs],
         "client": ("127.0.0.1", 5), "server": ("127.0.0.1", 8777), "state": {},
     }  # fmt: skip
-    return asyncio.run(_ask(app, scope, body if isinstance(body, list) else [body], leave))
+    return await _ask(app, scope, body if isinstance(body, list) else [body], leave)
 
 
 async def _ask(app: Any, scope: dict[str, Any], pieces: list[bytes], leave: bool) -> Answer:

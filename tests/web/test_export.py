@@ -65,6 +65,7 @@ def test_it_allows_its_own_script_and_style_and_nothing_else(tmp_path):
     export(made_run(tmp_path / "r", steps=2), tmp_path / "run.html")
     page, elements, _ = read(tmp_path / "run.html")
     policy = next(attrs["content"] for tag, attrs in elements.tags if attrs.get("http-equiv"))
+    assert [attrs["content"] for _, attrs in elements.tags if attrs.get("name") == "referrer"] == ["no-referrer"]
     assert page.index("http-equiv") < page.index("<title>") < page.index("<style>") < page.index("<script")
 
     def checksum(text):
@@ -109,7 +110,7 @@ def test_a_recipe_of_several_stages_is_in_its_file_with_all_of_them(tmp_path):
     export(whole, tmp_path / "run.html")
     _, _, data = read(tmp_path / "run.html")
     assert next(iter(data)) == "/api/run?run=whole" and "/api/run?run=whole%2Fstages%2F01-zero" in data
-    assert "/api/step?run=whole%2Fstages%2F01-zero&step=0" in data
+    assert "/api/step?run=whole%2Fstages%2F01-zero&step=0" in data and "/api/report?run=whole" in data
 
 
 def test_where_there_is_no_run_no_file_is_written(tmp_path):

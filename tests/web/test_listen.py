@@ -13,7 +13,7 @@ import pytest
 
 from groupthink.run.lines import append_line
 from groupthink.web import listen as listening
-from groupthink.web.listen import is_loopback, listen
+from groupthink.web.listen import _with_port, is_loopback, listen
 from groupthink.web.safety import HEADERS
 from groupthink.web.verbs import _folder_and_run, beside
 from tests.web.made import begin_run, made_run
@@ -189,6 +189,11 @@ def test_tokens_that_will_not_do():
     found = listen("127.0.0.1", 0, "a b&c")
     assert found.address.endswith("/?token=a+b%26c")
     found.socket.close()
+
+
+def test_names_are_written_as_browsers_write_them():
+    assert _with_port("FE80::0:ABCD%eth0", 8777) == "[fe80::abcd]:8777"
+    assert _with_port("0:0:0:0:0:0:0:1", 8777) == "[::1]:8777" and _with_port("LocalHost", 80) == "localhost"
 
 
 def test_what_only_this_machine_reaches():

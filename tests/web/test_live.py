@@ -8,7 +8,8 @@ import pytest
 
 from groupthink.run.lines import append_line, read_lines, replace_lines
 from groupthink.web import live
-from groupthink.web.following import Follower, Tail, read_place
+from groupthink.web.following import Follower
+from groupthink.web.reading.growing import Tail, read_place
 from groupthink.web.reading.places import Places
 from tests.web.made import begin_run
 
@@ -98,7 +99,7 @@ def test_files_that_go_and_come(run):
 
 
 def test_more_than_is_read_at_once(run, monkeypatch):
-    monkeypatch.setattr("groupthink.web.following.AT_ONCE", 50)
+    monkeypatch.setattr("groupthink.web.reading.growing.AT_ONCE", 50)
     tail = Tail(run / "metrics.jsonl")
     for number in range(20):
         step(run, number)

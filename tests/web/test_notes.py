@@ -1,10 +1,12 @@
 import json
+import os
 import threading
 
 import pytest
 
 from groupthink.web.answers import dump
-from groupthink.web.notes import add_note, exported, read_notes, remove_note
+from groupthink.web.notes import _open_here, add_note, exported, read_notes, remove_note
+from groupthink.web.scanning import pieces
 from tests.web.made import begin_run, row, write_step
 
 
@@ -97,6 +99,37 @@ def test_what_is_no_note_is_refused(run, asked):
 def test_a_note_on_nothing_is_refused(run, place):
     with pytest.raises(LookupError, match="step"):
         add_note(run, note(**place))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_note_is_not_written_through_a_link(run, tmp_path):
+    outside = tmp_path / "outside.jsonl"
+    outside.touch()
+    (run / "notes.jsonl").symlink_to(outside)
+    with pytest.raises(ValueError, match="is a link"):
+        add_note(run, note())
+    with pytest.raises(OSError), open(run / "notes.jsonl", "a+b", buffering=0, opener=_open_here):
+        pass
+    assert outside.read_bytes() == b""
+
+
+def test_a_damaged_step_costs_the_export_nothing_but_itself(run):
+    write_step(run, 4, [row(0, "other")])
+    kept = [add_note(run, note()), add_note(run, note(step=4, group=0)), add_note(run, note(response=1))]
+    (run / "rollouts/step-000003.parquet").write_bytes(b"PAR1 and no more")
+    assert [(line["id"], line["text"]) for line in exported(run)] == [
+        (kept[0]["id"], None), (kept[1]["id"], "other"), (kept[2]["id"], None),
+    ]  # fmt: skip
+    with pytest.raises(LookupError, match="step 3 cannot be read"):
+        add_note(run, note())
+
+
+def test_a_step_is_read_once_for_all_its_notes(run, monkeypatch):
+    for spot in ({}, {"response": 1}, {"group": 0}, {}):
+        add_note(run, note(**spot))
+    read = []
+    monkeypatch.setattr("groupthink.web.notes.pieces", lambda file, *more: read.append(file) or pieces(file, *more))
+    assert [line["text"] for line in exported(run)] == ["text 2", "text 3", "text 0", "text 2"] and len(read) == 1
 
 
 def test_a_note_whose_response_has_gone_is_exported_without_it(run):

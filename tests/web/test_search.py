@@ -1,14 +1,17 @@
 """Search against a plain scan of the same responses by Python's own regular expressions."""
 
 import re
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from groupthink.repetition import repeated
 from groupthink.web import scanning
+from groupthink.web import search as searching
 from groupthink.web.patterns import REFLECTION, first_found, literal
-from groupthink.web.query import read_query
+from groupthink.web.query import Query, read_query
 from groupthink.web.search import search
 from tests.web.made import begin_run, made_run, row, rows_of, write_step
 
@@ -155,11 +158,55 @@ def test_a_search_has_an_end(run, tmp_path):
     lines = list(search(run, read_query({"text": "wait"}), seconds=-1))
     assert lines == [{"curve": {"step": [], "matched": [], "responses": []}, "hits": 0, "shown": 0,
                       "seconds": lines[0]["seconds"], "stopped": "time"}]  # fmt: skip
+
+
+def test_it_ends_within_a_step_too(tmp_path, monkeypatch):
     slow = begin_run(tmp_path / "slow")
-    write_step(slow, 0, [row(place, "a" * 2_000_000) for place in range(20)])
-    began = time.monotonic()
-    *_, end = search(slow, read_query({"regex": "(?:a?){300}b{300}"}), seconds=0.3)
-    assert time.monotonic() - began < 5 and end["stopped"] in ("time", None)
+    write_step(slow, 0, [row(place, "a" * 1000) for place in range(100)])
+    monkeypatch.setattr(scanning, "AT_ONCE", 1000)
+    match, calls = scanning.compute.match_substring_regex, []
+    monkeypatch.setattr(
+        scanning.compute,
+        "match_substring_regex",
+        lambda *of, **how: calls.append(1) or time.sleep(0.05) or match(*of, **how),
+    )
+    *_, end = search(slow, Query(pattern="b"), seconds=0.3)
+    assert end["stopped"] == "time" and end["curve"]["step"] == [] and 1 <= len(calls) < 50
+
+
+def test_all_searches_together_read_so_many_files_at_once(run, monkeypatch):
+    reading, most, lock = [], [], threading.Lock()
+
+    def counted(*of):
+        with lock:
+            reading.append(1)
+            most.append(len(reading))
+        time.sleep(0.01)
+        try:
+            return scanning.scan(*of)
+        finally:
+            with lock:
+                reading.pop()
+
+    monkeypatch.setattr("groupthink.web.search.scan", counted)
+    with ThreadPoolExecutor(4) as several:
+        ends = list(several.map(lambda _: list(search(run, Query(pattern="wait")))[-1], range(4)))
+    assert max(most) <= searching.READERS and {end["hits"] for end in ends} == {ends[0]["hits"]}
+    assert all(end["stopped"] is None for end in ends)
+
+
+@pytest.mark.parametrize("params", [{"text": "o"}, {"text": "o", "sort": "reward"}, {"preset": "longest"}])
+def test_of_no_hits_the_curve_is_told(run, params):
+    hits, end = found(run, **params, limit="0")
+    assert hits == [] and end["shown"] == 0 and end["curve"]["step"] == list(range(STEPS))
+
+
+def test_a_reward_that_is_no_number_comes_last(tmp_path):
+    run = begin_run(tmp_path / "r")
+    write_step(run, 0, [row(place, "o", reward) for place, reward in enumerate([float("nan"), -1.0, 2.0])])
+    hits, end = found(run, text="o", sort="reward")
+    assert [hit["response"] for hit in hits] == [2, 1, 0] and hits[2]["reward"] is None
+    assert end["hits"] == end["shown"] == 3
 
 
 def test_whoever_leaves_ends_the_search(run):

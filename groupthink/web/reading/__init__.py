@@ -7,6 +7,7 @@ is loaded.
 | `status` | whether a run is at work, and if not, why |
 | `runs` | a card for each run |
 | `curves`, `evaluations`, `health` | a run's figures over its steps, its marks, evaluations and findings |
+| `reports` | the report's table, of a recipe of several stages |
 | `steps`, `groups`, `responses` | one step, one group of it, one response token by token |
 | `problems`, `visits` | the problems of a run; one problem through all of it |
 | `arithmetic`, `estimators`, `written` | the advantages of a group, written out |

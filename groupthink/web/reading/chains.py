@@ -1,6 +1,7 @@
 """The chain of thought in a response, as the run's judge reads it: after what the prompt has opened of it."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from groupthink import chain
 from groupthink.chain import OPEN, Chain, read_chain
 from groupthink.web.reading.numbers import cut
 from groupthink.web.reading.pieces import decoded
+from groupthink.web.reading.rows import read_rows
 from groupthink.web.reading.settings import recipe_of
 
 ENDING = 64
@@ -17,12 +19,20 @@ ENDING = 64
 def opening_of(place: Path, prompt_ids: list[int]) -> str:
     """What a prompt has written of the chain of thought: nothing, `<think>` or `<think></think>` (see `read_chain`).
 
-    Read from the prompt's last tokens; without a tokenizer, from what the recipe asks for.
+    Read from the prompt's last tokens; without them, or a tokenizer, from what the recipe asks for.
     """
-    ending = decoded(place, prompt_ids[-ENDING:])
+    ending = decoded(place, prompt_ids[-ENDING:]) if prompt_ids else None
     if ending is None:
         return OPEN if _opens(place) else ""
     return chain.opening_of(ending)
+
+
+def opening_at(place: Path, step: int | None) -> str:
+    """What the prompts of a step have written of the chain of thought: it is the same of all of them."""
+    ids: list[Any] = []
+    with suppress(LookupError, ValueError):  # the step's file is gone, or damaged
+        ids = [] if step is None else read_rows(place, step, ("prompt_ids",)).tokens("prompt_ids")
+    return opening_of(place, ids[0].tolist() if ids and ids[0] is not None else [])
 
 
 def chain_of(text: str, opening: str) -> Chain:
@@ -36,7 +46,7 @@ def asked(prompt: str) -> str | list[dict[str, Any]]:
         return prompt
     try:
         found = json.loads(prompt)
-    except ValueError:
+    except (ValueError, RecursionError):
         return prompt
     messages = isinstance(found, list) and found and all(isinstance(one, dict) and "role" in one for one in found)
     return found if messages else prompt

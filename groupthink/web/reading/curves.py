@@ -1,25 +1,20 @@
 """A run over its steps: its figures, what happened at which step, its evaluations, and the doctor's opinion."""
 
-import json
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from groupthink.insight.report import read_report
-from groupthink.insight.report.table import accuracy
 from groupthink.recipe import BY_REWARDS, describe_step
-from groupthink.run.stages import PIPELINE, is_done, is_pipeline, stage_place
+from groupthink.run.stages import is_pipeline, stage_place
 from groupthink.web.reading.evaluations import described, evaluations_of
 from groupthink.web.reading.health import health_of, title_of
-from groupthink.web.reading.kept import Look, look
 from groupthink.web.reading.places import own_name
 from groupthink.web.reading.series import extent_of, series_of
 from groupthink.web.reading.settings import recipe_of, stages_of, toml_of, weights_of
 from groupthink.web.reading.status import WAITING, events_of, status_of
 
 POINTS = 4000
-"""Steps of which figures are given, at most; of longer runs those of every second, third, ... step."""
+"""Rows of figures that are given, at most: of longer runs each is of two steps, or three, ..."""
 
 
 def read_run(place: Path, name: str | None = None, now: float | None = None) -> dict[str, Any]:
@@ -36,6 +31,7 @@ def read_run(place: Path, name: str | None = None, now: float | None = None) -> 
 def _of_run(place: Path) -> dict[str, Any]:
     recipe, series, health = recipe_of(place), series_of(place), health_of(place)
     every = max(1, -(-len(series) // POINTS))
+    gathered = series.gathered(every)
     evaluations = [found for one in evaluations_of(place) if (found := described(one)) is not None]
     compares = recipe.stage in BY_REWARDS
     weights = weights_of(recipe)
@@ -46,15 +42,15 @@ def _of_run(place: Path) -> dict[str, Any]:
         "steps": recipe.steps,
         "done": len(series),
         "words": describe_step(recipe),
-        "steps_axis": series.steps[::every].tolist(),
+        "first": int(series.steps[0]) if len(series) else None,
+        "steps_axis": gathered.steps.tolist(),
         "every": every,
-        "series": series.shown(every),
+        "series": gathered.shown(),
         "marks": marks_of(place, evaluations),
         "evaluations": evaluations,
         "findings": health.findings,
         "healthy": health.healthy,
         "stages": [],
-        "report": report_of(place),
         "parts": {part: weights[part] for part in parts} or recipe.reward.weights,
         "estimator": recipe.advantage.estimator if compares else None,
         "objective": recipe.objective.name if compares else None,
@@ -85,6 +81,7 @@ def _of_stages(place: Path, name: str, now: float) -> dict[str, Any]:
         "steps": sum(stage["steps"] for stage in stages),
         "done": sum(stage["done"] for stage in stages),
         "words": f"{len(stages)} stages, one after the other: {told}.",
+        "first": None,
         "steps_axis": [],
         "every": 1,
         "series": {},
@@ -93,7 +90,6 @@ def _of_stages(place: Path, name: str, now: float) -> dict[str, Any]:
         "findings": [],
         "healthy": None,
         "stages": stages,
-        "report": report_of(place),
         "parts": {},
         "estimator": None,
         "objective": None,
@@ -141,37 +137,3 @@ def _mark(event: dict[str, Any]) -> dict[str, Any] | None:
 def _evaluated(found: dict[str, Any]) -> str:
     share = found["pass@1"]
     return f"evaluation {found['name']}" + ("" if share is None else f": pass@1 {share:.1%}")
-
-
-def report_of(place: Path) -> dict[str, Any] | None:
-    """The report's table of accuracy, of a run that has finished or has several stages; None where it has no rows."""
-    if not (is_done(place) or (place / PIPELINE).is_file()):
-        return None
-    files = [*place.glob("evaluations/*.json"), *place.glob("stages/*/evaluations/*.json")]
-    seen = tuple((file.as_posix(), look(file)) for file in sorted(files))
-    with _lock:  # one at a time: it takes both cores, and who asks next finds it done
-        kept = _reports.get(place)
-        if kept is None or kept[0] != seen:
-            while len(_reports) >= 64:
-                del _reports[next(iter(_reports))]
-            kept = _reports[place] = seen, _make_report(place)
-    return kept[1]
-
-
-def _make_report(place: Path) -> dict[str, Any] | None:
-    try:
-        table = accuracy(read_report(place))
-    except (OSError, ValueError, KeyError, TypeError, json.JSONDecodeError):
-        return None  # a stage is just being set aside, or was made by another version
-    if not table.rows:
-        return None
-    return {
-        "title": table.title,
-        "heads": list(table.heads),
-        "rows": [list(row) for row in table.rows],
-        "notes": list(table.notes),
-    }
-
-
-_reports: dict[Path, tuple[tuple[tuple[str, Look | None], ...], dict[str, Any] | None]] = {}
-_lock = threading.Lock()

@@ -92,7 +92,7 @@ def responses_to(evaluation: Evaluation, problem: str) -> list[dict[str, Any]]:
 def _read_figures(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

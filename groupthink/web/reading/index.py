@@ -5,9 +5,11 @@ nothing is written into a run, and whoever deletes the file loses a few seconds.
 was made from (a resume makes steps again) are read anew.
 """
 
+import queue
 import threading
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,9 @@ SAVED = 64
 
 BIT = 0.1
 """Seconds for which it is read at a time, where nobody waits for it."""
+
+IDLE = 50
+"""Rounds that read nothing more after which nobody goes on by themselves: a file is listed that nobody can read."""
 
 MOST = 16
 """Runs whose index is held in memory: some 4 MB for 60,000 groups."""
@@ -87,11 +92,42 @@ def groups_of(place: Path, seconds: float | None = None) -> Groups:
 
 def warm(place: Path, stopped: threading.Event) -> None:
     """Read all that is new of a run, bit by bit, so that whoever asks meanwhile does not wait. For a thread."""
-    while not stopped.is_set():
+    before = idle = 0
+    while not stopped.is_set() and idle < IDLE:
         groups = groups_of(place, BIT)
         if groups.steps >= groups.of:
             return
+        before, idle = groups.steps, idle + 1 if groups.steps == before else 0
         stopped.wait(BIT / 10)
+
+
+class Warmed:
+    """Reads runs ahead of who asks for their problems: one after the other, in a thread that ends with this process."""
+
+    def __init__(self) -> None:
+        self._wanted: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        self._asked: set[Path] = set()
+        self._lock = threading.Lock()
+        self._begun = False
+
+    def ask(self, place: Path) -> None:
+        """Have a run read, unless it is being read."""
+        with self._lock:
+            if place in self._asked:
+                return
+            self._asked.add(place)
+            if not self._begun:
+                self._begun = True
+                threading.Thread(target=self._work, name="warm", daemon=True).start()
+        self._wanted.put(place)
+
+    def _work(self) -> None:
+        while True:
+            place = self._wanted.get()
+            with suppress(LookupError, ValueError, OSError):  # whoever asks for it is told
+                warm(place, threading.Event())
+            with self._lock:
+                self._asked.discard(place)
 
 
 class _Index:
@@ -108,11 +144,13 @@ class _Index:
         self._groups: Groups | None = None
 
     def updated(self, seconds: float | None) -> Groups:
-        until = None if seconds is None else time.monotonic() + seconds
         with self._lock:
             if not self._loaded:
                 self._load()
             there = looks(self._place)
+            until = (
+                None if seconds is None else time.monotonic() + seconds
+            )  # at least one is read, however many there are
             gone = [step for step, seen in self._looks.items() if there.get(step) != seen]
             for step in gone:
                 del self._looks[step], self._steps[step]

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -24,16 +24,16 @@ def look(file: Path) -> Look | None:
 class Kept(Generic[T]):
     """`read(file)`, and the same again without reading until the file changes. The `most` last asked for are kept.
 
-    What `read` raises is raised, and not kept.
+    `look`: what is another once it has changed. What `read` raises is raised, and not kept.
     """
 
-    def __init__(self, read: Callable[[Path], T], most: int):
-        self._read, self._most = read, most
-        self._found: OrderedDict[Path, tuple[Look | None, T]] = OrderedDict()
+    def __init__(self, read: Callable[[Path], T], most: int, look: Callable[[Path], Any] = look):
+        self._read, self._most, self._look = read, most, look
+        self._found: OrderedDict[Path, tuple[Any, T]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, file: Path) -> T:
-        seen = look(file)  # before it is read: what is added meanwhile shows as a change next time
+        seen = self._look(file)  # before it is read: what is added meanwhile shows as a change next time
         with self._lock:
             known = self._found.get(file)
             if known is not None and known[0] == seen:

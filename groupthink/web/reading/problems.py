@@ -10,9 +10,6 @@ from groupthink.web.reading.evaluations import evaluations_of, rates_of
 from groupthink.web.reading.index import KINDS, Groups, groups_of
 from groupthink.web.reading.numbers import known
 from groupthink.web.reading.places import own_name
-from groupthink.web.reading.visits import read_problem
-
-__all__ = ["list_problems", "read_problem"]
 
 PAGE = 50
 SORTS = ("visits", "rate", "gain", "name")

@@ -13,7 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 FOLDER = "rollouts"
-_NAME = re.compile(r"step-(\d+)\.parquet")
+_NAME = re.compile(r"step-([0-9]{6,12})\.parquet")
+
+
+def file_of(place: Path, step: int) -> Path:
+    """The file of a step's responses."""
+    return place / FOLDER / f"step-{step:06d}.parquet"
 
 
 def recorded_steps(place: Path) -> list[int]:
@@ -26,10 +31,12 @@ def looks(place: Path) -> dict[int, tuple[int, int]]:
     found: dict[int, tuple[int, int]] = {}
     with suppress(OSError), os.scandir(place / FOLDER) as inside:  # there may be no such folder yet
         for file in inside:
-            if name := _NAME.fullmatch(file.name):
-                with suppress(OSError):  # a resume removes files that it makes again
-                    seen = file.stat()
-                    found[int(name[1])] = seen.st_size, seen.st_mtime_ns
+            name = _NAME.fullmatch(file.name)
+            if name is None or file.name != file_of(place, int(name[1])).name:  # no run has written it
+                continue
+            with suppress(OSError):  # a resume removes files that it makes again
+                seen = file.stat()
+                found[int(name[1])] = seen.st_size, seen.st_mtime_ns
     return found
 
 
@@ -124,7 +131,7 @@ def read_rows(place: Path, step: int, columns: Sequence[str]) -> Rows:
 
 def read_table(place: Path, step: int, columns: Sequence[str]) -> pa.Table:
     """The same as pyarrow has it."""
-    file = place / FOLDER / f"step-{step:06d}.parquet"
+    file = file_of(place, step)
     try:
         with parquet.ParquetFile(file) as opened:
             there = [name for name in opened.schema_arrow.names if name in columns]

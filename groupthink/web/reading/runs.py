@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from groupthink.run.printable import printable
 from groupthink.run.stages import is_pipeline
 from groupthink.web.reading.evaluations import described, evaluations_of
 from groupthink.web.reading.kept import Kept
@@ -14,12 +15,15 @@ from groupthink.web.reading.numbers import all_known
 from groupthink.web.reading.places import Places, pipeline_of
 from groupthink.web.reading.series import METRICS, Series, series_of
 from groupthink.web.reading.settings import recipe_of, stages_of
-from groupthink.web.reading.status import events_of, last_written, status_of
+from groupthink.web.reading.status import UNREADABLE, events_of, last_written, status_of
 
 SPARK = 60
 """Points of a card's curve, at most."""
 
 Card = dict[str, Any]
+
+NO_DIGEST: Card = {"done": 0, "reward": None, "length": None, "spark": []}
+NO_ACCURACY: Card = {"accuracy": None, "accuracy_low": None, "accuracy_high": None, "accuracy_before": None}
 
 
 def list_runs(folder: Path | Places, now: float | None = None) -> dict[str, Any]:
@@ -35,28 +39,37 @@ def list_runs(folder: Path | Places, now: float | None = None) -> dict[str, Any]
 
 
 def _card(places: Places, name: str, now: float) -> Card | None:
-    """None where the run has gone meanwhile."""
+    """None where the run has gone meanwhile. One whose files cannot be read has a card that says so."""
     try:
         place = places.path(name)
-        status = status_of(place, now)
     except LookupError:
         return None
-    begun = next((event["time"] for event in events_of(place) if isinstance(event.get("time"), int | float)), None)
     whole = pipeline_of(place)
     card = {
         "name": name,
         "kind": None,
-        "status": status.status,
-        "why": status.why,
+        "status": UNREADABLE,
+        "why": "",
         "model": None,
         "steps": 0,
-        "begun": begun,
+        "begun": None,
         "last": last_written(place),
         "stages": [],
         "part_of": places.name(whole) if whole is not None and whole.is_relative_to(places.folder) else None,
-        **_digest(place / METRICS),
-        **_accuracy(place),
+        **NO_DIGEST,
+        **NO_ACCURACY,
     }
+    try:
+        return _filled(card, place, now)
+    except Exception as error:  # whatever stands in its files: the others are still to be listed
+        return card | {"why": f"it cannot be read: {printable(str(error)) or type(error).__name__}"}
+
+
+def _filled(card: Card, place: Path, now: float) -> Card:
+    status = status_of(place, now)
+    begun = next((event["time"] for event in events_of(place) if isinstance(event.get("time"), int | float)), None)
+    card = card | {"status": status.status, "why": status.why, "begun": begun}
+    card |= {**_digest(place / METRICS), **_accuracy(place)}
     try:
         if is_pipeline(place):
             pipeline = stages_of(place)

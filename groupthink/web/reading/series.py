@@ -1,5 +1,6 @@
 """The figures of a run's steps, as its metrics.jsonl has them so far: a column for each figure."""
 
+import re
 import threading
 from array import array
 from collections import OrderedDict
@@ -17,6 +18,12 @@ from groupthink.web.reading.numbers import all_known, known
 METRICS = "metrics.jsonl"
 MOST = 128
 """Runs whose figures are held: some 0.4 MB for 1,000 steps."""
+
+EXTREME = re.compile(r"/(max|min)(?:_|$)")
+"""What names a figure that is the largest, or the least, of something: "ratio/max", "completions/min_length"."""
+
+LARGEST = 2**53
+"""The largest number of a step that a browser can tell from the next: a line with a larger one is no step's."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,9 +50,21 @@ class Series:
         values = {name: column[places[-1]] for name, column in self.columns.items()}
         return {name: known(value) for name, value in values.items() if not np.isnan(value)}
 
-    def shown(self, every: int = 1) -> dict[str, list[float | None]]:
-        """The columns as JSON can hold them, of one step of `every`."""
-        return {name: all_known(column[::every].tolist()) for name, column in self.columns.items()}
+    def shown(self) -> dict[str, list[float | None]]:
+        """The columns as JSON can hold them."""
+        return {name: all_known(column.tolist()) for name, column in self.columns.items()}
+
+    def gathered(self, every: int) -> "Series":
+        """A row for each `every` steps, the last for those that are left, under the number of its last step: the mean
+        of a figure; of one that is itself the largest, or the least, of something, the largest or least.
+        """
+        if every == 1:
+            return self
+        starts = np.arange(0, len(self), every)
+        last = np.minimum(starts + every, len(self)) - 1
+        return Series(
+            self.steps[last], {name: _gathered(name, column, starts) for name, column in self.columns.items()}
+        )
 
     def lines(self) -> list[dict[str, Any]]:
         """A line for each step, as the file has them, without what is no number."""
@@ -54,6 +73,16 @@ class Series:
             {"step": step, **{name: column[place] for name, column in filled if column[place] == column[place]}}
             for place, step in enumerate(self.steps.tolist())
         ]
+
+
+def _gathered(name: str, column: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    known = np.isfinite(column)
+    if extreme := EXTREME.search(name):
+        pick = np.fmax if extreme[1] == "max" else np.fmin
+        return pick.reduceat(np.where(known, column, np.nan), starts)
+    sums = np.add.reduceat(np.where(known, column, 0.0), starts)
+    counts = np.add.reduceat(known.astype(np.int64), starts)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 class _Columns:
@@ -79,7 +108,7 @@ class _Columns:
 
     def _add(self, line: Line) -> None:
         step = line.get("step")
-        if not isinstance(step, int) or isinstance(step, bool):
+        if not isinstance(step, int) or isinstance(step, bool) or abs(step) > LARGEST:
             return
         done = len(self._steps)
         self._steps.append(step)
@@ -88,10 +117,17 @@ class _Columns:
                 column = self._columns.get(name)
                 if column is None:
                     column = self._columns[name] = array("d", [np.nan] * done)
-                column.append(np.nan if value is None else float(value))
+                column.append(_number(value))
         for column in self._columns.values():
             if len(column) == done:
                 column.append(np.nan)
+
+
+def _number(value: float | None) -> float:
+    try:
+        return np.nan if value is None else float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return np.nan
 
 
 _held: OrderedDict[Path, _Columns] = OrderedDict()

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,12 +24,19 @@ RUNNING, STALLED, CRASHED, STOPPED, FINISHED = "running", "stalled", "crashed", 
 WAITING = "waiting"
 """Of a stage of a recipe that has several: it was not begun yet."""
 
+UNREADABLE = "unreadable"
+"""Of a run whose files cannot be read, so that nobody knows how it stands."""
+
 SILENT = 60.0
 """Seconds without a heartbeat, which comes every 5, after which a run shows no sign of life."""
 
 IDLE, TIMES, IN_SILENCE = 600.0, 20.0, 3600.0
 """Seconds, and as many times the usual step's, without a line written, after which nothing seems to get done; and
 seconds where models are loaded or an evaluation is made, of which nothing is written before its end."""
+
+FORGOTTEN = 3600.0
+"""Seconds without a heartbeat after which a process that is there is taken for another one, where nobody knows when it
+began."""
 
 _HOLDER = re.compile(r"process (\d+) on (.+)")
 
@@ -55,7 +63,7 @@ def status_of(place: Path, now: float) -> Status:
         return Status(CRASHED, f"{who} is gone, and did not close the run{_last(place)}; {_again(place)}")
     if silent > SILENT and idle > SILENT:
         since = f"has given no sign of life for {duration(silent)}"
-        if here and process:
+        if here and process and _is_still(process, now - silent, silent):
             return Status(STALLED, f"{who} is there, and {since}{_last(place)}")
         return Status(CRASHED, f"{who} {since}{_last(place)}; {_again(place)}")
     if idle > _patience(place):
@@ -99,11 +107,13 @@ def usual_seconds(place: Path) -> float:
 def _finished(place: Path) -> str:
     try:
         summary = json.loads((place / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
+        return "all of it is done"
+    if not isinstance(summary, dict):
         return "all of it is done"
     if early := summary.get("ended_early"):
         return f"it ended early, {printable(str(early))}"
-    if stages := summary.get("stages"):
+    if isinstance(stages := summary.get("stages"), list | dict) and stages:
         return f"all {len(stages)} stages are done"
     steps = summary.get("steps")
     return "all of it is done" if not steps else f"all {steps} steps are done"
@@ -160,10 +170,31 @@ def _is_alive(process: int) -> bool:
     except (OSError, OverflowError):
         return False
     try:  # one that has ended, and whose parent did not ask, is still listed
-        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+        return _listed(process)[:1] != ["Z"]
     except OSError:
         return True
-    return state.split()[:1] != ["Z"]
+
+
+def _listed(process: int) -> list[str]:
+    """What Linux lists of a process, from its state on: what stands before is its name, which may hold anything."""
+    return Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+
+
+def _is_still(process: int, beat: float, silent: float) -> bool:
+    """Whether a process that is there can be the one whose last heartbeat was then: after a reboot, or when all numbers
+    were used, its number is another's, which began later."""
+    began = _began(process)
+    return silent < FORGOTTEN if began is None else began < beat + SILENT
+
+
+def _began(process: int) -> float | None:
+    """When a process began, seconds since 1970; None where the system does not list it."""
+    try:
+        ticks = int(_listed(process)[19])
+        booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    except (OSError, ValueError, IndexError, AttributeError):  # AttributeError: only Linux has this clock
+        return None
+    return booted + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _mtime(file: Path) -> float | None:

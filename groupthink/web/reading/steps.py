@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from groupthink.web.reading.chains import chain_of, excerpt, opening_of
+from groupthink.web.reading.chains import chain_of, excerpt, opening_at
 from groupthink.web.reading.groups import gradient_of
 from groupthink.web.reading.index import EXCERPT, KINDS, kinds_of
 from groupthink.web.reading.numbers import cut, known, mean_of
@@ -62,7 +62,7 @@ def read_step(place: Path, step: int, name: str | None = None) -> dict[str, Any]
 
 
 def _responses(place: Path, rows: Rows, step: int) -> list[dict[str, Any]]:
-    opening = _opening(place, step)
+    opening = opening_at(place, step)
     columns = zip(
         rows.values("response"),
         rows.numbers("reward"),
@@ -98,9 +98,3 @@ def _responses(place: Path, rows: Rows, step: int) -> list[dict[str, Any]]:
             }
         )
     return entries
-
-
-def _opening(place: Path, step: int) -> str:
-    """What the prompts of a step have written of the chain of thought: it is the same of all of them."""
-    ids = read_rows(place, step, ("prompt_ids",)).tokens("prompt_ids")
-    return opening_of(place, ids[0].tolist() if ids and ids[0] is not None else [])

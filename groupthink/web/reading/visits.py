@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from groupthink.task import TASKS
-from groupthink.web.reading.chains import asked, chain_of, opening_of
+from groupthink.web.reading.chains import asked, chain_of, opening_at, opening_of
 from groupthink.web.reading.evaluations import evaluations_of, responses_to
 from groupthink.web.reading.index import groups_of
 from groupthink.web.reading.numbers import cut, known
 from groupthink.web.reading.places import own_name
-from groupthink.web.reading.rows import Rows, read_rows
+from groupthink.web.reading.rows import Rows, read_rows, recorded_steps
 
 COLUMNS = ("task", "prompt", "prompt_ids", "expected", "response", "text", "reward", "parts", "advantage", "sampled")
 SHOWN = 24
@@ -63,6 +63,7 @@ def read_problem(place: Path, problem: str, name: str | None = None, shown: int 
     if not about and evaluations:
         first = evaluations[0][1][0]
         about = {"task": None, "prompt": first.get("prompt"), "expected": first.get("expected")}
+    opening = opening_at(place, max(recorded_steps(place), default=None)) if evaluations else ""  # as in training
     return {
         "run": name or own_name(place),
         "problem": problem,
@@ -71,7 +72,7 @@ def read_problem(place: Path, problem: str, name: str | None = None, shown: int 
         "expected": about.get("expected"),
         "visits": visits,
         "evaluations": [
-            {"name": evaluation.name, "step": evaluation.step, "responses": [_evaluated(row) for row in rows]}
+            {"name": evaluation.name, "step": evaluation.step, "responses": [_evaluated(row, opening) for row in rows]}
             for evaluation, rows in evaluations
         ],
         "steps": groups.steps,
@@ -105,7 +106,7 @@ def _responses(place: Path, rows: Rows) -> list[dict[str, Any]]:
     return [
         {
             "response": row,
-            "text": text,
+            **_chain(text, opening),
             "reward": known(reward),
             "right": None if np.isnan(right) else bool(right),
             "length": int(length),
@@ -116,6 +117,12 @@ def _responses(place: Path, rows: Rows) -> list[dict[str, Any]]:
     ]
 
 
-def _evaluated(row: dict[str, Any]) -> dict[str, Any]:
-    keys = ("text", "right", "length", "kind", "finish", "extracted")
-    return {**{key: row.get(key) for key in keys}, "traits": row.get("traits") or []}
+def _evaluated(row: dict[str, Any], opening: str) -> dict[str, Any]:
+    keys = ("right", "length", "kind", "finish", "extracted")
+    told = {key: row.get(key) for key in keys}
+    return {**_chain(row.get("text"), opening), **told, "traits": row.get("traits") or []}
+
+
+def _chain(text: str | None, opening: str) -> dict[str, Any]:
+    chain = chain_of(text or "", opening)
+    return {"text": text, "reasoning": chain.reasoning, "answer": chain.answer}

@@ -5,9 +5,12 @@ import pytest
 from groupthink.pipeline import Pipeline, Stage, dump_pipeline
 from groupthink.recipe import load_recipe
 from groupthink.run.lines import append_line
+from groupthink.web import live
 from groupthink.web.reading import curves
 from groupthink.web.reading.curves import read_run
 from groupthink.web.reading.health import health_of, title_of
+from groupthink.web.reading.places import Places
+from groupthink.web.reading.reports import report_of
 from groupthink.web.reading.runs import list_runs, spark
 from groupthink.web.reading.series import series_of
 from tests.web.reading.making import run_of
@@ -49,7 +52,6 @@ def test_a_run_over_its_steps(run):
     [before] = found["evaluations"]
     assert (before["step"], before["name"], before["pass@1"], before["problems"]) == (0, "before", 0.5, 2)
     assert before["traits"] == {"checks": {"share": 0.5, "accuracy": None}}
-    assert found["report"] is None  # it has not finished
     json.dumps(found, allow_nan=False)
 
 
@@ -82,27 +84,30 @@ def test_the_doctor_is_asked_anew(run):
 
 def test_a_long_run_is_thinned(run, monkeypatch):
     monkeypatch.setattr(curves, "POINTS", 2)
-    append_line(run.path / "metrics.jsonl", {"step": 2, "reward": 0.25})
+    append_line(run.path / "metrics.jsonl", {"step": 2, "reward": 0.25, "ratio/max": 3.0})
+    append_line(run.path / "metrics.jsonl", {"step": 3, "reward": None, "ratio/max": 2.0})
+    append_line(run.path / "metrics.jsonl", {"step": 4, "reward": 1.0, "ratio/max": 1.0})
     found = read_run(run.path, now=0.0)
-    assert (found["every"], found["steps_axis"], found["series"]["reward"]) == (2, [0, 2], [0.5, 0.25])
+    assert (found["every"], found["first"], found["steps_axis"], found["done"]) == (3, 0, [2, 4], 5)
+    assert found["series"]["reward"] == [pytest.approx((0.5 + 0.416667 + 0.25) / 3, abs=1e-5), 1.0]
+    assert found["series"]["ratio/max"] == [3.0, 2.0]  # the largest of the largest
 
 
-def test_a_run_that_has_finished_has_its_report(run):
+def test_a_run_that_has_finished(run):
     run.write_evaluation("after", [ROW] * 2, FIGURES)
     run.finish({"steps": 2})
     found = read_run(run.path, now=0.0)
-    assert found["status"] == "finished" and [row[0] for row in found["report"]["rows"]] == ["base", "r"]
-    assert found["report"]["heads"][:2] == ["", "pass@1"]
+    assert found["status"] == "finished"
+    assert report_of(run.path) == {"report": None}  # it has no stages
     assert [(one["name"], one["step"]) for one in found["evaluations"]] == [("before", 0), ("after", 2)]
     assert ("evaluation", 2) in [(mark["kind"], mark["step"]) for mark in found["marks"]]
-    assert curves.report_of(run.path) is found["report"]  # it is not made twice
 
 
 def test_a_damaged_evaluation_is_left_out(run):
     (run.path / "evaluations/before.json").write_text("{")
     run.finish({"steps": 2})
     found = read_run(run.path, now=0.0)
-    assert found["evaluations"] == [] and found["report"] is None
+    assert found["evaluations"] == []
 
 
 def test_a_recipe_that_cannot_be_read_is_said(run):
@@ -111,6 +116,47 @@ def test_a_recipe_that_cannot_be_read_is_said(run):
         read_run(run.path)
     [card] = list_runs(run.path.parent)["runs"]
     assert card["kind"] is None and "its recipe cannot be read" in card["why"] and card["done"] == 2
+
+
+DEEP = '{"step": 0, "deep": ' + "[" * 100_000 + "]" * 100_000 + "}\n"
+ODD = {
+    "a summary that is a list": ("summary.json", "[]"),
+    "one whose stages are a number": ("summary.json", '{"stages": 3}'),
+    "a summary that is nested too deeply": ("summary.json", "[" * 100_000),
+    "a step that no file can number": ("metrics.jsonl", f'{{"step": {2**63}, "reward": 0.5}}\n'),
+    "a figure of 400 digits": ("metrics.jsonl", f'{{"step": 0, "reward": 1{"0" * 400}}}\n'),
+    "a line that is nested too deeply": ("metrics.jsonl", DEEP),
+    "an event that is": ("events.jsonl", DEEP),
+    "an evaluation that is": ("evaluations/before.json", DEEP),
+    "figures that cannot be opened": ("metrics.jsonl", None),
+    "events that cannot be opened": ("events.jsonl", None),
+    "an evaluation of words": ("evaluations/before.json", '{"pass@1": "half"}'),
+}
+
+
+@pytest.mark.parametrize("name, content", ODD.values(), ids=ODD)
+def test_one_odd_run_hides_no_other(tmp_path, name, content, monkeypatch):
+    monkeypatch.setattr(live, "EVERY", 0.0)
+    with run_of(tmp_path / "sound", [[[1, 0, 0]]]), run_of(tmp_path / "odd", [[[1, 0, 0]]]) as odd:
+        journal = live.Journal(Places(tmp_path))
+        journal.look()
+        reader = journal.reader("")
+        file = odd.path / name
+        file.parent.mkdir(exist_ok=True)
+        if content is None:  # a folder: nobody can read it as a file, root neither
+            file.unlink()
+            file.mkdir()
+        else:
+            file.write_text(content)
+        append_line(tmp_path / "sound/metrics.jsonl", {"step": 1, "reward": 0.5})
+        told = [(event.data["run"], event.data["step"]) for event in reader.fresh() if event.kind == "step"]
+        assert ("sound", 1) in told
+        cards = {card["name"]: card for card in list_runs(tmp_path)["runs"]}
+    assert cards["sound"]["done"] == 2
+    unreadable = content is None or "half" in content
+    assert (cards["odd"]["status"] == "unreadable") == unreadable
+    assert ("cannot be read: " in cards["odd"]["why"]) == unreadable
+    json.dumps(cards, allow_nan=False)
 
 
 def test_cards(run):
@@ -166,7 +212,10 @@ def test_a_recipe_of_several_stages(several):
     assert [one["run"] for one in stages] == ["r1/stages/01-zero", "r1/stages/02-cold", None]
     assert "zero (grpo), cold (sft), last (grpo)" in found["words"]
     assert [mark["text"] for mark in found["marks"]] == ["stage zero begun", "stage cold begun"]
-    assert [row[0] for row in found["report"]["rows"]] == ["zero", "cold"] and found["series"] == {}
+    assert found["series"] == {}
+    report = report_of(several)["report"]
+    assert [row[0] for row in report["rows"]] == ["zero", "cold"] and report["heads"][:2] == ["", "pass@1"]
+    assert report_of(several)["report"] is report  # it is not made twice
     assert found["recipe"].startswith("[[stages]]")
     json.dumps(found, allow_nan=False)
 

@@ -11,6 +11,7 @@ from groupthink.run.directory import Run
 from groupthink.web.reading.groups import read_group
 from groupthink.web.reading.responses import read_response
 from groupthink.web.reading.steps import read_step
+from groupthink.web.reading.visits import read_problem
 from tests.web.reading.making import (
     PROMPT,
     RIGHT,
@@ -238,6 +239,13 @@ def test_a_chain_that_the_prompt_has_opened(tmp_path):
         first = read_group(run.path, 0, 0)["responses"][0]
         assert (first["reasoning"], first["answer"], first["formed"]) == ("2*3=6", "x=2", True)
         assert [one["formed"] for one in read_step(run.path, 0)["groups"][0]["responses"]] == [True, False, False]
+        row = {"kind": "sampled", "problem": ask().id, "prompt": "Solve", "text": "2*3=6", "right": False}
+        run.write_evaluation("before", [row | {"length": 5}], {"pass@1": 0.0})
+        found = read_problem(run.path, ask().id)
+        chains = [(one["reasoning"], one["answer"]) for one in found["visits"][0]["responses"]]
+        assert chains == [("2*3=6", "x=2"), ("x", None), ("y", None)]
+        (asked,) = found["evaluations"][0]["responses"]
+        assert (asked["reasoning"], asked["answer"]) == ("2*3=6", None)  # by the same template
 
 
 def test_without_a_tokenizer_tokens_are_their_numbers(tmp_path):

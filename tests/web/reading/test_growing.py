@@ -13,7 +13,7 @@ def test_what_was_read_is_not_read_again(tmp_path):
     grown = Growing(file)
     assert grown.fresh() == (False, [])
     append_line(file, {"step": 0})
-    assert grown.fresh() == (True, [{"step": 0}])
+    assert grown.fresh() == (False, [{"step": 0}])
     append_line(file, {"step": 1})
     append_line(file, {"step": 2})
     assert grown.fresh() == (False, [{"step": 1}, {"step": 2}]) and grown.fresh() == (False, [])
@@ -23,7 +23,7 @@ def test_a_torn_line_waits_for_its_end(tmp_path):
     file = tmp_path / "metrics.jsonl"
     file.write_text('{"step": 0}\n{"ste')
     grown = Growing(file)
-    assert grown.fresh() == (True, [{"step": 0}])
+    assert grown.fresh() == (False, [{"step": 0}])
     with file.open("a") as open_file:
         open_file.write('p": 1}\n')
     assert grown.fresh() == (False, [{"step": 1}])
@@ -45,6 +45,15 @@ def test_a_file_that_was_written_anew_is_read_anew(tmp_path):
     assert grown.fresh() == (True, [{"step": 0}, {"step": 1}])
     file.unlink()
     assert grown.fresh() == (True, []) and grown.fresh() == (False, [])
+
+
+def test_more_than_is_read_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("groupthink.web.reading.growing.AT_ONCE", 50)
+    file = tmp_path / "metrics.jsonl"
+    grown = Growing(file)
+    for step in range(20):
+        append_line(file, {"step": step, "long": "x" * (step * 20)})
+    assert [line["step"] for line in grown.fresh()[1]] == list(range(20)) and grown.fresh() == (False, [])
 
 
 def test_so_is_one_that_grew_past_the_place_meanwhile(tmp_path):
@@ -70,7 +79,8 @@ def test_figures_become_columns(tmp_path):
     assert series.lines() == [{"step": 0, "reward": 0.5}, {"step": 1, "kl": 0.25}]
     append_line(file, {"step": 2, "reward": 1 / 3, "flag": "text"})
     assert series_of(tmp_path).shown() == {"reward": [0.5, None, 0.333333], "kl": [None, 0.25, None]}
-    assert series_of(tmp_path).shown(every=2) == {"reward": [0.5, 0.333333], "kl": [None, None]}
+    assert series_of(tmp_path).gathered(2).shown() == {"reward": [0.5, 0.333333], "kl": [0.25, None]}
+    assert series_of(tmp_path).gathered(2).steps.tolist() == [1, 2]
     assert len(series) == 2  # what was given stays as it is
 
 

@@ -1,13 +1,18 @@
 import os
+import shutil
 import threading
 
 import numpy as np
 import pytest
 
 from groupthink.run.directory import Run
+from groupthink.web.query import Query
 from groupthink.web.reading import cache, index
 from groupthink.web.reading.index import KINDS, Groups, groups_of, warm
-from groupthink.web.reading.problems import list_problems, read_problem
+from groupthink.web.reading.problems import list_problems
+from groupthink.web.reading.rows import recorded_steps
+from groupthink.web.reading.visits import read_problem
+from groupthink.web.search import search
 from tests.web.reading.making import RIGHT, run_of, write
 
 STEPS = [[[1, 1, 0], [0, 0, 0.5]], [[1, 1, 1], [0, 1, 0]], [[0, 0, 0], [1, 1, 1]]]
@@ -103,6 +108,26 @@ def test_what_nobody_asked_for_in_long_is_removed(run, monkeypatch, own_cache):
     os.utime(old, (1, 1))
     groups_of(run.path)
     assert [file.name for file in old.parent.iterdir()] == [cache.file_of(run.path).name]
+
+
+@pytest.mark.timeout(60)
+def test_what_no_run_has_written_is_no_step(run):
+    for name in ("step-1.parquet", "step-0000001.parquet", "step-١٢٣٤٥٦.parquet", f"step-{'9' * 200}.parquet"):
+        shutil.copy(run.path / "rollouts/step-000001.parquet", run.path / "rollouts" / name)
+    warm(run.path, threading.Event())
+    assert recorded_steps(run.path) == [0, 1, 2]
+    assert groups_of(run.path).step.tolist() == [0, 0, 1, 1, 2, 2]
+    *_, end = search(run.path, Query(pattern="2"))
+    assert end["curve"]["step"] == [0, 1, 2]
+
+
+@pytest.mark.timeout(60)
+def test_what_is_listed_and_never_there_is_given_up(run, monkeypatch):
+    there = index.looks(run.path)
+    monkeypatch.setattr(index, "looks", lambda place: {**there, 9: (1, 1)})
+    monkeypatch.setattr(index, "BIT", 0.01)
+    warm(run.path, threading.Event())
+    assert groups_of(run.path, -1.0).steps == 3
 
 
 def test_a_damaged_step_has_nothing_to_say(run):

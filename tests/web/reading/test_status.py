@@ -127,3 +127,14 @@ def test_a_heartbeat_that_went_before_it_was_looked_at(run):
     """A run that is closed just now has no lock any more."""
     (run.path / LOCK).unlink()
     assert at(run).status == "stopped"
+
+
+def test_another_process_that_has_got_the_number_is_not_the_runs(run, monkeypatch):
+    """After a reboot: it began long after the last heartbeat."""
+    beat(run, f"process {os.getpid()} on {HERE}", 1e6)
+    status, why = at(run, 100)
+    assert status == "crashed" and "no sign of life" in why
+    monkeypatch.setattr("groupthink.web.reading.status._began", lambda process: None)  # as where nobody can say
+    assert at(run, 100).status == "crashed"
+    beat(run, f"process {os.getpid()} on {HERE}", 1000)
+    assert at(run, 100).status == "stalled"

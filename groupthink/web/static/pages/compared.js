@@ -1,7 +1,7 @@
 // Several runs side by side: curves on common axes, headline figures, and the settings in which they differ.
 
 import { html, useMemo } from "../parts/html.js";
-import { link } from "../parts/route.js";
+import { asList, link, listOf, rangeOf, toggled } from "../parts/route.js";
 import { Failed, Loading, useAll } from "../parts/page.js";
 import { Curve } from "../parts/chart.js";
 import { joined, lastOf } from "../parts/chart_data.js";
@@ -10,6 +10,7 @@ import { Change } from "../parts/figures.js";
 import { percent, number, fixed, shown } from "../parts/text.js";
 import { settingsOf } from "./settings.js";
 import { smoothing, Smoothing } from "./smoothing.js";
+import { Stretch } from "./stretch.js";
 
 const CURVES = [
   { metric: "reward", title: "Reward" },
@@ -28,27 +29,34 @@ export function Compared({ names, params, set, turn }) {
   const failed = found.map((one) => one.error).filter(Boolean);
   const failures = failed.map((error) => html`<${Failed} error=${error} />`);
   if (!runs.length) return failed.length ? failures : html`<${Loading} what="Reading the runs" />`;
-  const longest = Math.max(...runs.map((run) => run.steps_axis.length));
+  const longest = Math.max(...runs.map((run) => run.done));
   const smooth = smoothing(params.smooth, longest);
-  const range = params.zoom ? params.zoom.split("-").map(Number) : undefined;
-  const onRange = (next) => set({ zoom: next.join("-") });
+  const [range, tables] = [rangeOf(params.zoom), listOf(params.tables)];
+  const onRange = (next) => set({ zoom: next && next.join("-") });
+  const [first, last] = [Math.min(...runs.map((run) => run.first)), Math.max(...runs.map(lastStep))];
   return html`<section class="section" aria-label="side by side">
     <div class="section-head">
       <h2>Side by side</h2>
-      <${Smoothing} value=${smooth} steps=${longest} onChange=${(next) => set({ smooth: next })} />
-      ${range && html`<button type="button" class="quiet" onClick=${() => set({ zoom: null })}>all steps</button>`}
+      <${Smoothing} value=${smooth} steps=${longest} every=${Math.max(...runs.map((run) => run.every))}
+        onChange=${(next) => set({ smooth: next })} />
+      ${last > first && html`<${Stretch} range=${range} first=${first} last=${last} onChange=${onRange} />`}
     </div>
     ${failures}
     <div class="curves">${CURVES.map(
       (curve) => html`<${Common} key=${curve.metric} curve=${curve} runs=${runs} titles=${titles} smooth=${smooth}
-        range=${range} onRange=${onRange} />`,
+        range=${range} onRange=${onRange} asTable=${tables.includes(curve.metric)}
+        onTable=${() => set({ tables: asList(toggled(tables, curve.metric)) })} />`,
     )}</div>
     <${Headlines} runs=${runs} titles=${titles} />
     <${Differences} runs=${runs} titles=${titles} />
   </section>`;
 }
 
-function Common({ curve: { metric, title, share }, runs, titles, smooth, range, onRange }) {
+function lastStep(run) {
+  return run.steps_axis.at(-1) ?? 0;
+}
+
+function Common({ curve: { metric, title, share }, runs, titles, ...shared }) {
   const points = metric === "evaluations";
   const { x, series } = useMemo(() => {
     const { x, columns } = joined(runs.map((run) => (points ? evaluated(run) : stepped(run, metric))));
@@ -56,8 +64,8 @@ function Common({ curve: { metric, title, share }, runs, titles, smooth, range, 
     return { x, series: all.filter((one) => one.values.some((value) => value !== null)) };
   }, [runs.map((run) => `${run.name} ${run.done} ${run.evaluations.length}`).join("\n"), titles]);
   if (!series.length) return null;
-  return html`<${Curve} title=${title} x=${x} series=${series} smooth=${smooth} syncKey="compared" range=${range}
-    onRange=${onRange} format=${share ? (value) => percent(value) : number}
+  return html`<${Curve} title=${title} x=${x} series=${series} syncKey="compared" ...${shared}
+    format=${share ? (value) => percent(value) : number}
     axisFormat=${share ? (value) => percent(value, 0) : number} />`;
 }
 

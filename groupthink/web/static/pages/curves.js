@@ -1,11 +1,12 @@
 // A run's curves as small multiples with one cross-hair. Which of them, how smooth, over which steps: the address says.
 
 import { html, useMemo } from "../parts/html.js";
-import { go } from "../parts/route.js";
+import { asList, go, listOf, rangeOf, toggled } from "../parts/route.js";
 import { Curve } from "../parts/chart.js";
 import { number } from "../parts/text.js";
 import { curvesOf } from "./catalogue.js";
 import { smoothing, Smoothing } from "./smoothing.js";
+import { Stretch } from "./stretch.js";
 
 const FEW = 4;
 const UNREAD = new Set(["sft", "evaluate", "pipeline"]); // kinds of stages whose steps hold no responses
@@ -14,25 +15,26 @@ export function Curves({ run, params }) {
   const all = useMemo(() => curvesOf(run), [run]);
   const set = (changes) => go("run", { ...params, ...changes }, true);
   if (!all.length) return null;
-  const chosen = params.show ? params.show.split(",") : atFirst(all).map((curve) => curve.key);
-  const steps = run.steps_axis.length;
-  const smooth = smoothing(params.smooth, steps);
-  const range = params.zoom ? params.zoom.split("-").map(Number) : undefined;
+  const chosen = params.show ? listOf(params.show) : atFirst(all).map((curve) => curve.key);
+  const smooth = smoothing(params.smooth, run.done);
+  const [range, tables] = [rangeOf(params.zoom), listOf(params.tables)];
+  const zoom = (next) => set({ zoom: next && next.join("-") });
   const open = (step) => go("step", { run: run.name, step: Math.min(step, run.steps_axis.at(-1)) });
   const shared = {
     marks: run.marks,
     smooth,
     range,
     syncKey: "run",
-    onRange: (found) => set({ zoom: found.join("-") }),
+    onRange: zoom,
     onStep: UNREAD.has(run.kind) ? undefined : open,
   };
   return html`<section class="section" aria-label="curves">
     <div class="section-head">
       <h2>Curves</h2>
-      <${Smoothing} value=${smooth} steps=${steps} onChange=${(width) => set({ smooth: width })} />
-      ${range && html`<span>steps ${range[0]} to ${range[1]}${" "}
-        <${Plain} onClick=${() => set({ zoom: null })}>all steps</${Plain}></span>`}
+      <${Smoothing} value=${smooth} steps=${run.done} every=${run.every}
+        onChange=${(width) => set({ smooth: width })} />
+      ${run.steps_axis.length > 1 && html`<${Stretch} range=${range} first=${run.first} last=${run.steps_axis.at(-1)}
+        onChange=${zoom} />`}
       <span class="curve-key muted">▲ checkpoint ◇ evaluation <span class="curve-alert">┊ finding</span></span>
     </div>
     <div class="curves">${all
@@ -40,7 +42,8 @@ export function Curves({ run, params }) {
       .map(
         (curve) => html`<${Curve} key=${curve.key} ...${shared} title=${curve.title} note=${curve.note}
           x=${curve.x} series=${curve.series} min=${curve.min} max=${curve.max}
-          format=${curve.format ?? number} axisFormat=${curve.axisFormat} />`,
+          format=${curve.format ?? number} axisFormat=${curve.axisFormat} asTable=${tables.includes(curve.key)}
+          onTable=${() => set({ tables: asList(toggled(tables, curve.key)) })} />`,
       )}</div>
     <${Choice} all=${all} chosen=${chosen} set=${set} />
   </section>`;
@@ -59,8 +62,8 @@ function Plain({ onClick, children }) {
 function Choice({ all, chosen, set }) {
   const keys = all.map((curve) => curve.key);
   const toggle = (key) => {
-    const next = chosen.includes(key) ? chosen.filter((each) => each !== key) : [...chosen, key];
-    set({ show: keys.filter((each) => next.includes(each)).join(",") || "none" });
+    const next = toggled(chosen, key);
+    set({ show: asList(keys.filter((each) => next.includes(each))) || "none" });
   };
   const hidden = keys.filter((key) => !chosen.includes(key)).length;
   return html`<details class="fold curve-choice">
@@ -72,7 +75,7 @@ function Choice({ all, chosen, set }) {
           ${curve.title}
         </label>`,
       )}
-      <${Plain} onClick=${() => set({ show: keys.join(",") })}>all</${Plain}>
+      <${Plain} onClick=${() => set({ show: asList(keys) })}>all</${Plain}>
       <${Plain} onClick=${() => set({ show: null })}>as at first</${Plain}>
     </div>
   </details>`;

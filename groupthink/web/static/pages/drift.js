@@ -2,9 +2,10 @@
 
 import { html, useMemo } from "../parts/html.js";
 import { Curve } from "../parts/chart.js";
+import { go } from "../parts/route.js";
 import { number } from "../parts/text.js";
 
-export function Drift({ seed }) {
+export function Drift({ seed, asTable }) {
   const { x, series } = useMemo(
     () => ({
       x: seed.held.map((_, at) => at + 1),
@@ -19,6 +20,6 @@ export function Drift({ seed }) {
   const note = `KL to the policy before (mean k3), after ${updates}`;
   return html`<div class="seed-held">
     <${Curve} title="How far the policy drifts" x=${x} xName="update" series=${series} height=${150} min=${0}
-      note=${note} />
+      note=${note} asTable=${asTable} onTable=${() => go("seed", { table: asTable ? null : "1" }, true)} />
   </div>`;
 }

@@ -53,8 +53,8 @@ function Ways({ data, params }) {
   const { run, step, group, whole } = params;
   const [here, first, last] = [{ run, step, group, whole }, data.first ?? 0, data.last ?? 0];
   const links = [
-    ...beside("group", here, "group", group, 0, data.groups - 1, ["group", "next group"], ["[", "]"]),
-    ...beside("group", here, "step", step, first, last, ["step", "next step"], [",", "."]),
+    ...beside("group", here, "group", group, 0, data.groups - 1, ["previous group", "next group"], ["[", "]"]),
+    ...beside("group", here, "step", step, first, last, ["previous step", "next step"], [",", "."]),
   ];
   return html`<${Near} label="other groups and steps" links=${links} />`;
 }

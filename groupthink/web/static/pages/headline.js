@@ -15,7 +15,8 @@ export function Headline({ run }) {
   const accuracy = last && html`<${Change} before=${first["pass@1"]} after=${last["pass@1"]}
     low=${last["pass@1_low"]} high=${last["pass@1_high"]} />`;
   const kl = ends(run, "kl")[1];
-  const over = width(run) > 1 ? `, first and last ${width(run)} steps` : "";
+  const steps = width(run) * run.every;
+  const over = steps > 1 ? `, first and last ${steps} steps` : "";
   return html`<${Figures} figures=${[
       ["steps", run.steps ? html`${number(run.done)}<small> / ${number(run.steps)}</small>` : null],
       ["accuracy, held out", accuracy],
@@ -41,8 +42,9 @@ function ends(run, name) {
   return [mean(values.slice(0, width(run))), mean(values.slice(-width(run)))];
 }
 
+// in points of the curves, each of which is the mean of `every` steps
 function width(run) {
-  return run.steps_axis.length >= 2 * WINDOW ? WINDOW : 1;
+  return run.steps_axis.length >= 2 * WINDOW ? Math.ceil(WINDOW / run.every) : 1;
 }
 
 function mean(values) {
@@ -64,11 +66,12 @@ function weights(run) {
 function secondsAStep(run) {
   const phases = Object.entries(run.series).filter(([name]) => name.startsWith("time/"));
   if (!phases.length) return null;
-  return phases.reduce((sum, [, values]) => sum + mean(values.slice(-10).filter(known)), 0);
+  const points = Math.ceil(10 / run.every);
+  return phases.reduce((sum, [, values]) => sum + mean(values.slice(-points).filter(known)), 0);
 }
 
 function ReadSteps({ run }) {
-  const [first, last] = [run.steps_axis[0], run.steps_axis.at(-1)];
+  const [first, last] = [run.first, run.steps_axis.at(-1)];
   const open = (event) => {
     event.preventDefault();
     const step = Number(new FormData(event.target).get("step"));

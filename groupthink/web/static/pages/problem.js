@@ -53,7 +53,7 @@ function Body({ data, params }) {
       ${data.task && html`<div><dt>task</dt><dd>${shown(data.task)}</dd></div>`}
       <div><dt>name</dt><dd>${shown(data.problem)}</dd></div>
     </dl>
-    <${Through} visits=${visits} evaluations=${evaluations} run=${params.run} />
+    <${Through} visits=${visits} evaluations=${evaluations} run=${params.run} params=${params} set=${set} />
     ${chains.length > 1 && html`<${Difference} chains=${chains} params=${params} set=${set} />`}
     <${Visits} visits=${visits} params=${params} set=${set} />
     <${Evaluations} evaluations=${evaluations} params=${params} set=${set} />

@@ -102,7 +102,7 @@ function Pages({ data, params }) {
   const to = (page, text, rel) =>
     page < 1 || page > data.pages
       ? html`<span class="muted">${text}</span>`
-      : html`<a href=${link("problems", { ...params, page })} rel=${rel}>${text}</a>`;
+      : html`<a href=${link("problems", { ...params, page: page > 1 ? page : null })} rel=${rel}>${text}</a>`;
   return html`<nav class="pages" aria-label="pages of the list">
     ${to(data.page - 1, "previous", "prev")}<span>page ${data.page} of ${number(data.pages)}</span>
     ${to(data.page + 1, "next", "next")}

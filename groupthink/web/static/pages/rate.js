@@ -17,12 +17,14 @@ export function Rate({ curve, params }) {
   const words = rise(curve.step, curve.matched, curve.responses);
   const preset = PRESETS.find(([each]) => each === params.preset);
   const name = preset ? preset[1] : shown(params.text ?? params.regex);
+  const table = () => go("search", { ...params, table: params.table === "1" ? null : "1" }, true);
+  const smooth = smoothing(params.smooth, curve.step.at(-1) - curve.step[0] + 1);
   const zoom = ([from, to]) => go("search", { ...params, from, to });
   return html`<section class="section search-rate" aria-label="how often, over the steps">
     <${Curve} title=${`How often: ${name}`} x=${curve.step} series=${series} height=${170} min=${0}
-      smooth=${smoothing(params.smooth, curve.step.length)}
-      format=${(value) => percent(value)} axisFormat=${(value) => percent(value, 0)}
-      onRange=${zoom} onStep=${(step) => go("step", { run: params.run, step })}
+      smooth=${smooth} format=${(value) => percent(value)} axisFormat=${(value) => percent(value, 0)}
+      asTable=${params.table === "1"} onTable=${table} onRange=${zoom}
+      onStep=${(step) => go("step", { run: params.run, step })}
       note="the share of a step's responses; mark a stretch to search in it alone" />
     ${words && html`<p class="finding-line">${words}</p>`}
   </section>`;

@@ -53,7 +53,7 @@ function Ways({ group, params }) {
   const links = [
     { name: "better", sign: "‹", key: "k", page: "response", params: to(at - 1) },
     { name: "worse", sign: "›", key: "j", page: "response", params: to(at + 1) },
-    { name: "group", sign: "‹", key: "[", page: "group", params: next(Number(params.group) - 1) },
+    { name: "previous group", sign: "‹", key: "[", page: "group", params: next(Number(params.group) - 1) },
     { name: "next group", sign: "›", key: "]", page: "group", params: next(Number(params.group) + 1) },
   ];
   return html`<${Near} label="other responses and groups" links=${links} />`;
@@ -109,6 +109,6 @@ function Coloured({ data, by, at, set }) {
       ${data.pieces === "ids" && html`<span class="muted">no tokenizer was found: tokens are shown by their ids</span>`}
     </div>
     <${HeatLegend} tokens=${tokens} mode=${mode} />
-    <${Tokens} tokens=${tokens} mode=${mode} at=${at} onAt=${(token) => set({ token })} />
+    <${Tokens} tokens=${tokens} mode=${mode} at=${at} onAt=${(token) => set({ token, from: null })} />
   </section>`;
 }

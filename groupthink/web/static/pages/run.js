@@ -1,9 +1,9 @@
 // One run: how it stands, what its curves say, what the doctor says, what its evaluations found, and its recipe.
 
 import { html, useState } from "../parts/html.js";
-import { useFollow } from "../parts/api.js";
+import { offers, useFollow } from "../parts/api.js";
 import { link } from "../parts/route.js";
-import { Page, Waited, useData } from "../parts/page.js";
+import { Failed, Page, Waited, useData } from "../parts/page.js";
 import { Table } from "../parts/table.js";
 import { Status } from "../parts/figures.js";
 import { shown } from "../parts/text.js";
@@ -18,7 +18,8 @@ export default function Run({ params }) {
   const [turn, setTurn] = useState(0);
   const found = useData("/api/run", { run: params.run }, turn);
   const steps = found.data?.steps_axis.length ?? 0; // of a long run the answer is long, too
-  useFollow(params.run, () => setTurn((each) => each + 1), Math.max(1000, 2 * steps));
+  const again = (events) => events.some((event) => isNews(event, found.data)) && setTurn((each) => each + 1);
+  useFollow(found.loading ? undefined : params.run, again, Math.max(1000, 2 * steps));
   const [whole, name] = partsOf(params.run ?? "");
   const crumbs = [{ text: "Runs", href: link("runs") }];
   if (whole) crumbs.push({ text: whole, href: link("run", { run: whole }) });
@@ -34,11 +35,17 @@ export default function Run({ params }) {
       <div class="beside">
         <${Evaluations} evaluations=${run.evaluations} /><${Traits} evaluations=${run.evaluations} />
       </div>
-      ${run.kind === "pipeline" && html`<${Report} report=${run.report} />`}
+      ${run.kind === "pipeline" && html`<${Report} run=${run} turn=${turn} />`}
       <${Happened} run=${run} />
       ${run.recipe && html`<${Recipe} text=${run.recipe} />`}
     `}</${Waited}>
   </${Page}>`;
+}
+
+function isNews({ kind, data }, run) {
+  if (data.run !== run?.name) return true; // of a stage
+  if (kind === "status") return data.status !== run.status;
+  return kind !== "step" || data.step !== run.steps_axis.at(-1);
 }
 
 // a stage's run is called PIPELINE/stages/NN-NAME
@@ -48,7 +55,10 @@ function partsOf(name) {
 }
 
 // the report's main table: a row of texts for each stage
-function Report({ report }) {
+function Report({ run, turn }) {
+  const found = useData(offers("/api/report") ? "/api/report" : null, { run: run.name }, turn);
+  const report = found.data?.report;
+  if (found.error) return html`<${Failed} error=${found.error} />`;
   if (!report?.rows?.length) return null;
   const title = shown(report.title ?? "Report");
   const columns = report.heads.map((head, at) => ({

@@ -2,7 +2,7 @@
 
 import { html, useState, useMemo, classes } from "../parts/html.js";
 import { useFollow } from "../parts/api.js";
-import { link, go } from "../parts/route.js";
+import { asList, go, link, listOf, toggled } from "../parts/route.js";
 import { Page, Waited, Empty, useData } from "../parts/page.js";
 import { Status, Spark, Change, Progress } from "../parts/figures.js";
 import { Table } from "../parts/table.js";
@@ -10,13 +10,13 @@ import { known, number, fixed, ago, count, shown } from "../parts/text.js";
 import { arranged } from "./arranged.js";
 import { Compared } from "./compared.js";
 
-const STATUSES = ["running", "stalled", "crashed", "stopped", "finished"];
+const STATUSES = ["running", "stalled", "crashed", "stopped", "finished", "unreadable"];
 
 export default function Runs({ params }) {
   const [turn, setTurn] = useState(0);
   const found = useData("/api/runs", {}, turn);
   useFollow(null, () => setTurn((each) => each + 1), 2000);
-  const chosen = params.with ? params.with.split(",") : [];
+  const chosen = listOf(params.with);
   const set = (changes) => go("runs", { ...params, ...changes }, true);
   const aside = found.data?.folder && html`<span class="muted">${shown(found.data.folder)}</span>`;
   return html`<${Page} title="Runs" aside=${aside}>
@@ -46,8 +46,8 @@ function Filters({ runs, params, set, chosen }) {
         onClick=${() => toggle(status)}><${Status} status=${status} /></button>`,
     )}</fieldset>`}
     <span class="muted" role="status">${count(runs.length, "run")}</span>
-    ${chosen.length > 0 && html`<button type="button" class="quiet" onClick=${() => set({ with: null, zoom: null })}>
-      none side by side</button>`}
+    ${chosen.length > 0 && html`<button type="button" class="quiet"
+      onClick=${() => set({ with: null, zoom: null, tables: null })}>none side by side</button>`}
   </form>`;
 }
 
@@ -62,10 +62,7 @@ function List({ runs, params, set, chosen }) {
 }
 
 function columns(chosen, set) {
-  const toggle = (name) => {
-    const next = chosen.includes(name) ? chosen.filter((each) => each !== name) : [...chosen, name];
-    set({ with: next.join(",") || null });
-  };
+  const toggle = (name) => set({ with: asList(toggled(chosen, name)) });
   return [
     {
       key: "choose",

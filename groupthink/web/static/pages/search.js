@@ -1,8 +1,8 @@
 // Search over all responses of a run: hits as they come, and how often the pattern occurs over the steps.
 
-import { html, useState, useRef } from "../parts/html.js";
+import { html, useRef } from "../parts/html.js";
 import { useKeys } from "../parts/keys.js";
-import { link } from "../parts/route.js";
+import { go, link, manyOf } from "../parts/route.js";
 import { Page, Failed, Empty } from "../parts/page.js";
 import { Sign, number, seconds, count, shown } from "../parts/text.js";
 import { Rate } from "./rate.js";
@@ -22,7 +22,7 @@ export default function Search({ params }) {
     { text: run ?? "", href: link("run", { run }) },
   ];
   return html`<${Page} title="Search" crumbs=${crumbs}>
-    <${Form} key=${JSON.stringify(asked)} params=${params} />
+    <${Form} params=${params} />
     ${anything ? html`<${Found} found=${found} params=${params} />` : html`<${Hints} />`}
   </${Page}>`;
 }
@@ -34,7 +34,7 @@ function Hints() {
 
 function Found({ found, params }) {
   const { hits, end, error, done } = found;
-  const [many, setMany] = useState(SHOWN);
+  const many = manyOf(params.many, SHOWN);
   const told = hits.slice(0, many);
   const rest = hits.length - told.length;
   const list = useRef(null);
@@ -47,7 +47,7 @@ function Found({ found, params }) {
     <ol class="hits" ref=${list}>${told.map(
       (hit) => html`<${Hit} key=${placeOf(hit)} hit=${hit} run=${params.run} />`,
     )}</ol>
-    ${rest > 0 && html`<button type="button" onClick=${() => setMany(many + SHOWN)}>
+    ${rest > 0 && html`<button type="button" onClick=${() => go("search", { ...params, many: many + SHOWN }, true)}>
       ${count(rest, "more hit")}</button>`}`;
 }
 

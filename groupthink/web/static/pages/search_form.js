@@ -1,6 +1,6 @@
 // What one looks for, and where.
 
-import { html, useState } from "../parts/html.js";
+import { html, useEffect, useState } from "../parts/html.js";
 import { go } from "../parts/route.js";
 
 export const PRESETS = [
@@ -21,15 +21,22 @@ const SORTS = [
   ["length", "longest first"],
 ];
 
+const FIELDS = ["text", "regex", "preset", "case", "right", "from", "to", "sort"];
+
 export function Form({ params }) {
+  const asked = { ...params, words: params.text ?? params.regex };
   const [regex, setRegex] = useState(Boolean(params.regex));
-  const [said, setSaid] = useState({ ...params, words: params.text ?? params.regex }); // what stands in the fields
+  const [said, setSaid] = useState(asked); // what stands in the fields
+  useEffect(() => {
+    setRegex(Boolean(params.regex));
+    setSaid(asked);
+  }, [JSON.stringify(FIELDS.map((name) => params[name]))]);
   const { run, preset, right, from, to } = params;
   const submit = (event) => {
     event.preventDefault();
     const { words, ...where } = fields(event.target);
-    const asked = words.trim() ? { [regex ? "regex" : "text"]: words } : { preset };
-    go("search", { run, ...where, ...asked });
+    const what = words.trim() ? { [regex ? "regex" : "text"]: words } : { preset };
+    go("search", { run, ...where, ...what });
   };
   const look = (name) => go("search", { run, preset: preset === name ? null : name, right, from, to });
   const more = ["case", "right", "from", "to", "sort"].some((name) => params[name]);

@@ -8,18 +8,18 @@ import { Text, known, number, fixed, signed, shown } from "../parts/text.js";
 import { Drift } from "./drift.js";
 import { read } from "./seed_chain.js";
 
-export default function Seed() {
+export default function Seed({ params }) {
   const found = useData("/api/seed");
   return html`<${Page} title="Five steps, one group" crumbs=${[{ text: "Runs", href: link("runs") }]}>
     <p class="lead">A policy learns to reason without a label, a critic or a teacher: it answers one problem several
       times, and moves towards the answers that were better than its own average. Here this happens once, to three
       responses, with the bundled model. All figures were computed just now.</p>
     <${Waited} found=${found} what="Working the example through, which takes some seconds the first time">${(seed) =>
-      html`<${Story} seed=${seed} />`}</${Waited}>
+      html`<${Story} seed=${seed} asTable=${params.table === "1"} />`}</${Waited}>
   </${Page}>`;
 }
 
-function Story({ seed }) {
+function Story({ seed, asTable }) {
   const each = seed.responses.map(({ name, text }, at) => {
     const accuracy = seed.parts[at]?.accuracy;
     return {
@@ -51,7 +51,8 @@ function Story({ seed }) {
       What is left is the advantage. Above the average it pulls, below it pushes. Where all are level, nothing is
       learned.
     </${Step}>
-    <${Step} number="5" title="One update of the policy" figure=${html`<${Update} each=${each} seed=${seed} />`}>
+    <${Step} number="5" title="One update of the policy"
+      figure=${html`<${Update} each=${each} seed=${seed} asTable=${asTable} />`}>
       The weights move once. The mean log-probability of a token changes with the sign of the advantage: up for A and B,
       down for C. A term for KL holds the policy near the one it began as, so that it does not forget how to write.
     </${Step}>
@@ -131,7 +132,7 @@ function Advantages({ each, mean }) {
   })}</div>`;
 }
 
-function Update({ each, seed }) {
+function Update({ each, seed, asTable }) {
   const rows = each.map(({ name, advantage, before, after }) => {
     const change = after - before;
     const [ink, sign] = change >= 0 ? ["ink-up", "▲"] : ["ink-down", "▼"];
@@ -139,5 +140,6 @@ function Update({ each, seed }) {
     return [name, signed(advantage, 2), fixed(before, 5), fixed(after, 5), moved];
   });
   const heads = ["response", "advantage", "before", "after", "change, nats a token"];
-  return html`<${Figures} label="the update" heads=${heads} rows=${rows} /><${Drift} seed=${seed} />`;
+  return html`<${Figures} label="the update" heads=${heads} rows=${rows} />
+    <${Drift} seed=${seed} asTable=${asTable} />`;
 }

@@ -30,8 +30,8 @@ export default function Step({ params }) {
   const { run, step } = params;
   const found = useData("step", { run, step });
   const newest = !found.data || Number(step) >= (found.data.last ?? 0);
-  const again = (events) => events.some((event) => event.kind !== "status") && found.reload();
-  useFollow(newest ? run : undefined, again);
+  const again = (events) => events.some((event) => isNews(event, found.data)) && found.reload();
+  useFollow(newest && !found.loading ? run : undefined, again);
   const crumbs = [
     { text: "Runs", href: link("runs") },
     { text: run, href: link("run", { run }) },
@@ -44,9 +44,16 @@ export default function Step({ params }) {
   </${Page}>`;
 }
 
+// a step's responses are there a moment before its figures
+function isNews({ kind, data }, there) {
+  if (kind === "again" || !there) return true;
+  if (kind !== "step") return false;
+  return data.step > there.last || (data.step === there.step && !Object.keys(there.metrics ?? {}).length);
+}
+
 function Ways({ data, params }) {
   const [first, last] = [data.first ?? 0, data.last ?? 0];
-  const links = beside("step", params, "step", params.step, first, last, ["step", "next step"], [",", "."]);
+  const links = beside("step", params, "step", params.step, first, last, ["previous step", "next step"], [",", "."]);
   return html`<${Near} label="other steps" links=${links} />`;
 }
 
@@ -73,7 +80,7 @@ function Body({ data, params }) {
         <${Sieve} groups=${groups} parts=${data.parts ?? []} params=${params} set=${set} />
         <${DotLegend} />
         <p role="status" class="muted">${shownOf(kept, groups, brush)}</p>
-        <${Strips} groups=${kept} all=${responses} params=${params} brush=${brush} onSort=${(sort) => set({ sort })} />
+        <${Strips} groups=${kept} all=${responses} params=${params} brush=${brush} set=${set} />
       </section>
     </div>
     <${AllMetrics} metrics=${metrics} open=${params.metrics} onOpen=${opens("metrics")} />

@@ -184,10 +184,11 @@ export function follow(run, onEvent) {
   };
 }
 
-// The same as a hook; run undefined: nothing is followed. Events that come together are told once, as a list.
+// The same as a hook; run undefined: nothing is followed. Events that come within `pause` milliseconds are told once,
+// as a list. At first it is told how the run stands, which a page that has just asked knows already.
 export function useFollow(run, onEvents, pause = 1000) {
-  const latest = useRef(onEvents);
-  latest.current = onEvents;
+  const latest = useRef(null);
+  latest.current = { onEvents, pause };
   useEffect(() => {
     if (run === undefined) return undefined;
     let [waiting, timer, told] = [[], null, 0];
@@ -196,15 +197,15 @@ export function useFollow(run, onEvents, pause = 1000) {
       told = Date.now();
       const events = waiting;
       waiting = [];
-      latest.current(events);
+      latest.current.onEvents(events);
     };
     const stop = follow(run, (event) => {
       waiting.push(event);
-      timer ??= setTimeout(tell, Math.max(50, told + pause - Date.now()));
+      timer ??= setTimeout(tell, Math.max(50, told + latest.current.pause - Date.now()));
     });
     return () => {
       stop();
       clearTimeout(timer);
     };
-  }, [run, pause]);
+  }, [run]);
 }

@@ -1,6 +1,5 @@
 // All chains of one problem, of training and of evaluations, with a name in the address for each: "t.12.3.0" is
-// response
-// 0 of group 3 of step 12, "e.after.1" the second response of the evaluation `after`.
+// response 0 of group 3 of step 12, "e.after.1" the second response of the evaluation `after`.
 
 import { link } from "./route.js";
 import { known } from "./text.js";
@@ -74,19 +73,6 @@ export function asVisit(evaluation) {
     methods,
     responses: evaluation.responses,
   };
-}
-
-// Reasoning and answer of a text, by the rule of groupthink/chain.py, for answers of the API that have the text alone
-export function readChain(text) {
-  const all = String(text ?? "");
-  if (!all.includes("<think>") && !all.includes("</think>")) return { text: all, reasoning: null, answer: all.trim()
-    || null };
-  const closed = all.lastIndexOf("</think>");
-  if (closed < 0) return { text: all, reasoning: all.slice(all.indexOf("<think>") + 7), answer: null };
-  const before = all.slice(0, closed);
-  const open = before.lastIndexOf("<think>");
-  return { text: all, reasoning: open < 0 ? before : before.slice(open + 7), answer: all.slice(closed + 8).trim()
-    || null };
 }
 
 function worth(one) {

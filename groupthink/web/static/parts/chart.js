@@ -1,6 +1,6 @@
 // Curves over steps, with the values under the cross-hair, and the same as a table.
 
-import { html, useState, useEffect, useLayoutEffect, useRef } from "./html.js";
+import { html, useEffect, useLayoutEffect, useRef } from "./html.js";
 import { makePlot, dataOf, shapeOf, ALERTS } from "./chart_plot.js";
 import { inWords, lastOf } from "./chart_data.js";
 import { Table } from "./table.js";
@@ -9,18 +9,17 @@ import { known, number, shown } from "./text.js";
 const SIGNS = { checkpoint: "▲", evaluation: "◇" };
 
 // x: steps, rising. series: [{name, values, ...}], values along x, null where not known; and of each, if need be:
-//   raw false: it is not drawn beneath its smoothed form; low, high: a band; points: sparse values, joined;
-//   colour: 1 to 7, or the name of one in the stylesheet; dash.
+//   low, high: a band; points: sparse values, joined; colour: 1 to 7, or the name of one in the stylesheet.
 // marks: [{step, kind, text}]. smooth: over how many steps a moving mean goes (0, 1: none). xName: what x counts.
 // onStep(step): a click, or Enter. range: [from, to] of x; onRange([from, to]): a stretch was marked with the mouse.
 // syncKey: charts with the same one share a cross-hair. min, max: what the y axis holds at least.
+// asTable: whether the figures stand there in its place; onTable(): that is to change.
 // format, axisFormat: figures as text. note: a line below. height: in pixels.
 export function Curve(given) {
   const props = { smooth: 0, height: 148, format: number, marks: [], xName: "step", ...given };
   props.series = props.series.map((one, at) => ({ colour: (at % 7) + 1, ...one }));
   props.axisFormat ??= props.format;
-  const { x, xName, series, title, format, note } = props;
-  const [asTable, setAsTable] = useState(false);
+  const { x, xName, series, title, format, note, asTable, onTable } = props;
   const [head, foot, place] = [useRef(null), useRef(null), useRef(null)];
   const [plot, latest, at] = [useRef(null), useRef(props), useRef(null)];
   latest.current = props;
@@ -81,8 +80,8 @@ export function Curve(given) {
     <figcaption class="curve-head">
       <span class="curve-title">${title}</span>
       <span class="curve-newest" ref=${head}></span>
-      <button type="button" class="quiet curve-table" aria-pressed=${asTable} aria-label=${`${title}: ${other}`}
-        onClick=${() => setAsTable(!asTable)}>${other}</button>
+      <button type="button" class="quiet curve-table" aria-pressed=${Boolean(asTable)} onClick=${onTable}
+        aria-label=${`${title}: ${other}`}>${other}</button>
     </figcaption>
     ${face}
     <p class="curve-note"><span class="curve-values" ref=${foot}></span><span class="curve-said">${note}</span></p>
@@ -110,7 +109,8 @@ function write(head, foot, { x, xName, series, marks, format }, index) {
   if (!head || !foot) return;
   head.replaceChildren(...(series.length === 1 ? [piece(series[0].colour, format(lastOf(series[0].values)))] : []));
   if (index === null) return foot.replaceChildren();
-  const here = marks.filter((mark) => mark.step === x[index]);
+  const before = x[index - 1] ?? -Infinity; // a point may stand for several steps
+  const here = marks.filter(({ step }) => step !== null && step > before && step <= x[index]);
   const value = (one) => {
     const words = `${series.length > 1 ? `${one.name} ` : ""}${format(nearest(one, index))}`;
     const band = one.low && known(one.low[index]);

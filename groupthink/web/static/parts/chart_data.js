@@ -2,8 +2,8 @@
 
 import { known, number } from "./text.js";
 
-// The mean of `width` steps around each (fewer at the ends); null where the step itself has no value
-export function smoothed(values, width) {
+// The mean of `width` steps around each (fewer at the ends); null where the step itself has no value. x: the steps
+export function smoothed(values, width, x) {
   if (!(width > 1)) return values;
   const half = Math.floor(width / 2);
   const sums = [0];
@@ -12,24 +12,25 @@ export function smoothed(values, width) {
     sums.push(sums.at(-1) + (known(value) ? value : 0));
     counts.push(counts.at(-1) + (known(value) ? 1 : 0));
   }
+  let [from, to] = [0, 0];
   return values.map((value, at) => {
-    if (!known(value)) return null;
-    const [from, to] = [Math.max(0, at - half), Math.min(values.length, at + half + 1)];
-    return (sums[to] - sums[from]) / (counts[to] - counts[from]);
+    while (x[from] < x[at] - half) from += 1;
+    while (to < x.length && x[to] <= x[at] + half) to += 1;
+    return known(value) ? (sums[to] - sums[from]) / (counts[to] - counts[from]) : null;
   });
 }
 
 // What a plot draws, in the order in which it draws it: [{kind: "low"|"high"|"raw"|"line", of: series, values}]
-export function layers(series, smooth) {
+export function layers(series, smooth, x) {
   return series.flatMap((one) => {
     const band = one.low && one.high ? [
       { kind: "low", of: one, values: one.low },
       { kind: "high", of: one, values: one.high },
     ] : [];
-    const plain = !(smooth > 1) || one.points || one.raw === false;
+    const plain = !(smooth > 1) || one.points;
     if (plain) return [...band, { kind: "line", of: one, values: one.values }];
     return [...band, { kind: "raw", of: one, values: one.values }, { kind: "line", of: one,
-      values: smoothed(one.values, smooth) }];
+      values: smoothed(one.values, smooth, x) }];
   });
 }
 

@@ -1,6 +1,5 @@
 // A uPlot made for one chart: thin lines, labels at their ends, marks on the axis. Colours are read from the stylesheet
-// when
-// something is drawn, so that they follow the reader's scheme.
+// when something is drawn, so that they follow the reader's scheme.
 
 import uPlot from "../vendor/uPlot.esm.js";
 import { limits, layers } from "./chart_data.js";
@@ -13,7 +12,7 @@ const SHORT = 14; // so few values are drawn as points, too
 // latest(): the chart's newest props; told(index): the cross-hair is at this place of x, or null
 export function makePlot(element, latest, { told, clicked, selected }) {
   const { series, smooth, x } = latest();
-  const drawn = layers(series, smooth);
+  const drawn = layers(series, smooth, x);
   const options = {
     width: Math.max(element.clientWidth, 120),
     height: latest().height,
@@ -51,12 +50,12 @@ function listen(plot, clicked) {
 }
 
 export function dataOf({ x, series, smooth }) {
-  return [x, ...layers(series, smooth).map((layer) => layer.values)];
+  return [x, ...layers(series, smooth, x).map((layer) => layer.values)];
 }
 
 // a change of what is in it asks for another plot, new values do not
 export function shapeOf({ series, smooth, syncKey, height, onRange }) {
-  const told = series.map((one) => [one.name, one.colour, one.points, one.raw, Boolean(one.low), one.dash]);
+  const told = series.map((one) => [one.name, one.colour, one.points, Boolean(one.low)]);
   return JSON.stringify([told, smooth > 1, syncKey, height, Boolean(onRange)]);
 }
 
@@ -81,7 +80,6 @@ function lineOf({ kind, of }) {
   return {
     stroke: () => (kind === "low" || kind === "high" ? "transparent" : colour(of, alpha)),
     width: kind === "line" ? 1.6 : kind === "raw" ? 1 : 0,
-    dash: of.dash ? [4, 3] : undefined,
     spanGaps: Boolean(of.points),
     points: { show: kind === "line" && (of.points || few), size: 5, width: 1.4, fill: () => css("--paper") },
     quiet,

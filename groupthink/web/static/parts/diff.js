@@ -1,6 +1,6 @@
 // What two texts have in common, word by word: Myers' greedy shortest edit script (An O(ND) difference algorithm,
-// 1986).
-// Where texts are so long and different that it would take long, whole lines are compared first, then words in them.
+// 1986). Where texts are so long and different that it would take long, whole lines are compared first, then words in
+// them.
 
 const PATIENCE = 1200; // edits, of words or of lines: what is kept of the search grows by their square
 

@@ -3,7 +3,7 @@
 import { html } from "./html.js";
 import { known, percent, number } from "./text.js";
 
-const STATUS = { running: "●", stalled: "◐", crashed: "✗", stopped: "■", finished: "✓", waiting: "○" };
+const STATUS = { running: "●", stalled: "◐", crashed: "✗", stopped: "■", finished: "✓", waiting: "○", unreadable: "?" };
 
 // The status as a sign and a word
 export function Status({ status, why }) {

@@ -1,16 +1,17 @@
 // What a token can be coloured by. Each choice has fixed limits, so that two responses can be compared by eye; the
-// colours are steps of equal lightness in OKLCH (css-groups.css), and a line under the token grows with them: dashed
+// colours are steps of equal lightness in OKLCH (reading.css), and a line under the token grows with them: dashed
 // where the value is below zero. So nothing is told by colour alone.
+
 import { moved } from "./scale.js";
 import { number } from "./text.js";
 
-// `limits`: from which size on a token has level 1, 2, ...; `of` gives the value, `size` what is compared with limits.
+// `limits`: from which size on a token has level 1, 2, ...; `column` has the values, `size` is what is compared with
+// the limits.
 export const MODES = [
   {
     key: "logprob",
     title: "log-probability",
     about: "How likely the policy found the token that it drew: the stronger the colour, the more it surprised.",
-    unit: "nats",
     limits: [0.051, 0.223, 0.693, 1.609, 2.996, 4.605],
     names: ["over 95%", "80 to 95%", "50 to 80%", "20 to 50%", "5 to 20%", "1 to 5%", "under 1%"],
     column: "logprob",
@@ -21,7 +22,6 @@ export const MODES = [
     key: "ratio",
     title: "importance ratio",
     about: "The learner's probability of the token divided by the one that it was drawn with: 1 where the two agree.",
-    unit: "",
     limits: [0.01, 0.03, 0.1, 0.2, 0.5, 1],
     column: "ratio",
     size: (value) => Math.log(Math.max(value, 1e-30)),
@@ -31,7 +31,6 @@ export const MODES = [
     key: "kl",
     title: "KL to the reference",
     about: "How far the policy has gone from the reference at this token (k3, nats).",
-    unit: "nats",
     limits: [0.001, 0.01, 0.03, 0.1, 0.3, 1],
     column: "kl",
     size: (value) => value,
@@ -41,7 +40,6 @@ export const MODES = [
     key: "entropy",
     title: "entropy",
     about: "How undecided the policy was before this token: where it is high, responses part.",
-    unit: "nats",
     limits: [0.05, 0.2, 0.5, 1, 2, 3],
     column: "entropy",
     size: (value) => value,
@@ -51,7 +49,6 @@ export const MODES = [
     key: "clipped",
     title: "clipped or not",
     about: "Tokens whose gradient the clip of the ratio took away in the last update.",
-    unit: "",
     limits: [0.5],
     names: ["not clipped", "clipped"],
     column: "clipped",
@@ -63,7 +60,6 @@ export const MODES = [
     key: "advantage",
     title: "advantage",
     about: "What the update asked of this token: up where it is above zero, down where it is below.",
-    unit: "",
     limits: [0.02, 0.1, 0.25, 0.5, 1, 2],
     column: "advantage",
     size: (value) => value,
@@ -73,7 +69,6 @@ export const MODES = [
     key: "change",
     title: "change by the update",
     about: "By how much the update really moved the log-probability of this token.",
-    unit: "nats",
     limits: [0.0001, 0.0005, 0.002, 0.01, 0.05, 0.2],
     column: "change",
     size: (value) => value,
@@ -91,7 +86,7 @@ export function hasValues(tokens, mode) {
 }
 
 // -6 to 6, 0 where there is nothing to see; null where the value is not known.
-export function level(mode, value) {
+function level(mode, value) {
   if (value === null || value === undefined) return null;
   const size = mode.size(value);
   let found = 0;
@@ -99,6 +94,17 @@ export function level(mode, value) {
   if (mode.levels) found = mode.levels[found];
   if (!mode.both) return size > 0 ? found : 0;
   return size < 0 ? -found : found;
+}
+
+// Whether the policy did not draw a token: a task replied with it.
+export function isReply(tokens, at) {
+  return tokens.sampled?.[at] === false;
+}
+
+// The level of a token; of a reply there is nothing to see
+export function levelAt(mode, tokens, at) {
+  if (isReply(tokens, at)) return 0;
+  return level(mode, tokens[mode.column] ? tokens[mode.column][at] : null);
 }
 
 export function heatClass(found) {
@@ -110,8 +116,9 @@ export function heatClass(found) {
 // One entry for each level that the mode has, lowest first, with how many tokens have it.
 export function legend(mode, tokens) {
   const counts = new Map();
-  for (const value of tokens[mode.column] || []) {
-    const found = level(mode, value);
+  for (let at = 0; at < tokens.id.length; at += 1) {
+    if (isReply(tokens, at)) continue;
+    const found = levelAt(mode, tokens, at);
     counts.set(found, (counts.get(found) || 0) + 1);
   }
   const sides = mode.both ? [-1, 1] : [1];

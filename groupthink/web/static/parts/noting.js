@@ -31,9 +31,9 @@ export function NoteForm({ run, step, group, response, onSaved }) {
     <div class="controls">
       ${place ? ["step", "group", "response"].map((name) => html`<label key=${name}>${name} <input name=${name}
         type="number" min="0" required defaultValue=${{ step, group, response }[name] ?? ""} /></label>`) : null}
-      <label>label <input name="label" list="note-labels" maxlength="80" autocomplete="off" /></label>
+      <label>label <input name="label" list="note-labels" maxlength="100" autocomplete="off" /></label>
       <datalist id="note-labels">${LABELS.map((label) => html`<option key=${label} value=${label} />`)}</datalist>
-      <label class="note-text">note <input name="text" maxlength="4000" autocomplete="off" /></label>
+      <label class="note-text">note <input name="text" maxlength="20000" autocomplete="off" /></label>
       <button disabled=${state.busy}>Keep</button>
     </div>
     ${state.error ? html`<${Failed} error=${state.error} />` : null}

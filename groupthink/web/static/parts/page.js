@@ -51,23 +51,23 @@ export function Empty({ children }) {
 }
 
 // {data, error, loading, reload}: data stay while they are asked for again (reloadKey, reload()), so that nothing
-// flickers;
-// of other parameters they are what was answered the last time, or null. path null: nothing is asked for.
+// flickers; of other parameters they are what was answered the last time, or null. path null: nothing is asked for.
 export function useData(path, params = {}, reloadKey = 0) {
   const key = path === null ? null : address(path, params);
   const [state, setState] = useState({});
   const [again, setAgain] = useState(0);
-  const current = useRef(key);
-  current.current = key;
+  const turn = `${reloadKey} ${again}`;
+  const [asking, asked] = [useRef(null), useRef(turn)];
   useEffect(() => {
     if (key === null) return undefined;
-    const abort = new AbortController();
-    get(path, params, abort.signal).then(
-      (data) => current.current === key && setState({ key, data }),
-      (error) => error.name !== "AbortError" && current.current === key && setState({ key, error }),
-    );
-    return () => abort.abort();
-  }, [key, reloadKey, again]);
+    asked.current = turn;
+    asking.current = asker(path, params, (one) => setState({ key, ...one }));
+    return () => asking.current.end();
+  }, [key]);
+  useEffect(() => {
+    if (key !== null && asked.current !== turn) asking.current.ask();
+    asked.current = turn;
+  }, [turn]);
   const mine = state.key === key;
   const data = (mine ? state.data : undefined) ?? (key === null ? null : remembered(path, params)) ?? null;
   const error = mine ? state.error ?? null : null;
@@ -78,18 +78,37 @@ export function useData(path, params = {}, reloadKey = 0) {
 export function useAll(path, all, reloadKey = 0) {
   const keys = all.map((params) => address(path, params));
   const [found, setFound] = useState({});
+  const [asking, asked] = [useRef(new Map()), useRef(reloadKey)];
   useEffect(() => {
-    const abort = new AbortController();
-    const put = (key, one) => !abort.signal.aborted && setFound((before) => ({ ...before, [key]: one }));
-    for (const [at, params] of all.entries()) {
-      get(path, params, abort.signal).then(
-        (data) => put(keys[at], { data }),
-        (error) => put(keys[at], { error }),
-      );
-    }
-    return () => abort.abort();
-  }, [keys.join("\n"), reloadKey]);
+    const before = asking.current;
+    const put = (key) => (one) => setFound((others) => ({ ...others, [key]: one }));
+    asking.current = new Map(keys.map((key, at) => [key, before.get(key) ?? asker(path, all[at], put(key))]));
+    for (const [key, one] of before) if (!asking.current.has(key)) one.end();
+  }, [keys.join("\n")]);
+  useEffect(() => {
+    if (asked.current !== reloadKey) for (const one of asking.current.values()) one.ask();
+    asked.current = reloadKey;
+  }, [reloadKey]);
+  useEffect(() => () => asking.current.forEach((one) => one.end()), []);
   return all.map((params, at) => found[keys[at]] ?? { data: remembered(path, params) ?? null });
+}
+
+// Asks at once, and when ask() is called: while an answer is on its way, once more after it. put({data} or {error})
+function asker(path, params, put) {
+  const abort = new AbortController();
+  let [busy, wanted] = [false, false];
+  const ask = async () => {
+    wanted = busy;
+    if (busy) return;
+    busy = true;
+    const one = await get(path, params, abort.signal).then((data) => ({ data }), (error) => ({ error }));
+    busy = false;
+    if (abort.signal.aborted) return;
+    put(one);
+    if (wanted) ask();
+  };
+  ask();
+  return { ask, end: () => abort.abort() };
 }
 
 // The page for data: what failed, what is waited for, or what `children` makes of them

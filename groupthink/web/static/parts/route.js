@@ -21,6 +21,31 @@ export function link(page, params = {}) {
   return `#/${page}${said.length ? `?${readable(query)}` : ""}`;
 }
 
+// A list in an address: "a,b". What separates its names may stand in one of them, too.
+export function asList(names) {
+  return names.map((name) => name.replace(/[%,]/g, encodeURIComponent)).join(",");
+}
+
+export function listOf(text) {
+  return (text ?? "").split(",").filter(Boolean).map((name) => name.replace(/%(25|2C)/g, decodeURIComponent));
+}
+
+// The list with a name, or without it where it was there
+export function toggled(names, name) {
+  return names.includes(name) ? names.filter((each) => each !== name) : [...names, name];
+}
+
+// [from, to] of "from-to"; undefined where it is none
+export function rangeOf(text) {
+  const [, from, to] = /^(\d{1,15})-(\d{1,15})$/.exec(text ?? "") ?? [];
+  return from !== undefined && Number(from) <= Number(to) ? [Number(from), Number(to)] : undefined;
+}
+
+// How many are to be shown: what an address says, and `least` where it says nothing that will do
+export function manyOf(text, least) {
+  return /^\d{1,6}$/.test(text ?? "") ? Math.max(least, Number(text)) : least;
+}
+
 // replace: the change is a detail (a filter, a sorting) that "back" need not undo
 export function go(page, params = {}, replace = false) {
   const hash = link(page, params);

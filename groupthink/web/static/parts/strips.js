@@ -1,8 +1,8 @@
 // The groups of a step, a row for each: its problem, its responses as dots on one axis of reward, its figures.
 
-import { html, useState } from "./html.js";
+import { html } from "./html.js";
 import { Strip } from "./dots.js";
-import { go, link } from "./route.js";
+import { go, link, manyOf } from "./route.js";
 import { ends } from "./scale.js";
 import { within } from "./scatter.js";
 import { inOrder, Table } from "./table.js";
@@ -11,20 +11,22 @@ import { count, fixed, number, oneLine } from "./text.js";
 const AT_ONCE = 100; // groups that are drawn until more are asked for
 
 // groups: with the figures of sieve.js; all: every response of the step, whose rewards are the axis
-export function Strips({ groups, all, params, brush, onSort }) {
-  const [most, setMost] = useState(AT_ONCE);
+export function Strips({ groups, all, params, brush, set }) {
+  const most = manyOf(params.many, AT_ONCE);
   const sort = params.sort ?? "group";
   const columns = columnsOf(params, ends(all.map((one) => one.reward)), brush);
   const rest = groups.length - most;
   return html`<div class="strips">
       <${Table}
         caption="the groups of the step" columns=${columns} rows=${inOrder(groups, columns, sort).slice(0, most)}
-        sort=${sort} onSort=${onSort} presorted=${true}
+        sort=${sort} onSort=${(next) => set({ sort: next })} presorted=${true}
         rowKey=${(group) => group.group} rowClass=${() => "strip-row"}
       />
     </div>
     ${rest > 0
-    && html`<button type="button" onClick=${() => setMost(most + AT_ONCE)}>${count(rest, "more group")}</button>`}`;
+    && html`<button type="button" onClick=${() => set({ many: most + AT_ONCE })}>
+      ${count(rest, "more group")}
+    </button>`}`;
 }
 
 function columnsOf({ run, step }, [min, max], brush) {

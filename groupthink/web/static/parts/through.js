@@ -3,13 +3,13 @@
 import { html, useMemo } from "./html.js";
 import { asVisit, overSteps, traitReadings } from "./chains.js";
 import { Curve } from "./chart.js";
-import { go } from "./route.js";
+import { asList, go, listOf, toggled } from "./route.js";
 import { known, percent, shown } from "./text.js";
 
 const MOST_TRAITS = 6; // that are drawn; the table has all
 const MOST_VISITS = 12; // columns of the table
 
-export function Through({ visits, evaluations, run }) {
+export function Through({ visits, evaluations, run, params, set }) {
   const tested = useMemo(() => evaluations.filter((one) => known(one.step)).map(asVisit), [evaluations]);
   const all = useMemo(() => [...visits, ...tested], [visits, tested]);
   const { x, values, traits } = useMemo(() => series(visits, all), [visits, all]);
@@ -21,16 +21,22 @@ export function Through({ visits, evaluations, run }) {
   if (x.length < 2) return methods || null;
   const sparse = (name) => ({ name: shown(name), values: values[name], points: true });
   const rates = ["pass rate", "evaluation"].filter((name) => values[name].some(known)).map(sparse);
+  const tables = listOf(params.tables);
   const shared = { x, onStep: open, syncKey: "problem" };
+  const told = (title) => ({
+    title,
+    asTable: tables.includes(title),
+    onTable: () => set({ tables: asList(toggled(tables, title)) }),
+  });
   const shares = { ...shared, min: 0, max: 1, format: (value) => percent(value, 0) };
   return html`<section class="section" aria-labelledby="through-title">
     <h2 id="through-title">Through training</h2>
     <div class="curves">
-      ${rates.length > 0 && html`<${Curve} title="right" series=${rates} ...${shares} />`}
-      <${Curve} title="tokens" series=${[sparse("tokens")]} ...${shared} />
+      ${rates.length > 0 && html`<${Curve} ...${told("right")} series=${rates} ...${shares} />`}
+      <${Curve} ...${told("tokens")} series=${[sparse("tokens")]} ...${shared} />
       ${traits.length > 0
       && html`<${Curve}
-        title="method" series=${traits.slice(0, MOST_TRAITS).map(sparse)} ...${shares}
+        ...${told("method")} series=${traits.slice(0, MOST_TRAITS).map(sparse)} ...${shares}
         note="the share of responses that have each trait"
       />`}
     </div>

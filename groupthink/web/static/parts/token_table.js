@@ -1,7 +1,7 @@
 // All figures of each token of a response, a page at a time.
 
 import { html } from "./html.js";
-import { shownValue } from "./heat.js";
+import { isReply, shownValue } from "./heat.js";
 import { Table } from "./table.js";
 import { count, number } from "./text.js";
 import { visible } from "./tokens.js";
@@ -20,10 +20,11 @@ const COLUMNS = [
   ["version", "version"],
 ];
 
-// from: the first token of the page; onFrom(its next one, null for the first page)
+// from: the first token of the page, undefined for the page of the token `at`; onFrom(the first of another page)
 export function TokenTable({ tokens, from, at, onFrom }) {
   const length = tokens.id.length;
-  const start = Math.min(Math.max(0, Number(from) || 0), Math.max(0, length - 1));
+  const page = /^\d+$/.test(from ?? "") ? Number(from) : ROWS * Math.floor((at ?? 0) / ROWS);
+  const start = Math.min(page, ROWS * Math.floor(Math.max(0, length - 1) / ROWS));
   const end = Math.min(length, start + ROWS);
   const rows = tokens.id.slice(start, end).map((id, i) => ({ i: start + i, id }));
   const there = COLUMNS.filter(([key]) => tokens[key] && tokens[key].some((value) => value !== null));
@@ -38,7 +39,7 @@ export function TokenTable({ tokens, from, at, onFrom }) {
       render: (row) => shownValue(key, tokens[key][row.i]),
     })),
   ];
-  const before = () => onFrom(Math.max(0, start - ROWS) || null);
+  const before = () => onFrom(Math.max(0, start - ROWS));
   return html`<section aria-label="table of tokens">
     <p class="pager">
       <button type="button" disabled=${start === 0} onClick=${before}>‹ before</button>
@@ -53,6 +54,6 @@ export function TokenTable({ tokens, from, at, onFrom }) {
 }
 
 function Piece({ tokens, i }) {
-  const strange = tokens.sampled && tokens.sampled[i] === false;
+  const strange = isReply(tokens, i);
   return html`<code>${visible(tokens, i)}</code>${strange ? html` <span class="muted">reply</span>` : null}`;
 }

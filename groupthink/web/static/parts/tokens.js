@@ -2,7 +2,7 @@
 // are drawn in blocks, a few at a time, and a browser lays out only the blocks that are in view.
 
 import { Component, classes, html, useEffect, useMemo, useRef, useState } from "./html.js";
-import { heatClass, hasValues, legend, level, MODES, shownValue } from "./heat.js";
+import { heatClass, hasValues, isReply, legend, levelAt, MODES, shownValue } from "./heat.js";
 import { count, number, shown } from "./text.js";
 
 const WANTED = 250; // tokens of a block, which ends at the next line end
@@ -28,7 +28,7 @@ export function Tokens({ tokens, mode, at, onAt }) {
   const [drawn, setDrawn] = useState(AT_ONCE);
   const [over, setOver] = useState(null);
   const field = useRef(null);
-  const levels = useMemo(() => (mode ? tokens.id.map((_, i) => levelAt(tokens, mode, i)) : null), [tokens, mode]);
+  const levels = useMemo(() => (mode ? tokens.id.map((_, i) => levelAt(mode, tokens, i)) : null), [tokens, mode]);
 
   useEffect(() => {
     if (drawn >= cuts.length) return undefined;
@@ -126,7 +126,7 @@ function Readout({ tokens, at, live }) {
       Point at a token, or click into the text and move with the arrow keys: its figures stand here.
     </p>`;
   }
-  const strange = tokens.sampled && tokens.sampled[at] === false;
+  const strange = isReply(tokens, at);
   return html`<dl class="readout" aria-live=${live ? "polite" : "off"}>
     <div>
       <dt>token ${number(at)} of ${number(tokens.id.length)}</dt>
@@ -178,7 +178,7 @@ class Block extends Component {
   render({ tokens, levels, start, end, whole, chosen }) {
     const spans = [];
     for (let i = start; i < end; i += 1) {
-      const strange = tokens.sampled && tokens.sampled[i] === false;
+      const strange = isReply(tokens, i);
       const look = classes("token", levels && heatClass(levels[i]), strange && "token-reply", i === chosen
         && "token-chosen");
       spans.push(html`<span class=${look} data-i=${i}>${lines(tokenText(tokens, i))}</span>`);
@@ -192,11 +192,6 @@ function lines(text) {
   if (!safe.includes("\n")) return safe;
   const [first, ...more] = safe.split("\n");
   return [first, ...more.flatMap((line) => [html`<span class="token-line-end">${"\n"}</span>`, line])];
-}
-
-function levelAt(tokens, mode, i) {
-  if (tokens.sampled && tokens.sampled[i] === false) return 0;
-  return level(mode, tokens[mode.column] ? tokens[mode.column][i] : null);
 }
 
 // [start, end, whether it ends at a line end] of each block

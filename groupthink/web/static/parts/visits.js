@@ -1,9 +1,8 @@
 // The visits to a problem, and the evaluations that asked it: each with its responses, whose chains unfold.
 
 import { html, useMemo } from "./html.js";
-import { readChain } from "./chains.js";
 import { DotLegend, Strip } from "./dots.js";
-import { go, link } from "./route.js";
+import { asList, go, link, listOf, toggled } from "./route.js";
 import { ends } from "./scale.js";
 import { Chain, count, known, number, percent, shown, Sign } from "./text.js";
 
@@ -79,13 +78,10 @@ export function Evaluations({ evaluations, params, set }) {
 
 // Which parts are open is in the address; what is closed is not drawn
 function Fold({ name, label, params, set, children }) {
-  const all = new Set((params.open ?? "").split(",").filter(Boolean));
-  const open = all.has(name);
+  const all = listOf(params.open);
+  const open = all.includes(name);
   const toggle = (event) => {
-    if (event.currentTarget.open === open) return;
-    if (open) all.delete(name);
-    else all.add(name);
-    set({ open: [...all].join(",") || null });
+    if (event.currentTarget.open !== open) set({ open: asList(toggled(all, name)) });
   };
   return html`<details class="fold" open=${open} onToggle=${toggle}>
     <summary>${shown(label)}</summary>${open ? children() : null}
@@ -100,7 +96,7 @@ function Cards({ chains, set }) {
         <${Sign} right=${one.right} word=${true} />
         <span class="muted"> ${about(one)}</span>
       </p>
-      <${Chain} ...${readChain(one.text)} />
+      <${Chain} text=${one.text} reasoning=${one.reasoning} answer=${one.answer} />
       <p class="card-tools">
         <button type="button" onClick=${() => set({ a: one.id })}>compare this</button>${" "}
         <button type="button" onClick=${() => set({ b: one.id })}>… with this</button>
