@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from groupthink.model.chat import Chat, stop_ids
-from groupthink.model.saving import save_generation, save_policy
+from groupthink.model.saving import save_generation
 from groupthink.policy.learner import Learner
 from groupthink.run.card import PROBLEM, write_card
 from groupthink.run.directory import Run
@@ -16,7 +16,7 @@ def publish(run: Run, learner: Learner, chat: Chat, figures: dict[str, Any]) -> 
     rollout = run.recipe.rollout
 
     def write(folder: Path) -> None:
-        save_policy(learner.model, folder)
+        learner.write_model(folder)
         save_generation(
             folder,
             stops=stop_ids(chat.tokenizer, learner.model),

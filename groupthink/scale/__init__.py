@@ -1,0 +1,1 @@
+"""Past one machine: engines and learners as Ray actors, behind the protocols of the local ones."""
