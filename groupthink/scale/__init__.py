@@ -1,1 +1,1 @@
-"""Past one machine: engines and learners as Ray actors, behind the protocols of the local ones."""
+"""Many machines: engines, learners and rewards as actors of Ray. Ray is imported only where a recipe asks for one."""
