@@ -1,4 +1,4 @@
-"""Tensors in a folder of safetensors files, each holding some of their rows: written by several ranks, read by any number.
+"""Tensors in a folder of safetensors files that each hold some of their rows: by several ranks, for any number.
 
 That is torch's distributed checkpoint over its safetensors storage: which rows a file holds stands in its header, as
 JSON. Nothing is pickled.

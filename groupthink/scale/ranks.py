@@ -49,6 +49,7 @@ class Ranks:
         self.local, self.size, self.rank = local, mesh.size(), mesh.get_local_rank()
         self._group = mesh.get_group()
         self.at = Whereabouts()
+        self.passes = 0  # that were made so far
         for scorer in local.scorers.values():
             shard(scorer, mesh)
 
@@ -72,6 +73,10 @@ class Ranks:
         laws_RV = self.local.laws(beginnings)
         self._cut("policy")
         return laws_RV
+
+    def whereabouts(self) -> str:
+        """What this rank is at, and how far it has come, in words."""
+        return f"{self.at}, after {self.passes} passes in all"
 
     def close(self) -> None:
         """The process group is the rank's own to end."""
@@ -98,6 +103,7 @@ class Ranks:
                 found.append(self._in_memory(do, own[place]))
             else:
                 self._in_memory(do, idle(shares))
+            self.passes += 1
         self.at = Whereabouts(f"{what}, exchanging what was found")
         everyones: list[Any] = [None] * self.size
         dist.all_gather_object(everyones, found, group=self._group)

@@ -44,7 +44,7 @@ def _layers(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def own_rows(tensor: Tensor) -> tuple[int, Tensor]:
-    """The first row of a tensor that lies on this rank, and its rows here; a tensor that is not shared out lies whole."""
+    """The first of a tensor's rows that lie on this rank, and these rows; what is not shared out lies whole."""
     if not isinstance(tensor, DTensor):
         return 0, tensor
     [placement] = tensor.placements

@@ -90,8 +90,13 @@ def deliver(weights: Weights) -> Delivery:
 
 def put_rows(version: int, held: Iterable[Rows], most: int = BUCKET_BYTES) -> Delivery:
     """Put the rows that this process holds, in buckets of at most `most` bytes (or of one row)."""
+    return Delivery(version, tuple(_bucket(parts) for parts in buckets_of(held, most)))
+
+
+def buckets_of(held: Iterable[Rows], most: int = BUCKET_BYTES) -> list[list[Rows]]:
+    """Rows in buckets of at most `most` bytes (or of one row)."""
     cut = [part for rows in held for part in _cut(rows, most)]
-    return Delivery(version, tuple(_bucket(parts) for parts in packed(cut, lambda part: part.tensor.nbytes, most)))
+    return packed(cut, lambda part: part.tensor.nbytes, most)
 
 
 def merged(deliveries: Sequence[Delivery]) -> Delivery:
@@ -199,20 +204,15 @@ def _cut(rows: Rows, most: int) -> Iterable[Rows]:
 
 
 def _bucket(parts: Sequence[Rows]) -> Bucket:
-    pieces = tuple(
-        Piece(
-            part.name,
-            part.first,
-            len(part.tensor),
-            str(part.tensor.dtype).removeprefix("torch."),
-            checksum(part.tensor),
-        )
-        for part in parts
-    )
-    return Bucket(pieces, _put([_as_words(part.tensor) for part in parts]))
+    return Bucket(tuple(map(piece_of, parts)), _put([as_words(part.tensor) for part in parts]))
 
 
-def _as_words(tensor: Tensor) -> np.ndarray:
+def piece_of(part: Rows) -> Piece:
+    dtype = str(part.tensor.dtype).removeprefix("torch.")
+    return Piece(part.name, part.first, len(part.tensor), dtype, checksum(part.tensor))
+
+
+def as_words(tensor: Tensor) -> np.ndarray:
     return tensor.detach().cpu().contiguous().view(WORDS[tensor.itemsize]).numpy()
 
 

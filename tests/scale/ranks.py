@@ -113,7 +113,7 @@ def far(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> di
 
 
 def checkpoints(folder: Path, meshes: dict[int, DeviceMesh], size: int, rank: int) -> None:
-    """Two updates with a checkpoint between them; the second made again from the checkpoint, by other numbers of ranks."""
+    """Two updates with a checkpoint between; the second made again from there, by other numbers of ranks."""
     for name, settings in {"float32": {}, "bfloat16": {"dtype": torch.bfloat16}}.items():
         objective, place = (
             OBJECTIVES["a moving reference" if name == "float32" else "dr_grpo"],
