@@ -136,8 +136,8 @@ def _join(ray: Any, address: str, quiet: Mapping[str, Any]) -> None:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ValueError(
-            f"there is no cluster of Ray at scale.address={address!r} ({_first_line(error)}): start one with "
-            '`ray start --head`, on other machines with `ray start --address=...`, or set scale.address="" for a local one'
+            f"there is no cluster of Ray at scale.address={address!r} ({_first_line(error)}): start one "
+            'with `ray start --head`, on other machines with `ray start --address=...`, or set scale.address=""'
         ) from error
 
 

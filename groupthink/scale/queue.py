@@ -2,7 +2,8 @@
 
     add        a prompt waits
     deal       engines that have room are given more; one that draws from older weights is given no newer work before
-               all that it draws is finished, unless new weights are taken at once
+               all that it draws is finished, unless new weights are taken at once; and while older work waits for such
+               an engine, nobody is given newer
     finished   what was drawn of it
     lost       what an engine had waits again, before all others
 
@@ -50,12 +51,15 @@ class Queue:
         """Give engines work while there is room: who has the fewest responses to draw is first."""
         dealt: list[tuple[int, Work]] = []
         full: set[int] = set()
+        held_up: int | None = None  # the load of the first work that nobody can take now
         for work in [*self.waiting]:
             if work.done:
                 self.waiting.remove(work)
                 continue
             if len(full) == len(engines):
                 break
+            if held_up is not None and work.load != held_up:
+                continue
             held = {engine: self.of(engine) for engine in engines}
             full = {engine for engine, its in held.items() if len(its) >= self.most}
             able = [engine for engine in engines if engine not in full and self._suits(work, held[engine])]
@@ -65,6 +69,8 @@ class Queue:
                 work.engine = engine
                 self.given.append(work)
                 dealt.append((engine, work))
+            else:
+                held_up = work.load
         return dealt
 
     def of(self, engine: int) -> list[Work]:
