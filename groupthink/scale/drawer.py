@@ -102,11 +102,12 @@ class Drawer:
     def give(self, load: int, delivery: Delivery, needed: Iterable[int]) -> "Future[int]":
         """Weights; done when they, or newer ones, were taken. `needed`: the loads that are worth keeping."""
         future: Future[int] = Future()
+        kept = {*needed}
 
         def take() -> None:
-            kept = {load, *needed}
             self._deliveries[load], self._loads[load] = delivery, future
-            self._deliveries = {number: held for number, held in self._deliveries.items() if number in kept}
+            for number in [number for number in self._deliveries if number < load and number not in kept]:
+                del self._deliveries[number]
 
         self._order(take, future)
         return future
@@ -132,6 +133,11 @@ class Drawer:
                 self.engine.release()
 
         self._orders.put(rest)
+
+    @property
+    def opened(self) -> bool:
+        """Whether there is an engine: what that takes may be longer than it may be silent afterwards."""
+        return self.current is not None
 
     @property
     def restarts(self) -> list[str]:
@@ -233,8 +239,9 @@ class Drawer:
 
     def _fail(self, error: BaseException) -> None:
         self.failed = error
-        its = [*self._live.values(), *self._waiting.values()]
-        for future in [*self._loads.values(), *(asked.future for asked in its)]:
+        asked = [*self._live.values(), *self._waiting.values()]
+        futures: list[Future[Any]] = [*self._loads.values(), *(it.future for it in asked)]
+        for future in futures:
             if not future.done():
                 future.set_exception(error)
         self._live, self._waiting, self._loads = {}, {}, {}

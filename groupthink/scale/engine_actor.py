@@ -23,6 +23,7 @@ class Sign:
 
     progress: int  # of the thread that draws: one that stands still hangs, even where its process answers
     ready: bool  # it can be given weights
+    opened: bool  # it has an engine
     process: int
     machine: str
     restarts: tuple[str, ...]  # of a process that the engine itself has
@@ -59,4 +60,6 @@ class EngineActor:
         drawer: Any = self.drawer
         if drawer.failed is not None:
             raise drawer.failed
-        return Sign(drawer.progress, drawer.ready, os.getpid(), socket.gethostname(), tuple(drawer.restarts))
+        return Sign(
+            drawer.progress, drawer.ready, drawer.opened, os.getpid(), socket.gethostname(), tuple(drawer.restarts)
+        )

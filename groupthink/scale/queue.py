@@ -1,6 +1,6 @@
 """Who draws what: prompts in the order in which they were asked for, each from the weights that it was asked of.
 
-    add        a prompt waits
+    waiting    prompts that nobody has
     deal       engines that have room are given more; one that draws from older weights is given no newer work before
                all that it draws is finished, unless new weights are taken at once; and while older work waits for such
                an engine, nobody is given newer
@@ -10,8 +10,9 @@
 Nothing here knows of Ray. What is drawn of a prompt does not depend on who draws it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -43,9 +44,6 @@ class Queue:
     at_once: bool = False
     waiting: list[Work] = field(default_factory=list)  # by their tickets
     given: list[Work] = field(default_factory=list)
-
-    def add(self, work: Work) -> None:
-        self.waiting.append(work)
 
     def deal(self, engines: list[int]) -> list[tuple[int, Work]]:
         """Give engines work while there is room: who has the fewest responses to draw is first."""
@@ -115,3 +113,46 @@ class Queue:
 
     def _find(self, engine: int, ticket: int) -> Work | None:
         return next((work for work in self.given if work.engine == engine and work.ticket == ticket), None)
+
+
+class Sender(Protocol):
+    """What a handle needs of its engine."""
+
+    def send_off(self) -> None:
+        """Put what was submitted since the last time into the queue."""
+        ...
+
+    def wait(self, until: Callable[[], bool]) -> None:
+        """Until something has come; raises what became of it else."""
+        ...
+
+    def cancel(self, work: Work) -> None:
+        """It is not wanted any more."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class QueuedHandle:
+    """Responses that some engine draws. Its tokens come all at once, when they are finished."""
+
+    engine: Sender
+    work: Work
+
+    def start(self) -> None:
+        self.engine.send_off()
+
+    def result(self) -> tuple[Response, ...]:
+        self.engine.send_off()
+        self.engine.wait(lambda: self.work.done)
+        if self.work.responses is None:
+            raise RuntimeError("these responses were cancelled")
+        return self.work.responses
+
+    def cancel(self) -> None:
+        if self.work.responses is None:
+            self.work.cancelled = True
+            self.engine.cancel(self.work)
+
+    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
+        for j, response in enumerate(self.result()):
+            yield j, response.token_ids_T.tolist()
