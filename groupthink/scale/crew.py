@@ -142,9 +142,7 @@ class Crew:
             self.restarts.append(reason)
             self._begin(post)
         else:
-            self.restarts.append(
-                f"{reason}, as {len(post.failures) - 1} before it: engine {post.index + 1} is given up"
-            )
+            self.restarts.append(f"{reason}, as {len(post.failures) - 1} before it, and none follows there")
             self.given_up.append(post)
 
     def dismiss(self, count: int) -> None:

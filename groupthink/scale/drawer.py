@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from groupthink.records import Response, Weights
-from groupthink.rollout.engine import Engine, Handle, Sampling
+from groupthink.rollout.engine import Engine, Sampling
 from groupthink.rollout.remote import make_model
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.vllm.settings import VllmSettings
@@ -232,7 +232,7 @@ class Drawer:
             step(self.engine)
         for asked in [asked for asked in self._live.values() if asked.handle.done]:
             del self._live[asked.ticket]
-            asked.future.set_result(_result(asked.handle))
+            asked.future.set_result(asked.handle.result())
 
     def _tick(self) -> None:
         self.progress += 1
@@ -250,7 +250,3 @@ class Drawer:
 def step(engine: Any) -> None:
     """Bring what is being drawn further: a token, or what another process has told."""
     engine.step() if hasattr(engine, "step") else engine.advance()
-
-
-def _result(handle: Handle) -> tuple[Response, ...]:
-    return handle.result()

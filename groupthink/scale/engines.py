@@ -224,11 +224,11 @@ class RayEngines:
         """Give out work, and with it the weights that it is to be drawn from; forget those that nobody needs."""
         if not self.deliveries:
             return
-        ready = self.crew.ready()
-        for member in ready:
+        for member in self.crew.ready():
             self._give(member, max(self.deliveries))
-        for number, work in self.queue.deal([member.number for member in ready]):
-            member = next(it for it in ready if it.number == number)
+        able = self._able()
+        for number, work in self.queue.deal([member.number for member in able]):
+            member = next(it for it in able if it.number == number)
             load = self.queue.load_for(work, self.deliveries)
             self._give(member, load)
             answer = member.actor.draw.remote(work.ticket, load, work.request)
@@ -236,10 +236,14 @@ class RayEngines:
         needed = self.queue.needed(self.deliveries)
         self.deliveries = {number: held for number, held in self.deliveries.items() if number in needed}
 
+    def _able(self) -> list[Member]:
+        """Those that have opened an engine: the first weights may take one long, and nobody is to wait for that."""
+        return [member for member in self.crew.ready() if member.current >= 0]
+
     def _finish(self, member: Member, work: Work, responses: tuple[Response, ...] | None) -> None:
         if responses is not None and self.queue.finished(member.number, work.ticket, responses):
             member.post.failures.clear()
 
     def _all_have(self, number: int) -> bool:
-        having = [member.current >= number for member in self.crew.ready()]
+        having = [member.current >= number for member in self._able()]
         return bool(having) and all(having)
