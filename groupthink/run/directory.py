@@ -28,7 +28,22 @@ from groupthink.run.metrics import length_metrics, read_metrics, reward_metrics,
 from groupthink.run.printable import storable
 from groupthink.run.rollouts import rollout_table, sampled_table
 
-MAY_CHANGE = frozenset({"steps", "checkpoint_every", "trackers", "evaluate.patience"})
+ELSEWHERE = (
+    "engines",
+    "rewards",
+    "address",
+    "placement",
+    "engine_cpus",
+    "engine_gpus",
+    "prompts",
+    "patience",
+    "failures",
+)
+"""Of [scale]: who draws and scores, and where. What they draw does not depend on it."""
+
+MAY_CHANGE = frozenset(
+    {"steps", "checkpoint_every", "trackers", "evaluate.patience"} | {f"scale.{it}" for it in ELSEWHERE}
+)
 """What a resumed run may set anew. (More steps also stretch the learning rate's schedule from there on.)"""
 
 SETTLED = frozenset({"rollout.processes", "policy.processes", "policy.threads"})

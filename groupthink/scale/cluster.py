@@ -69,22 +69,26 @@ class Cluster:
         `whom`: who is to work there, for errors. Raises NoPlace with what is missing.
         """
         seconds = self.settings.patience if seconds is None else seconds
-        group = self.ask(bundles)
+        group = self._ask(bundles)
         if not group.wait(seconds):
             self.ray.util.remove_placement_group(group)
             raise NoPlace(f"there was no room for {whom} within {seconds:g} s: {self.missing(bundles)}")
         return [Place(group, index, bundle) for index, bundle in enumerate(bundles)]
 
-    def ask(self, bundles: Sequence[Bundle]) -> Any:
-        """A placement group that is made when there is room for it."""
+    def expect(self, bundles: Sequence[Bundle]) -> list[Place]:
+        """A place for each bundle, whenever there is room for that one."""
+        return [Place(self._ask([bundle]), 0, bundle) for bundle in bundles]
+
+    def _ask(self, bundles: Sequence[Bundle]) -> Any:
         held = [{kind: amount for kind, amount in bundle.items() if amount} for bundle in bundles]
         return self.ray.util.placement_group(
             [bundle or {"CPU": 0.001} for bundle in held], strategy=self.settings.placement.upper()
         )
 
-    def leave(self, places: Sequence[Place]) -> None:
-        """Give places back, of which each group's are given back together."""
-        for group in {place.group.id: place.group for place in places}.values():
+    def leave(self, places: Sequence[Place], staying: Sequence[Place] = ()) -> None:
+        """Give places back, but for those that were reserved together with one of `staying`."""
+        kept = {place.group.id for place in staying}
+        for group in {place.group.id: place.group for place in places if place.group.id not in kept}.values():
             self.ray.util.remove_placement_group(group)
 
     def missing(self, bundles: Sequence[Bundle]) -> str:
@@ -136,8 +140,8 @@ def _join(ray: Any, address: str, quiet: Mapping[str, Any]) -> None:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ValueError(
-            f"there is no cluster of Ray at scale.address={address!r} ({_first_line(error)}): start one with "
-            '`ray start --head`, on other machines with `ray start --address=...`, or set scale.address="" for a local one'
+            f"there is no cluster of Ray at scale.address={address!r} ({_first_line(error)}): start one "
+            'with `ray start --head`, on other machines with `ray start --address=...`, or set scale.address=""'
         ) from error
 
 

@@ -1,16 +1,18 @@
 """Who draws what: prompts in the order in which they were asked for, each from the weights that it was asked of.
 
-    add        a prompt waits
+    waiting    prompts that nobody has
     deal       engines that have room are given more; one that draws from older weights is given no newer work before
-               all that it draws is finished, unless new weights are taken at once
+               all that it draws is finished, unless new weights are taken at once; and while older work waits for such
+               an engine, nobody is given newer
     finished   what was drawn of it
     lost       what an engine had waits again, before all others
 
 Nothing here knows of Ray. What is drawn of a prompt does not depend on who draws it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -43,19 +45,19 @@ class Queue:
     waiting: list[Work] = field(default_factory=list)  # by their tickets
     given: list[Work] = field(default_factory=list)
 
-    def add(self, work: Work) -> None:
-        self.waiting.append(work)
-
     def deal(self, engines: list[int]) -> list[tuple[int, Work]]:
         """Give engines work while there is room: who has the fewest responses to draw is first."""
         dealt: list[tuple[int, Work]] = []
         full: set[int] = set()
+        held_up: int | None = None  # the load of the first work that nobody can take now
         for work in [*self.waiting]:
             if work.done:
                 self.waiting.remove(work)
                 continue
             if len(full) == len(engines):
                 break
+            if held_up is not None and work.load != held_up:
+                continue
             held = {engine: self.of(engine) for engine in engines}
             full = {engine for engine, its in held.items() if len(its) >= self.most}
             able = [engine for engine in engines if engine not in full and self._suits(work, held[engine])]
@@ -65,6 +67,8 @@ class Queue:
                 work.engine = engine
                 self.given.append(work)
                 dealt.append((engine, work))
+            else:
+                held_up = work.load
         return dealt
 
     def of(self, engine: int) -> list[Work]:
@@ -109,3 +113,46 @@ class Queue:
 
     def _find(self, engine: int, ticket: int) -> Work | None:
         return next((work for work in self.given if work.engine == engine and work.ticket == ticket), None)
+
+
+class Sender(Protocol):
+    """What a handle needs of its engine."""
+
+    def send_off(self) -> None:
+        """Put what was submitted since the last time into the queue."""
+        ...
+
+    def wait(self, until: Callable[[], bool]) -> None:
+        """Until something has come; raises what became of it else."""
+        ...
+
+    def cancel(self, work: Work) -> None:
+        """It is not wanted any more."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class QueuedHandle:
+    """Responses that some engine draws. Its tokens come all at once, when they are finished."""
+
+    engine: Sender
+    work: Work
+
+    def start(self) -> None:
+        self.engine.send_off()
+
+    def result(self) -> tuple[Response, ...]:
+        self.engine.send_off()
+        self.engine.wait(lambda: self.work.done)
+        if self.work.responses is None:
+            raise RuntimeError("these responses were cancelled")
+        return self.work.responses
+
+    def cancel(self) -> None:
+        if self.work.responses is None:
+            self.work.cancelled = True
+            self.engine.cancel(self.work)
+
+    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
+        for j, response in enumerate(self.result()):
+            yield j, response.token_ids_T.tolist()

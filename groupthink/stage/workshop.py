@@ -25,6 +25,9 @@ from groupthink.rollout.torch_engine import TorchEngine
 from groupthink.rollout.worker_engine import WorkerEngine
 from groupthink.run.checkpoints import find_damage
 from groupthink.run.directory import Run
+from groupthink.scale.cluster import Cluster, open_cluster
+from groupthink.scale.engines import RayEngines
+from groupthink.scale.rewards import RayJudge
 from groupthink.stage.supply import Supply
 from groupthink.stage.teacher import open_teacher
 from groupthink.task import Task, close_task, notes_of, open_tasks
@@ -40,7 +43,7 @@ class Workshop:
     supply: Supply
     chat: Chat  # the tokenizer, and in which words it puts a problem to the policy
     engine: Engine
-    judge: Judge
+    judge: Judge | RayJudge
     learner: Learner
 
     def save(self, folder: Path) -> None:
@@ -65,24 +68,24 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
     recipe, device = run.recipe, find_device()
     task = open_tasks(recipe.task, recipe.seed)
     try:
-        with _open_parts(run, task, device) as shop:
+        with open_cluster(recipe.scale) as cluster, _open_parts(run, task, device, cluster) as shop:
             yield shop
     finally:
         close_task(task)
 
 
 @contextmanager
-def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop]:
+def _open_parts(run: Run, task: Task, device: torch.device, cluster: Cluster | None) -> Iterator[Workshop]:
     recipe = run.recipe
     _require_turns_in_time(task, recipe)
     model = _first_policy(run, device)
     chat = open_chat(run, task, model)
     # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
     drawn = load_policy(run, device, model.dtype) if recipe.lora.rank else model
-    with settled_engine(run, task, chat, drawn) as engine:
+    with settled_engine(run, task, chat, drawn, cluster) as engine, open_judge(recipe, task, chat, cluster) as judge:
         learner = _open_learner(run, model, chat, device)
         try:
-            shop = Workshop(task, Supply(task, recipe), chat, engine, open_judge(recipe, task, chat), learner)
+            shop = Workshop(task, Supply(task, recipe), chat, engine, judge, learner)
             stand_at_checkpoint(run, shop)
             yield shop
         finally:
@@ -100,14 +103,36 @@ def open_chat(run: Run, task: Task, model: PreTrainedModel) -> Chat:
     return chat
 
 
-def open_judge(recipe: Recipe, task: Task, chat: Chat) -> Judge:
-    return Judge(recipe.reward, task, opening=chat.opening, code=recipe.code, judge=recipe.judge)
+@contextmanager
+def open_judge(recipe: Recipe, task: Task, chat: Chat, cluster: Cluster | None) -> Iterator[Judge | RayJudge]:
+    """Who scores: here, or where the recipe asks for it several on the cluster."""
+    if cluster is None or not recipe.scale.rewards:
+        yield Judge(recipe.reward, task, opening=chat.opening, code=recipe.code, judge=recipe.judge)
+        return
+    judge = RayJudge(recipe, chat.opening, cluster)
+    try:
+        yield judge
+    finally:
+        judge.close()
 
 
 @contextmanager
-def settled_engine(run: Run, task: Task, chat: Chat, model: PreTrainedModel) -> Iterator[Engine]:
-    """What draws from `model`, with as many processes as the run has settled: at its first start, by measuring."""
+def settled_engine(
+    run: Run, task: Task, chat: Chat, model: PreTrainedModel, cluster: Cluster | None
+) -> Iterator[Engine]:
+    """What draws from `model`: engines of the cluster, where the recipe asks for some; else the local one.
+
+    That has as many processes as the run has settled: at its first start, by measuring.
+    """
     recipe, most = run.recipe, find_processes(model)
+    if cluster is not None and recipe.scale.engines:
+        engines = RayEngines(model, chat.tokenizer, recipe.rollout, recipe.vllm, cluster)
+        try:
+            _settle(run, model, most)
+            yield engines
+        finally:
+            engines.close()
+        return
     rollout = (
         recipe.rollout if recipe.rollout.lag else replace(recipe.rollout, processes=recipe.rollout.processes or most)
     )
@@ -191,7 +216,7 @@ def _settle(run: Run, model: PreTrainedModel, worth: int) -> None:
     recipe = run.recipe
     # With a lag one process generates while the others learn; else all do the one, and then the other.
     drawing, learning = (1, max(1, worth - 1)) if recipe.rollout.lag else (worth, worth)
-    if recipe.rollout.engine == "vllm":
+    if recipe.rollout.engine == "vllm" or recipe.scale.engines:
         drawing = 1
     on_cpu = model.device.type == "cpu"  # what was settled there holds nowhere else
     processes = 1 if recipe.learns_alone or not on_cpu else recipe.policy.processes or learning

@@ -12,8 +12,7 @@ def work(ticket, load=0, n=1):
 
 def queue(*works, most=2, at_once=False):
     its = Queue(most, at_once)
-    for one in works:
-        its.add(one)
+    its.waiting += works
     return its
 
 
@@ -83,10 +82,13 @@ def test_what_nobody_wants_is_not_dealt():
     assert its.lost(7) and [one.ticket for one in its.waiting] == [1]
 
 
-def test_work_of_older_weights_that_comes_back_waits_for_an_engine_that_is_through():
+def test_work_of_older_weights_that_comes_back_is_the_next_that_an_engine_is_given():
     its = queue(work(0), work(1, load=1), most=2)
     its.deal([7, 8])
+    its.waiting.append(work(2, load=1))
     its.lost(7)
     assert its.deal([8]) == []  # it draws from newer weights
     assert its.finished(8, 1, ())
     assert tickets(its.deal([8])) == [(8, 0)]
+    assert its.finished(8, 0, ())
+    assert tickets(its.deal([8])) == [(8, 2)]
