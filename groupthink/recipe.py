@@ -100,6 +100,9 @@ class Recipe:
         self._require_even_updates()
         self._require_a_stage_that_can_lag()
         rollout, vllm = self.rollout, self.vllm
+        self.scale.require_learners(
+            lora=bool(self.lora.rank), optimizer=self.policy.optimizer, processes=self.policy.processes
+        )
         self.scale.require_engines(processes=rollout.processes, own_process=vllm.own_process, engine=rollout.engine)
         self._require_what_can_learn()
         self._require_what_can_be_compared()

@@ -1,18 +1,20 @@
 """Where a policy begins: read from where it lies, or drawn anew in the shape of another."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
+from groupthink.model.attention import register_attention
 from groupthink.model.gradient_checkpointing import checkpoint_layers
-from groupthink.model.loading import load_model, new_model
+from groupthink.model.loading import load_model, new_model, read_config, resolve
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Origin("nano", "float32") is nano as it lies; opened twice it gives the same weights, in any process."""
+    """Origin("nano", "float32") is nano as it lies; opened anywhere it gives the same weights."""
 
     place: str | Path
     dtype: str
@@ -32,3 +34,17 @@ class Origin:
         if self.recompute_layers:
             checkpoint_layers(model)
         return model
+
+    def outline(self) -> PreTrainedModel:
+        """The model without its weights, on the meta device: its shapes, its config, and how it generates."""
+        register_attention()
+        trusted, place = self.trust_remote_code, resolve(self.place)
+        config = read_config(place, layers=self.layers, trust_remote_code=trusted)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(
+                config, attn_implementation="groupthink", dtype=getattr(torch, self.dtype), trust_remote_code=trusted
+            )
+        if self.drawn_by is None:
+            with suppress(OSError):  # it brings none, and the config stands for it
+                model.generation_config = GenerationConfig.from_pretrained(place)
+        return model.eval()

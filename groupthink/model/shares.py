@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as checkpoint
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.planner import SavePlan
@@ -90,14 +89,8 @@ def types_in(folder: Path) -> dict[str, torch.dtype]:
     return {name: its.properties.dtype for name, its in metadata.items() if isinstance(its, TensorStorageMetadata)}
 
 
-def read_whole(place: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, or, where it is not there, of the folder of shares of its name.
-
-    read_whole(Path("optimizer.safetensors")) reads optimizer/*.safetensors where several ranks have written.
-    """
-    folder = place.with_suffix("")
-    if place.exists() or not folder.is_dir():
-        return load_file(place)
+def read_whole(folder: Path) -> dict[str, Tensor]:
+    """All tensors of a folder, whole, in the precision that they were saved in."""
     types = types_in(folder)
     tensors = {name: torch.empty(shape, dtype=types[name]) for name, shape in shapes_in(folder).items()}
     if tensors:

@@ -14,8 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from groupthink.model.lora import has_lora, merged_tensors
-from groupthink.model.saving import restore_policy, save_policy
-from groupthink.model.shares import read_whole
+from groupthink.model.saving import read_tensors, restore_policy, save_policy
 from groupthink.model.threads import physical_cores, using_threads
 from groupthink.policy.columns import find_columns, only_live_groups_teach
 from groupthink.policy.cut import cut, live_groups, responses_of, share, split, take, tokens_of
@@ -80,6 +79,7 @@ class Learner:
         self.updates = 0  # of the weights so far
         self.tokens = 0  # response tokens learned from so far
         self.guard = Guard()
+        self.restarts: list[str] = []  # it is no process of its own
         self.bonus = objective.entropy_bonus  # on entropy; steered where the objective says so
         self.entropy: float | None = None  # nats, mean over the tokens of the last update
         self.threads = settings.threads or physical_cores()
@@ -216,7 +216,7 @@ class Learner:
     def _restore_tensors(self, folder: Path) -> None:
         restore_policy(self.model, folder)
         if self._reference_moves:
-            held = read_whole(folder / REFERENCE)
+            held = read_tensors(folder / REFERENCE)
             for name, parameter in self._reference_parameters():
                 parameter.copy_(held[name])
         load_optimizer(folder / "optimizer.safetensors", self.optimizer, self.parameters)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from groupthink.extras import need
-from groupthink.model.shares import read_whole
+from groupthink.model.saving import read_tensors
 from groupthink.policy.settings import PolicySettings
 
 EPSILON = 1e-8
@@ -106,7 +106,7 @@ def load_optimizer(path: Path, optimizer: Optimizer, parameters: Mapping[str, nn
     Raises ValueError where it belongs to another model or optimizer, or to parameters of another precision.
     """
     states: dict[str, dict[str, Any]] = {}
-    for full_name, tensor in read_whole(path).items():
+    for full_name, tensor in read_tensors(path).items():
         name, _, key = full_name.rpartition("/")
         fits = name in parameters and (tensor.shape in (parameters[name].shape, torch.Size([])) or key in TABLES)
         if not fits:

@@ -30,16 +30,19 @@ from groupthink.run.rollouts import rollout_table, sampled_table
 
 ELSEWHERE = (
     "engines",
+    "learners",
     "rewards",
     "address",
     "placement",
     "engine_cpus",
     "engine_gpus",
+    "learner_cpus",
+    "learner_gpus",
     "prompts",
     "patience",
     "failures",
 )
-"""Of [scale]: who draws and scores, and where. What they draw does not depend on it."""
+"""Of [scale]: who draws, scores and learns, and where. What they come to depends on it by rounding alone."""
 
 MAY_CHANGE = frozenset(
     {"steps", "checkpoint_every", "trackers", "evaluate.patience"} | {f"scale.{it}" for it in ELSEWHERE}

@@ -24,7 +24,7 @@ from groupthink.records import Batch, Report, Weights
 from groupthink.scale.cluster import Cluster, Place
 from groupthink.scale.rank import Curriculum, Rank, Standing
 from groupthink.scale.troubles import LOOK, NoRoom, Trouble, Watch, trouble_of
-from groupthink.scale.weights import Bucket, DeliveredWeights, Delivery
+from groupthink.scale.weights import Bucket, DeliveredWeights, Delivery, Gathered
 
 KEPT = 2
 """Checkpoints back to which batches are kept: the newest may turn out to be damaged."""
@@ -52,7 +52,7 @@ class Lesson:
 
 
 class Learners:
-    """`size` ranks on `cluster` behind the interface of a `Learner`.
+    """As many ranks on `cluster` as its settings say behind the interface of a `Learner`.
 
     `model` is the policy's shape, without weights. `newest` gives the newest complete checkpoint, where there is one:
     every machine that has a rank must see it under its path. `restarts` says why they were begun anew, each time.
@@ -90,7 +90,8 @@ class Learners:
         """The policy as it is, put where engines find it."""
         if self._delivery is None:
             self._delivery = self._ask(self._deliver)
-        return DeliveredWeights(version=self.steps, tensors={}, delivery=self._delivery)
+        whole = Gathered(self._delivery, self.model, self.settings.patience)
+        return DeliveredWeights(version=self.steps, tensors=whole, delivery=self._delivery)
 
     def update(self, batch: Batch, reference_logprobs_M: np.ndarray | None = None) -> Report:
         lesson = Lesson(batch, reference_logprobs_M)

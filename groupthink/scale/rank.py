@@ -15,7 +15,6 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.tensor import DTensor
 
 from groupthink.model.origin import Origin
 from groupthink.policy.objective.settings import ObjectiveSettings
@@ -145,12 +144,10 @@ class Rank:
         return self.learner
 
     def _own_rows(self) -> Iterator[Rows]:
-        """What is not shared out is the first one's to send."""
-        for name, tensor in self._learner.model.state_dict().items():
-            first, rows = own_rows(tensor)
-            if len(rows) and (isinstance(tensor, DTensor) or self.rank == 0):
-                is_weight = rows.is_floating_point() and isinstance(tensor, DTensor)
-                yield Rows(name, first, rows.to(self._learner.dtype) if is_weight else rows)
+        for name, parameter in self._learner.model.named_parameters():  # tied ones once
+            first, rows = own_rows(parameter.detach())
+            if len(rows):
+                yield Rows(name, first, rows.to(self._learner.dtype))
 
 
 def _writable(batch: Batch) -> Batch:

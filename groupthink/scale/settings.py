@@ -51,6 +51,26 @@ class ScaleSettings:
         """Cores that all parts together take."""
         return self.engines * self.engine_cpus + self.learners * self.learner_cpus + self.rewards
 
+    def require_learners(self, *, lora: bool, optimizer: str, processes: int) -> None:
+        """Raise ValueError where other settings of learning are at odds with learners on a cluster."""
+        if not self.learners:
+            return
+        if lora:
+            raise ValueError(
+                "lora.rank is set: an adapter learns within one process; set scale.learners=0, or lora.rank=0 to have "
+                "all weights learn on several"
+            )
+        if optimizer != "adamw":
+            raise ValueError(
+                f"policy.optimizer is {optimizer!r}, whose state cannot be shared out: with scale.learners set "
+                'policy.optimizer="adamw", of which each learner holds its share'
+            )
+        if processes > 1:
+            raise ValueError(
+                f"policy.processes is {processes}: with scale.learners each learner is one process; raise "
+                "scale.learners, and leave policy.processes at 0"
+            )
+
     def require_engines(self, *, processes: int, own_process: bool, engine: str) -> None:
         """Raise ValueError where other settings of drawing are at odds with engines on a cluster."""
         if not self.engines:

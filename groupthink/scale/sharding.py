@@ -44,9 +44,8 @@ def _layers(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def own_rows(tensor: Tensor) -> tuple[int, Tensor]:
-    """The first of a tensor's rows that lie on this rank, and these rows; what is not shared out lies whole."""
-    if not isinstance(tensor, DTensor):
-        return 0, tensor
+    """The first of a tensor's rows that lie on this rank, and these rows."""
+    assert isinstance(tensor, DTensor)
     [placement] = tensor.placements
     assert isinstance(placement, Shard) and placement.dim == 0, f"shared out by rows, not {placement}"
     own, offset = placement.local_shard_size_and_offset(

@@ -14,14 +14,16 @@ tensors lie. It is not built.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from groupthink.records import Weights
 from groupthink.rollout.checksum import WORDS, checksum
@@ -70,6 +72,32 @@ class DeliveredWeights(Weights):
     """Weights that were put already, by those who hold them; `tensors` may be empty."""
 
     delivery: Delivery
+
+
+class Gathered(Mapping[str, Tensor]):
+    """The tensors of a delivery, whole in this process, once somebody looks: a local engine does, no other one.
+
+    `outline`: a model of these shapes, on the meta device for instance.
+    """
+
+    def __init__(self, delivery: Delivery, outline: PreTrainedModel, seconds: float):
+        self._delivery, self._outline, self._seconds = delivery, outline, seconds
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    @cached_property
+    def _tensors(self) -> dict[str, Tensor]:
+        shapes = {name: its for name, its in self._outline.named_parameters()}
+        tensors = {name: torch.empty(its.shape, dtype=its.dtype) for name, its in shapes.items()}
+        assemble(self._delivery, tensors, self._seconds)
+        return tensors
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from groupthink.insight.causes import diagnose
 from groupthink.insight.history import History
+from groupthink.policy.learning import Learning
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine, EngineFailed
 from groupthink.run.checkpoints import step_of
@@ -30,6 +31,7 @@ def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None]
     return [
         restarts(run, shop.engine, view),
         restarts(run, shop.judge, view),
+        restarts(run, shop.learner, view),
         health(run, shop),
         symptoms(run, view),
         evaluation(run, shop, view),
@@ -39,8 +41,8 @@ def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None]
     ]
 
 
-def restarts(run: Run, workers: Engine | Judge | RayJudge, view: View) -> Chore:
-    """After each step: say why a process that draws or scores was replaced."""
+def restarts(run: Run, workers: Engine | Judge | RayJudge | Learning, view: View) -> Chore:
+    """After each step: say why a process that draws, scores or learns was replaced."""
     told = len(workers.restarts)
 
     def chore(done: int) -> None:

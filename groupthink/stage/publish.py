@@ -5,13 +5,13 @@ from typing import Any
 
 from groupthink.model.chat import Chat, stop_ids
 from groupthink.model.saving import save_generation
-from groupthink.policy.learner import Learner
+from groupthink.policy.learning import Learning
 from groupthink.run.card import PROBLEM, write_card
 from groupthink.run.directory import Run
 from groupthink.run.stages import run_name
 
 
-def publish(run: Run, learner: Learner, chat: Chat, figures: dict[str, Any]) -> None:
+def publish(run: Run, learner: Learning, chat: Chat, figures: dict[str, Any]) -> None:
     """Write `model/`, whole or not at all, and the run's closing event."""
     rollout = run.recipe.rollout
 

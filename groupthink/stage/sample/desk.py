@@ -21,8 +21,9 @@ from groupthink.run.stages import run_name
 from groupthink.run.versions import version_of
 from groupthink.scale.cluster import open_cluster
 from groupthink.scale.rewards import RayJudge
+from groupthink.stage.learner import load_policy
 from groupthink.stage.supply import Supply
-from groupthink.stage.workshop import load_policy, open_chat, open_judge, settled_engine
+from groupthink.stage.workshop import open_chat, open_judge, settled_engine
 from groupthink.task import Task, close_task, open_tasks
 from groupthink.task.reply import reply_of
 
