@@ -61,7 +61,7 @@ class Cluster:
                 _join(ray, settings.address, quiet)
             else:
                 cores = max(os.cpu_count() or 1, int(settings.cpus + 0.999))
-                ray.init("local", num_cpus=cores, include_dashboard=False, **quiet)  # whatever else runs here
+                ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
 
     def reserve(self, bundles: Sequence[Bundle], whom: str, seconds: float | None = None) -> list[Place]:
         """A place for each bundle, together, within `seconds` (None: `scale.patience`).

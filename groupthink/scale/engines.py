@@ -226,7 +226,7 @@ class RayEngines:
             return
         for member in self.crew.ready():
             self._give(member, max(self.deliveries))
-        able = self._able()
+        able = self.able()
         for number, work in self.queue.deal([member.number for member in able]):
             member = next(it for it in able if it.number == number)
             load = self.queue.load_for(work, self.deliveries)
@@ -236,7 +236,7 @@ class RayEngines:
         needed = self.queue.needed(self.deliveries)
         self.deliveries = {number: held for number, held in self.deliveries.items() if number in needed}
 
-    def _able(self) -> list[Member]:
+    def able(self) -> list[Member]:
         """Those that have opened an engine: the first weights may take one long, and nobody is to wait for that."""
         return [member for member in self.crew.ready() if member.current >= 0]
 
@@ -245,5 +245,5 @@ class RayEngines:
             member.post.failures.clear()
 
     def _all_have(self, number: int) -> bool:
-        having = [member.current >= number for member in self._able()]
+        having = [member.current >= number for member in self.able()]
         return bool(having) and all(having)

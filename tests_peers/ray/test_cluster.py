@@ -43,7 +43,7 @@ def test_the_work_of_a_machine_that_dies_is_done_by_others_and_one_that_joins_is
         engines.resize(2)  # there is room for one
         assert bits(drawn(engines, MANY)) == expected and len(engines.crew.ready()) == 1
         added = nodes.add_node(num_cpus=4)
-        until(lambda: len(engines.crew.ready()) == 2)
+        until(lambda: len(engines.able()) == 2)
         handles = [engines.submit(*request) for request in MANY]
         handles[-1].start()
         until(lambda: engines.queue.of(engines.crew.ready()[-1].number))

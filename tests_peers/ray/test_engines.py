@@ -71,7 +71,8 @@ def expected():
 @pytest.fixture(scope="module")
 def engines(cluster):
     its = opened(cluster, patience=15)
-    until(lambda: len(its.crew.ready()) == 2)
+    its.load(weights(0))
+    until(lambda: len(its.able()) == 2)
     yield its
     its.close()
 
@@ -79,7 +80,7 @@ def engines(cluster):
 def test_two_engines_draw_bit_for_bit_what_a_local_one_draws(engines, expected):
     handles = [engines.submit(*request) for request in MANY]
     handles[-1].start()
-    until(lambda: {work.engine for work in engines.queue.given} == {0, 1})
+    until(lambda: all(map(engines.queue.of, (0, 1))))
     assert bits([handle.result() for handle in handles]) == expected
     assert not engines.restarts
 
@@ -122,7 +123,7 @@ def test_one_that_dies_or_hangs_in_mid_draw_is_replaced_and_the_same_is_drawn(en
     told = len(engines.restarts)
     handles = [engines.submit(*request) for request in MANY]
     handles[-1].start()
-    victim = engines.crew.ready()[0]
+    victim = engines.able()[0]
     until(lambda: engines.queue.of(victim.number))
     os.kill(victim.sign.process, getattr(signal, blow))
     started = time.monotonic()
@@ -131,7 +132,7 @@ def test_one_that_dies_or_hangs_in_mid_draw_is_replaced_and_the_same_is_drawn(en
     (reason,) = engines.restarts[told:]
     what = "died" if blow == "SIGKILL" else "has been silent for 15 s"
     assert reason.startswith(f"engine {victim.post.index + 1} (process {victim.sign.process} on ") and what in reason
-    until(lambda: len(engines.crew.ready()) == 2)
+    until(lambda: len(engines.able()) == 2)
     assert bits(drawn(engines, MANY)) == expected
 
 
@@ -141,5 +142,5 @@ def test_engines_join_and_leave_while_they_draw(engines, expected):
         handles[-1].start()
         engines.resize(n)
         assert bits([handle.result() for handle in handles]) == expected
-        until(lambda n=n: len(engines.crew.ready()) == n)
+        until(lambda n=n: len(engines.able()) == n)
     assert bits(drawn(engines, MANY)) == expected
