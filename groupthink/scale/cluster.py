@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,10 @@ from groupthink.scale.settings import ScaleSettings
 
 Bundle = Mapping[str, float]
 """What one actor takes of one machine: {"CPU": 4, "GPU": 1}."""
+
+
+ANSWER = 20.0
+"""Seconds in which a cluster that is named must answer."""
 
 
 class NoPlace(RuntimeError):
@@ -137,12 +142,21 @@ def shortage(bundles: Sequence[Bundle], nodes: Sequence[Bundle], free: Bundle) -
 
 def _join(ray: Any, address: str, quiet: Mapping[str, Any]) -> None:
     try:
+        _knock(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
         ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"there is no cluster of Ray at scale.address={address!r} ({_first_line(error)}): start one "
             'with `ray start --head`, on other machines with `ray start --address=...`, or set scale.address=""'
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at host:port. (Ray itself would try for minutes.)"""
+    host, colon, port = address.rpartition(":")
+    if colon and host and port.isdecimal():
+        with socket.create_connection((host.removeprefix("ray://").strip("[]"), int(port)), timeout=ANSWER):
+            pass
 
 
 def _first_line(error: Exception) -> str:

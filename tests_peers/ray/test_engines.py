@@ -128,7 +128,7 @@ def test_one_that_dies_or_hangs_in_mid_draw_is_replaced_and_the_same_is_drawn(en
     os.kill(victim.sign.process, getattr(signal, blow))
     started = time.monotonic()
     assert bits([handle.result() for handle in handles]) == expected
-    assert time.monotonic() - started < 15 + 10
+    assert time.monotonic() - started < 15 + 45
     (reason,) = engines.restarts[told:]
     what = "died" if blow == "SIGKILL" else "has been silent for 15 s"
     assert reason.startswith(f"engine {victim.post.index + 1} (process {victim.sign.process} on ") and what in reason
