@@ -145,6 +145,11 @@ def _join(ray: Any, address: str, quiet: Mapping[str, Any]) -> None:
         _knock(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
         ray.init(address=address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
+        if "InvalidAuthToken" in str(error):
+            raise ValueError(
+                f"the cluster of Ray at scale.address={address!r} asks for a token: set RAY_AUTH_MODE=token, and give "
+                "the token that its machines have, in ~/.ray/auth_token or as RAY_AUTH_TOKEN"
+            ) from error
         raise ValueError(
             f"there is no cluster of Ray at scale.address={address!r} ({_first_line(error)}): start one "
             'with `ray start --head`, on other machines with `ray start --address=...`, or set scale.address=""'

@@ -26,11 +26,13 @@ pytestmark = [
 ]
 
 HEAD, OTHER = "10.213.0.1", "10.213.0.2"
-NOTICED = {  # within seconds, in place of half a minute
+SETTINGS = {  # a machine that is lost is noticed within seconds, in place of half a minute
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "3",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": "0123456789abcdef0123456789abcdef",
 }
 STEPS = 8
 
@@ -54,7 +56,7 @@ class Machines:
         """A process on one of them."""
         inside = ["ip", "netns", "exec", self.spaces[place]]
         log = (self.folder / f"{place}-{len(self.nodes)}.log").open("w")
-        process = subprocess.Popen([*inside, *words], stdout=log, stderr=log, env=os.environ | NOTICED)
+        process = subprocess.Popen([*inside, *words], stdout=log, stderr=log, env=os.environ | SETTINGS)
         self.nodes.append(process)
         return process
 
