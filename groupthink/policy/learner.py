@@ -9,12 +9,12 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedModel
 
 from groupthink.model.lora import has_lora, merged_tensors
-from groupthink.model.saving import restore_policy, save_policy
+from groupthink.model.saving import read_tensors, restore_policy, save_policy
 from groupthink.model.threads import physical_cores, using_threads
 from groupthink.policy.columns import find_columns, only_live_groups_teach
 from groupthink.policy.cut import cut, live_groups, responses_of, share, split, take, tokens_of
@@ -27,12 +27,15 @@ from groupthink.policy.optimizer import load_optimizer, make_optimizer, save_opt
 from groupthink.policy.passes import Backward, Forward, MicroBatch, Passes
 from groupthink.policy.schedule import rate_share
 from groupthink.policy.settings import PolicySettings
-from groupthink.policy.team import Team
+from groupthink.policy.team import SideBySide, Team
 from groupthink.policy.trace import Trace
 from groupthink.records import Batch, Report, Weights
 
 REFERENCE = "reference.safetensors"
 """In a checkpoint, where the reference is not the policy that the run began with."""
+
+STATE = "learner.json"
+"""In a checkpoint, the counts and whatever else is no tensor."""
 
 Pass = TypeVar("Pass", Forward, Backward)
 
@@ -44,7 +47,8 @@ class Learner:
     model without its adapter. It follows the policy where the objective says so, and is held fixed otherwise. It may be
     another model, of any shape and precision, that has the same tokens: a teacher.
     `total_steps` is the length of the learning rate's schedule, in calls of `update`. `temperature` is the one that
-    responses were sampled at: logits are divided by it, as they were then.
+    responses were sampled at: logits are divided by it, as they were then. `side_by_side`: who makes the passes; None:
+    this process, and as many beside it as the settings say.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Learner:
         total_steps: int,
         temperature: float,
         device: torch.device | str = "cpu",
+        side_by_side: Callable[[Passes], SideBySide] | None = None,
     ):
         if objective.kl > 0 and reference is None and not has_lora(model):
             raise ValueError(f"objective.kl={objective.kl} needs a reference policy: give one, or set objective.kl=0")
@@ -74,16 +79,21 @@ class Learner:
         self.updates = 0  # of the weights so far
         self.tokens = 0  # response tokens learned from so far
         self.guard = Guard()
+        self.restarts: list[str] = []  # it is no process of its own
         self.bonus = objective.entropy_bonus  # on entropy; steered where the objective says so
         self.entropy: float | None = None  # nats, mean over the tokens of the last update
-        named = self.model.named_parameters()  # tied ones once
-        self.parameters = {name: parameter for name, parameter in named if parameter.requires_grad}
-        self.optimizer = make_optimizer(settings.optimizer, self.parameters, settings)
         self.threads = settings.threads or physical_cores()
         self.micro_batch_tokens = settings.micro_batch_tokens  # less, once that did not fit into memory
         self.reference = reference.to(device) if reference is not None and objective.kl > 0 else None
         passes = Passes(self.model, self.reference, objective, temperature)
-        self.team = Team(passes, self.model, self.reference, processes=max(1, settings.processes), threads=self.threads)
+        self.team = side_by_side(passes) if side_by_side else self._team(passes)
+        named = self.model.named_parameters()  # tied ones once
+        self.parameters = {name: parameter for name, parameter in named if parameter.requires_grad}
+        self.optimizer = make_optimizer(settings.optimizer, self.parameters, settings)
+
+    def _team(self, passes: Passes) -> Team:
+        processes = max(1, self.settings.processes)
+        return Team(passes, self.model, self.reference, processes=processes, threads=self.threads)
 
     @property
     def weights(self) -> Weights:
@@ -101,7 +111,7 @@ class Learner:
     def laws(self, beginnings: Sequence[np.ndarray]) -> np.ndarray:
         """The policy's laws [R, V] of the token that follows each sequence of token ids, as logarithms, in nats."""
         with using_threads(self.threads):
-            return self.team.local.laws(beginnings)
+            return self.team.laws(beginnings)
 
     def update(self, batch: Batch, reference_logprobs_M: np.ndarray | None = None) -> Report:
         """Learn from a batch: `epochs` passes over it, `minibatches` updates in each.
@@ -162,12 +172,20 @@ class Learner:
         """End the processes that learn beside this one."""
         self.team.close()
 
+    def write_model(self, folder: Path) -> None:
+        """Write the policy in Hugging Face format into `folder`."""
+        save_policy(self.model, folder)
+
     def save(self, folder: Path) -> None:
         """Write the policy in Hugging Face format into `folder`, and what `restore` needs beside it."""
-        save_policy(self.model, folder)
+        self.write_model(folder)
         save_optimizer(folder / "optimizer.safetensors", self.optimizer, self.parameters)
         if self._reference_moves:
             save_file(dict(self._reference_parameters()), folder / REFERENCE)
+        self._write_state(folder)
+
+    def _write_state(self, folder: Path) -> None:
+        """All that is neither a tensor nor a setting."""
         state = {
             "steps": self.steps,
             "updates": self.updates,
@@ -177,7 +195,7 @@ class Learner:
             "entropy": self.entropy,
             "micro_batch_tokens": self.micro_batch_tokens,
         }
-        (folder / "learner.json").write_text(json.dumps(state, indent=2) + "\n")
+        (folder / STATE).write_text(json.dumps(state, indent=2) + "\n")
 
     @torch.no_grad()
     def restore(self, folder: Path) -> None:
@@ -185,19 +203,23 @@ class Learner:
 
         Raises ValueError where another model was saved there.
         """
-        restore_policy(self.model, folder)
+        self._restore_tensors(folder)
         self.team.changed()
         if self._reference_moves:
-            held = load_file(folder / REFERENCE)
-            for name, parameter in self._reference_parameters():
-                parameter.copy_(held[name])
             self.team.changed("reference")
-        load_optimizer(folder / "optimizer.safetensors", self.optimizer, self.parameters)
-        state = json.loads((folder / "learner.json").read_text())
+        state = json.loads((folder / STATE).read_text())
         self.steps, self.updates, self.tokens = state["steps"], state["updates"], state["tokens"]
         self.guard = Guard(**state["guard"])
         self.bonus, self.entropy = state["bonus"], state["entropy"]
         self.micro_batch_tokens = state["micro_batch_tokens"]
+
+    def _restore_tensors(self, folder: Path) -> None:
+        restore_policy(self.model, folder)
+        if self._reference_moves:
+            held = read_tensors(folder / REFERENCE)
+            for name, parameter in self._reference_parameters():
+                parameter.copy_(held[name])
+        load_optimizer(folder / "optimizer.safetensors", self.optimizer, self.parameters)
 
     @property
     def _reference_moves(self) -> bool:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from groupthink.extras import need
+from groupthink.model.saving import read_tensors
 from groupthink.policy.settings import PolicySettings
 
 EPSILON = 1e-8
@@ -100,12 +101,12 @@ def save_optimizer(path: Path, optimizer: Optimizer, parameters: Mapping[str, nn
 
 @torch.no_grad()
 def load_optimizer(path: Path, optimizer: Optimizer, parameters: Mapping[str, nn.Parameter]) -> None:
-    """Put back what `save_optimizer` wrote, bit for bit.
+    """Put back what `save_optimizer` wrote, bit for bit, or what ranks wrote into a folder of that name.
 
     Raises ValueError where it belongs to another model or optimizer, or to parameters of another precision.
     """
     states: dict[str, dict[str, Any]] = {}
-    for full_name, tensor in load_file(path).items():
+    for full_name, tensor in read_tensors(path).items():
         name, _, key = full_name.rpartition("/")
         fits = name in parameters and (tensor.shape in (parameters[name].shape, torch.Size([])) or key in TABLES)
         if not fits:

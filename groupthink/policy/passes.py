@@ -68,7 +68,10 @@ class Passes:
         self.policy = policy
         self.objective = objective
         self.temperature = temperature
-        self.device = policy.device
+
+    @property
+    def device(self) -> torch.device:
+        return self.policy.device
 
     @torch.no_grad()
     def forward(self, batch: Batch, whose: str) -> Forward:

@@ -8,8 +8,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 from transformers import PreTrainedModel
 
 from groupthink.model.gradient_checkpointing import is_checkpointed
@@ -19,6 +20,31 @@ from groupthink.policy.memory import OutOfMemory, is_out_of_memory
 from groupthink.policy.passes import Backward, Forward, MicroBatch, Passes
 from groupthink.policy.worker import Description, Mapped, learn
 from groupthink.records import Batch
+
+
+class SideBySide(Protocol):
+    """Who makes the passes of a learner, each with a share of the responses."""
+
+    size: int
+    """Into how many shares responses are dealt."""
+
+    def changed(self, whose: str = "policy") -> None:
+        """The weights have changed."""
+        ...
+
+    def forward(self, shares: Sequence[Sequence[Batch]], whose: str) -> list[Forward]:
+        """The passes over every share's batches, in order."""
+        ...
+
+    def backward(self, shares: Sequence[Sequence[MicroBatch]]) -> list[Backward]:
+        """The passes over every share's micro-batches, in order; adds their gradient to the policy's."""
+        ...
+
+    def laws(self, beginnings: Sequence[np.ndarray]) -> np.ndarray:
+        """The policy's laws [R, V] of the token that follows each beginning, as logarithms, in nats."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Team:
@@ -86,6 +112,9 @@ class Team:
                     assert parameter.grad is not None
                     parameter.grad += gradient.tensors[name]
         return found
+
+    def laws(self, beginnings: Sequence[np.ndarray]) -> np.ndarray:
+        return self.local.laws(beginnings)  # so few that they are not dealt out
 
     def close(self) -> None:
         self._workers.close()

@@ -52,6 +52,7 @@ class Judge:
         self.task = task
         self.opening = opening
         self.weights = settings.weights
+        self.restarts: list[str] = []  # it has no process of its own
         self._functions: dict[str, Reward] = named_rewards(
             settings, code or CodeSettings(), judge or JudgeSettings(), opening=opening
         )

@@ -87,10 +87,17 @@ def open_described(
     max_sequences: int,
 ) -> "TorchEngine":
     """The same engine in this process, with weights that are still to be loaded."""
-    from groupthink.model.attention import register_attention
     from groupthink.rollout.torch_engine import TorchEngine
+
+    model = make_model(architecture, config, generation_config, dtype, device)
+    return TorchEngine(model, tokenizer, decoder=decoder(model), max_sequences=max_sequences)
+
+
+def make_model(architecture: Any, config: Any, generation_config: Any, dtype: Any, device: str) -> Any:
+    """A model of this architecture, with weights that are still to be loaded."""
+    from groupthink.model.attention import register_attention
 
     register_attention()
     model = architecture._from_config(config, dtype=dtype, attn_implementation="groupthink").eval().to(device)
     model.generation_config = generation_config  # names the tokens that end a response
-    return TorchEngine(model, tokenizer, decoder=decoder(model), max_sequences=max_sequences)
+    return model

@@ -28,7 +28,25 @@ from groupthink.run.metrics import length_metrics, read_metrics, reward_metrics,
 from groupthink.run.printable import storable
 from groupthink.run.rollouts import rollout_table, sampled_table
 
-MAY_CHANGE = frozenset({"steps", "checkpoint_every", "trackers", "evaluate.patience"})
+ELSEWHERE = (
+    "engines",
+    "learners",
+    "rewards",
+    "address",
+    "placement",
+    "engine_cpus",
+    "engine_gpus",
+    "learner_cpus",
+    "learner_gpus",
+    "prompts",
+    "patience",
+    "failures",
+)
+"""Of [scale]: who draws, scores and learns, and where. What they come to depends on it by rounding alone."""
+
+MAY_CHANGE = frozenset(
+    {"steps", "checkpoint_every", "trackers", "evaluate.patience"} | {f"scale.{it}" for it in ELSEWHERE}
+)
 """What a resumed run may set anew. (More steps also stretch the learning rate's schedule from there on.)"""
 
 SETTLED = frozenset({"rollout.processes", "policy.processes", "policy.threads"})

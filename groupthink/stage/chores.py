@@ -7,10 +7,13 @@ from pathlib import Path
 
 from groupthink.insight.causes import diagnose
 from groupthink.insight.history import History
+from groupthink.policy.learning import Learning
+from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine, EngineFailed
 from groupthink.run.checkpoints import step_of
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
+from groupthink.scale.rewards import RayJudge
 from groupthink.stage.evaluate import evaluate_run
 from groupthink.stage.progress import best_step, history, require_progress, worth_keeping
 from groupthink.stage.workshop import Workshop
@@ -27,6 +30,8 @@ def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None]
     save = save or shop.save
     return [
         restarts(run, shop.engine, view),
+        restarts(run, shop.judge, view),
+        restarts(run, shop.learner, view),
         health(run, shop),
         symptoms(run, view),
         evaluation(run, shop, view),
@@ -36,16 +41,16 @@ def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None]
     ]
 
 
-def restarts(run: Run, engine: Engine, view: View) -> Chore:
-    """After each step: say why a process that draws was replaced."""
-    told = len(engine.restarts)
+def restarts(run: Run, workers: Engine | Judge | RayJudge | Learning, view: View) -> Chore:
+    """After each step: say why a process that draws, scores or learns was replaced."""
+    told = len(workers.restarts)
 
     def chore(done: int) -> None:
         nonlocal told
-        for reason in engine.restarts[told:]:
+        for reason in workers.restarts[told:]:
             run.event("restarted", step=done - 1, reason=reason)
-            view.note(f"{reason}; another took its place, and what it was drawing is drawn again")
-        told = len(engine.restarts)
+            view.note(f"{reason}; another took its place, and what it was at is done again")
+        told = len(workers.restarts)
 
     return chore
 

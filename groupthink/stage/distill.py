@@ -47,7 +47,8 @@ def distill(run: Run, shop: Workshop, view: View) -> None:
             teacher_M = learner.reference_logprobs(batch)  # 2: what the teacher makes of each token
             report = learner.update(batch, teacher_M)  # 3-4: against what the student does; towards the teacher
             batch = compare(batch, teacher_M)  # for the record: an update does that by itself
-        engine.load(learner.weights)
+        with clock("sync"):
+            engine.load(learner.weights)
         figures = {"distill/reverse_kl": reverse_kl(batch), **dead_metrics(scores)}
         advantages_PG = of_responses(batch).reshape(len(groups), -1)
         metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)

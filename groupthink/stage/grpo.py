@@ -74,7 +74,8 @@ def grpo(run: Run, shop: Workshop, view: View) -> None:
             batch = assemble(groups, advantages_PG, recipe.objective, recipe.rollout.max_tokens)
             batch = credit_tokens(batch, reference_M, recipe)  # 4, where tokens of one response differ
             report = learner.update(batch, reference_M)  # 5: towards the better ones, held by KL
-        engine.load(learner.weights)
+        with clock("sync"):
+            engine.load(learner.weights)
         figures = {**filling.figures(), **dead_metrics(judged)}
         metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)
         require_agreement(run, step, groups, batch, report, view)

@@ -8,9 +8,12 @@ import torch
 
 from groupthink.model.chat import Chat
 from groupthink.model.loading import context_of, find_device, load_model, load_tokenizer
+from groupthink.rollout.engine import Engine
 from groupthink.rollout.open import open_engine
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
+from groupthink.scale.cluster import open_cluster
+from groupthink.scale.engines import RayEngines
 from groupthink.stage.evaluate import evaluate
 from groupthink.task import close_task, notes_of, open_tasks
 from groupthink.task.context import leave_out_long
@@ -25,6 +28,18 @@ def measure(run: Run, view: View) -> dict[str, Any]:
     return figures
 
 
+def _open_engine(run: Run, model: Any, tokenizer: Any, closing: ExitStack) -> Engine:
+    recipe, rollout = run.recipe, replace(run.recipe.rollout, lag=0)
+    cluster = closing.enter_context(open_cluster(recipe.scale))
+    engine: Engine
+    if cluster is not None and recipe.scale.engines:
+        engine = RayEngines(model, tokenizer, rollout, recipe.vllm, cluster)
+    else:
+        engine = open_engine(model, tokenizer, rollout, model.device, recipe.vllm, run.path / "vllm")
+    closing.callback(engine.close)
+    return engine
+
+
 def _evaluate(run: Run, view: View) -> None:
     recipe, device = run.recipe, find_device()
     tokenizer = load_tokenizer(recipe.model, trust_remote_code=recipe.trust_remote_code)
@@ -37,8 +52,7 @@ def _evaluate(run: Run, view: View) -> None:
         too_long = leave_out_long(task, chat.encode, context_of(model.config), recipe.rollout.max_tokens)
         if (notes := notes_of(task)) or too_long:
             run.event("task", notes=list(notes), too_long=too_long)
-        engine = open_engine(model, tokenizer, replace(recipe.rollout, lag=0), device, recipe.vllm, run.path / "vllm")
-        closing.callback(engine.close)
+        engine = _open_engine(run, model, tokenizer, closing)
         view.note(f"evaluating {recipe.model} on {recipe.evaluate.problems} held-out problems")
         found = evaluate(
             engine,

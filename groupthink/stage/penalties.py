@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from groupthink.policy.assemble import assemble
-from groupthink.policy.learner import Learner
+from groupthink.policy.learning import Learning
 from groupthink.policy.objective.kl import kl_in_reward
 from groupthink.policy.objective.overlong import overlong_punishment
 from groupthink.recipe import Recipe
@@ -15,7 +15,7 @@ from groupthink.stage.fill import Scores
 
 
 def penalise(
-    groups: Sequence[Group], scores: Scores, learner: Learner, recipe: Recipe
+    groups: Sequence[Group], scores: Scores, learner: Learning, recipe: Recipe
 ) -> tuple[Scores, np.ndarray | None]:
     """The scores with what the objective takes off, as further parts "kl" and "overlong".
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from groupthink.policy.learner import Learner
+from groupthink.policy.learning import Learning
 from groupthink.records import Group
 from groupthink.rollout.engine import Engine, Sampling
 from groupthink.rollout.noise import mix
@@ -23,7 +23,9 @@ BEGINNINGS = 8
 class Probe:
     """Asks at once, of the weights that the engine was loaded with last, which are to be the learner's own."""
 
-    def __init__(self, engine: Engine, learner: Learner, groups: Sequence[Group], settings: RolloutSettings, seed: int):
+    def __init__(
+        self, engine: Engine, learner: Learning, groups: Sequence[Group], settings: RolloutSettings, seed: int
+    ):
         beginnings = [beginning(group) for group in groups[:BEGINNINGS]]
         sampling = Sampling(1, settings.temperature, settings.top_p, settings.top_k)
         self._laws_RV = learner.laws(beginnings)

@@ -4,19 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from groupthink.model.chat import Chat, stop_ids
-from groupthink.model.saving import save_generation, save_policy
-from groupthink.policy.learner import Learner
+from groupthink.model.saving import save_generation
+from groupthink.policy.learning import Learning
 from groupthink.run.card import PROBLEM, write_card
 from groupthink.run.directory import Run
 from groupthink.run.stages import run_name
 
 
-def publish(run: Run, learner: Learner, chat: Chat, figures: dict[str, Any]) -> None:
+def publish(run: Run, learner: Learning, chat: Chat, figures: dict[str, Any]) -> None:
     """Write `model/`, whole or not at all, and the run's closing event."""
     rollout = run.recipe.rollout
 
     def write(folder: Path) -> None:
-        save_policy(learner.model, folder)
+        learner.write_model(folder)
         save_generation(
             folder,
             stops=stop_ids(chat.tokenizer, learner.model),

@@ -3,18 +3,17 @@
 from collections.abc import Callable
 
 import numpy as np
-import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from groupthink.model.chat import Chat
 from groupthink.model.loading import (
-    load_model,
     load_tokenizer,
     read_config,
     require_model,
     stored_dtype,
     weights_here,
 )
+from groupthink.model.origin import Origin
 from groupthink.recipe import Recipe
 from groupthink.run.directory import Run
 from groupthink.run.versions import version_of
@@ -40,7 +39,7 @@ def require_teacher(recipe: Recipe, tell: Callable[[str], None]) -> None:
         require_same_tokens(student, load_tokenizer(recipe.distill.teacher, trust_remote_code=trusted), recipe)
 
 
-def open_teacher(run: Run, student: Chat, device: torch.device) -> PreTrainedModel:
+def teacher_of(run: Run, student: Chat) -> Origin:
     """The teacher, in the precision that it was saved in.
 
     What a resumed run is taught must be what it was taught before. Raises ValueError where the teacher has changed
@@ -48,15 +47,14 @@ def open_teacher(run: Run, student: Chat, device: torch.device) -> PreTrainedMod
     """
     recipe, name, trusted = run.recipe, run.recipe.distill.teacher, run.recipe.trust_remote_code
     require_same_tokens(student, load_tokenizer(name, trust_remote_code=trusted), recipe)
-    dtype = stored_dtype(read_config(name, trust_remote_code=trusted))
-    teacher = load_model(name, device=device, dtype=dtype, trust_remote_code=trusted)
-    if teacher.config.get_text_config().vocab_size < len(student.tokenizer):
+    config = read_config(name, trust_remote_code=trusted)
+    if config.get_text_config().vocab_size < len(student.tokenizer):
         raise ValueError(
-            f"the teacher {name} knows {teacher.config.get_text_config().vocab_size} tokens, and the student's "
+            f"the teacher {name} knows {config.get_text_config().vocab_size} tokens, and the student's "
             f"tokenizer has {len(student.tokenizer)}: take a teacher that was trained with that tokenizer"
         )
     _require_unchanged(run)
-    return teacher
+    return Origin(name, str(stored_dtype(config)).removeprefix("torch."), trusted)
 
 
 def require_same_tokens(student: Chat, teachers: PreTrainedTokenizerBase, recipe: Recipe) -> None:

@@ -10,12 +10,9 @@ from transformers import PreTrainedModel
 
 from groupthink.model.allocator import keep_freed_memory
 from groupthink.model.chat import Chat
-from groupthink.model.gradient_checkpointing import checkpoint_layers
-from groupthink.model.loading import context_of, find_device, load_model, load_tokenizer, new_model, read_context
-from groupthink.model.lora import add_lora
-from groupthink.model.quantised import load_quantised
+from groupthink.model.loading import context_of, find_device, load_tokenizer, read_context
 from groupthink.model.threads import find_processes, is_small, physical_cores
-from groupthink.policy.learner import Learner
+from groupthink.policy.learning import Learning
 from groupthink.recipe import Recipe
 from groupthink.reward.judge import Judge
 from groupthink.rollout.engine import Engine
@@ -23,10 +20,12 @@ from groupthink.rollout.fastest import fastest
 from groupthink.rollout.open import open_engine
 from groupthink.rollout.torch_engine import TorchEngine
 from groupthink.rollout.worker_engine import WorkerEngine
-from groupthink.run.checkpoints import find_damage
 from groupthink.run.directory import Run
+from groupthink.scale.cluster import Cluster, open_cluster
+from groupthink.scale.engines import RayEngines
+from groupthink.scale.rewards import RayJudge
+from groupthink.stage.learner import first_policy, load_policy, open_learner, reference_of
 from groupthink.stage.supply import Supply
-from groupthink.stage.teacher import open_teacher
 from groupthink.task import Task, close_task, notes_of, open_tasks
 from groupthink.task.context import leave_out_long
 from groupthink.task.reply import reply_of
@@ -40,8 +39,8 @@ class Workshop:
     supply: Supply
     chat: Chat  # the tokenizer, and in which words it puts a problem to the policy
     engine: Engine
-    judge: Judge
-    learner: Learner
+    judge: Judge | RayJudge
+    learner: Learning
 
     def save(self, folder: Path) -> None:
         """Write what a checkpoint holds: a model that anyone can load, and what the learner resumes from."""
@@ -65,24 +64,26 @@ def open_workshop(run: Run) -> Iterator[Workshop]:
     recipe, device = run.recipe, find_device()
     task = open_tasks(recipe.task, recipe.seed)
     try:
-        with _open_parts(run, task, device) as shop:
+        with open_cluster(recipe.scale) as cluster, _open_parts(run, task, device, cluster) as shop:
             yield shop
     finally:
         close_task(task)
 
 
 @contextmanager
-def _open_parts(run: Run, task: Task, device: torch.device) -> Iterator[Workshop]:
+def _open_parts(run: Run, task: Task, device: torch.device, cluster: Cluster | None) -> Iterator[Workshop]:
     recipe = run.recipe
     _require_turns_in_time(task, recipe)
-    model = _first_policy(run, device)
+    model = first_policy(run, device)
     chat = open_chat(run, task, model)
-    # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into.
-    drawn = load_policy(run, device, model.dtype) if recipe.lora.rank else model
-    with settled_engine(run, task, chat, drawn) as engine:
-        learner = _open_learner(run, model, chat, device)
+    # Engine and learner share the weights. With an adapter they cannot: the engine draws from what it is merged into;
+    # nor where the learners are elsewhere, and leave the outline of a model here.
+    apart = recipe.lora.rank or (recipe.scale.learners and not recipe.scale.engines)
+    drawn = load_policy(run, device, model.dtype) if apart else model
+    with settled_engine(run, task, chat, drawn, cluster) as engine, open_judge(recipe, task, chat, cluster) as judge:
+        learner = open_learner(run, model, chat, device, cluster)
         try:
-            shop = Workshop(task, Supply(task, recipe), chat, engine, open_judge(recipe, task, chat), learner)
+            shop = Workshop(task, Supply(task, recipe), chat, engine, judge, learner)
             stand_at_checkpoint(run, shop)
             yield shop
         finally:
@@ -100,14 +101,36 @@ def open_chat(run: Run, task: Task, model: PreTrainedModel) -> Chat:
     return chat
 
 
-def open_judge(recipe: Recipe, task: Task, chat: Chat) -> Judge:
-    return Judge(recipe.reward, task, opening=chat.opening, code=recipe.code, judge=recipe.judge)
+@contextmanager
+def open_judge(recipe: Recipe, task: Task, chat: Chat, cluster: Cluster | None) -> Iterator[Judge | RayJudge]:
+    """Who scores: here, or where the recipe asks for it several on the cluster."""
+    if cluster is None or not recipe.scale.rewards:
+        yield Judge(recipe.reward, task, opening=chat.opening, code=recipe.code, judge=recipe.judge)
+        return
+    judge = RayJudge(recipe, chat.opening, cluster)
+    try:
+        yield judge
+    finally:
+        judge.close()
 
 
 @contextmanager
-def settled_engine(run: Run, task: Task, chat: Chat, model: PreTrainedModel) -> Iterator[Engine]:
-    """What draws from `model`, with as many processes as the run has settled: at its first start, by measuring."""
+def settled_engine(
+    run: Run, task: Task, chat: Chat, model: PreTrainedModel, cluster: Cluster | None
+) -> Iterator[Engine]:
+    """What draws from `model`: engines of the cluster, where the recipe asks for some; else the local one.
+
+    That has as many processes as the run has settled: at its first start, by measuring.
+    """
     recipe, most = run.recipe, find_processes(model)
+    if cluster is not None and recipe.scale.engines:
+        engines = RayEngines(model, chat.tokenizer, recipe.rollout, recipe.vllm, cluster)
+        try:
+            _settle(run, model, most)
+            yield engines
+        finally:
+            engines.close()
+        return
     rollout = (
         recipe.rollout if recipe.rollout.lag else replace(recipe.rollout, processes=recipe.rollout.processes or most)
     )
@@ -142,47 +165,6 @@ def _context(recipe: Recipe, model: PreTrainedModel) -> int | None:
     return min(filter(None, contexts), default=None)
 
 
-def _open_learner(run: Run, model: PreTrainedModel, chat: Chat, device: torch.device) -> Learner:
-    recipe = run.recipe
-    objective = recipe.objective_of_stage
-    if recipe.stage == "distill":
-        reference = open_teacher(run, chat, device)
-    else:
-        reference = load_policy(run, device, model.dtype) if objective.kl and not recipe.lora.rank else None
-    return Learner(
-        model,
-        reference,
-        recipe.policy,
-        objective,
-        total_steps=recipe.steps,
-        temperature=1.0 if recipe.stage == "sft" else recipe.rollout.temperature,  # of what was not sampled: as it is
-        device=device,
-    )
-
-
-def _first_policy(run: Run, device: torch.device) -> PreTrainedModel:
-    """The policy before any update, as it is to learn."""
-    recipe = run.recipe
-    dtype, trusted = getattr(torch, recipe.policy.dtype), recipe.trust_remote_code
-    if recipe.stage == "sft" and recipe.sft.from_scratch:
-        place, layers = reference_of(run), recipe.layers
-        model = new_model(place, recipe.seed, layers=layers, device=device, trust_remote_code=trusted).to(dtype)
-    elif recipe.lora.quantised:
-        model = load_quantised(recipe.model, device=device, dtype=dtype, trust_remote_code=trusted)
-    else:
-        model = load_policy(run, device, dtype)
-    if recipe.lora.rank:
-        add_lora(model, recipe.lora, recipe.seed)
-    if recipe.policy.recompute_layers:
-        checkpoint_layers(model)
-    return model
-
-
-def load_policy(run: Run, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
-    """The policy before any update, once more."""
-    return load_model(reference_of(run), device=device, dtype=dtype, trust_remote_code=run.recipe.trust_remote_code)
-
-
 def _settle(run: Run, model: PreTrainedModel, worth: int) -> None:
     """Write what this machine offers into the run: a resume takes the same, and so arrives at the same bits.
 
@@ -191,10 +173,11 @@ def _settle(run: Run, model: PreTrainedModel, worth: int) -> None:
     recipe = run.recipe
     # With a lag one process generates while the others learn; else all do the one, and then the other.
     drawing, learning = (1, max(1, worth - 1)) if recipe.rollout.lag else (worth, worth)
-    if recipe.rollout.engine == "vllm":
+    if recipe.rollout.engine == "vllm" or recipe.scale.engines:
         drawing = 1
     on_cpu = model.device.type == "cpu"  # what was settled there holds nowhere else
-    processes = 1 if recipe.learns_alone or not on_cpu else recipe.policy.processes or learning
+    alone = recipe.learns_alone or recipe.scale.learners or not on_cpu
+    processes = 1 if alone else recipe.policy.processes or learning
     threads = recipe.policy.threads or (1 if is_small(model) else max(1, physical_cores() // processes))
     run.settle(
         replace(
@@ -203,22 +186,6 @@ def _settle(run: Run, model: PreTrainedModel, worth: int) -> None:
             policy=replace(recipe.policy, processes=processes, threads=threads),
         )
     )
-
-
-def reference_of(run: Run) -> str | Path:
-    """The policy before any update: checkpoint 0, so that a resume holds to the same one whatever became of `model`.
-
-    Raises ValueError where it is damaged.
-    """
-    first = run.path / "checkpoints" / "step-000000"
-    if not first.is_dir():
-        return run.recipe.model
-    if damage := find_damage(first):
-        raise ValueError(
-            f"{first}, with which the run began and to which KL holds it, is damaged ({damage}): bring it back from a "
-            f"copy, or begin another run from the newest checkpoint (model={run.latest_checkpoint()})"
-        )
-    return first
 
 
 def stand_at_checkpoint(run: Run, shop: Workshop) -> None:

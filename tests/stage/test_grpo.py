@@ -51,7 +51,8 @@ def test_a_step_leaves_figures_by_trl_s_names(lines):
     assert [line["step"] for line in lines] == list(range(STEPS))
     for line in lines:
         assert line.keys() >= TRL
-        assert {name for name in line if name.startswith("time/")} == {"time/generate", "time/score", "time/learn"}
+        timed = {name.removeprefix("time/") for name in line if name.startswith("time/")}
+        assert timed == {"generate", "score", "learn", "sync"}
         assert all(np.isfinite(value) for value in line.values())
         names = [re.fullmatch(r"rewards/(.*)/mean", name) for name in line]
         assert [name[1].rpartition("/")[2] for name in names if name] == [

@@ -11,7 +11,7 @@ from groupthink.recipe import Recipe
 class Staff:
     """Staff(drawing=2, learning=2, threads=1, small=True)"""
 
-    drawing: int  # processes that generate, the first one included (with a lag or vLLM: the one beside it)
+    drawing: int  # processes that generate, the first one included (with a lag, vLLM or engines on a cluster: 1)
     learning: int  # processes that learn, the first one included
     threads: int  # of each that learns
     small: bool  # whether a processor computes the model faster in several processes than with several threads
@@ -26,7 +26,7 @@ def staff_of(recipe: Recipe, shape: ModelShape, device: str, worth: int | None =
     most = min(MOST, physical_cores()) if small else 1
     # Where the recipe says how many generate, a run does not measure.
     worth = most if recipe.rollout.processes or worth is None else min(worth, most)
-    alone = device != "cpu" or recipe.rollout.lag > 0 or recipe.rollout.engine == "vllm"
+    alone = device != "cpu" or recipe.rollout.lag > 0 or recipe.rollout.engine == "vllm" or bool(recipe.scale.engines)
     learning = recipe.policy.processes or (max(1, worth - 1) if recipe.rollout.lag else worth)
     if recipe.learns_alone or device != "cpu" or recipe.stage == "sample":  # which learns nothing
         learning = 1

@@ -19,8 +19,11 @@ from groupthink.rollout.engine import Engine
 from groupthink.run.directory import Run
 from groupthink.run.stages import run_name
 from groupthink.run.versions import version_of
+from groupthink.scale.cluster import open_cluster
+from groupthink.scale.rewards import RayJudge
+from groupthink.stage.learner import load_policy
 from groupthink.stage.supply import Supply
-from groupthink.stage.workshop import load_policy, open_chat, open_judge, settled_engine
+from groupthink.stage.workshop import open_chat, open_judge, settled_engine
 from groupthink.task import Task, close_task, open_tasks
 from groupthink.task.reply import reply_of
 
@@ -36,7 +39,7 @@ class Desk:
     supply: Supply
     chat: Chat
     engine: Engine
-    judge: Judge
+    judge: Judge | RayJudge
     policy: str  # which weights draw: see `policy_name`
 
     def save(self, folder: Path) -> None:
@@ -61,9 +64,12 @@ def open_desk(run: Run) -> Iterator[Desk]:
         require_same_policy(run, policy)
         chat = open_chat(run, task, model)
         require_enough(task, recipe.sample.problems)
-        with settled_engine(run, task, chat, model) as engine:
+        with (
+            open_cluster(recipe.scale) as cluster,
+            settled_engine(run, task, chat, model, cluster) as engine,
+            open_judge(recipe, task, chat, cluster) as judge,
+        ):
             engine.load(Weights(0, merged_tensors(model)))
-            judge = open_judge(recipe, task, chat)
             yield Desk(task, Supply(task, _each_once(recipe)), chat, engine, judge, policy)
     finally:
         close_task(task)

@@ -42,7 +42,7 @@ def draw(run: Run, desk: Desk, view: View) -> None:
     """Every remaining step of `run`. What a step draws depends on (seed, step) alone."""
     recipe = run.recipe
     rollout = replace(recipe.rollout, group_size=recipe.sample.responses)
-    tell_restarts = restarts(run, desk.engine, view)
+    tell_restarts = [restarts(run, desk.engine, view), restarts(run, desk.judge, view)]
     for step in run.remaining_steps():
         clock = Clock()
         problems, seed = problems_of(run, desk, step), mix(recipe.seed, "sample", step)
@@ -51,7 +51,8 @@ def draw(run: Run, desk: Desk, view: View) -> None:
         with clock("score"):
             scores = desk.judge.score(groups)
         view.stepped(run.record_sampled(step, groups, scores, clock.seconds))
-        tell_restarts(step + 1)
+        for tell in tell_restarts:
+            tell(step + 1)
         run.checkpoint(step + 1, desk.save)
         run.steps_done = step + 1
 

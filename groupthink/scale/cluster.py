@@ -1,0 +1,182 @@
+"""A cluster of Ray: joined where there is one, started where there is none, and places on it."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from groupthink.extras import need
+from groupthink.scale.settings import ScaleSettings
+
+Bundle = Mapping[str, float]
+"""What one actor takes of one machine: {"CPU": 4, "GPU": 1}."""
+
+
+ANSWER = 20.0
+"""Seconds in which a cluster that is named must answer."""
+
+
+class NoPlace(RuntimeError):
+    """The cluster has no room for what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of one machine that is kept for an actor."""
+
+    group: Any  # Ray's placement group
+    index: int
+    bundle: Bundle
+
+    def options(self) -> dict[str, Any]:
+        """For `.options(...)` of an actor that is to work there."""
+        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+        return {
+            "num_cpus": self.bundle.get("CPU", 0),
+            "num_gpus": self.bundle.get("GPU", 0),
+            "scheduling_strategy": PlacementGroupSchedulingStrategy(
+                self.group, placement_group_bundle_index=self.index
+            ),
+        }
+
+
+class Cluster:
+    """Joined at `settings.address`, or started on this machine; `close` ends one that was started here.
+
+    Where this process has joined a cluster already, it is that one, and stays. A local one has as many cores as are
+    asked for, whatever the machine has: they are words in a ledger.
+    """
+
+    def __init__(self, settings: ScaleSettings):
+        self.settings = settings
+        ray = self.ray = need("ray", "[scale]", "scale")
+        self.own = not ray.is_initialized()
+        if not self.own:
+            return
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        with _signals_kept():
+            if settings.address:
+                _join(ray, settings.address, quiet)
+            else:
+                cores = max(os.cpu_count() or 1, int(settings.cpus + 0.999))
+                ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
+
+    def reserve(self, bundles: Sequence[Bundle], whom: str, seconds: float | None = None) -> list[Place]:
+        """A place for each bundle, together, within `seconds` (None: `scale.patience`).
+
+        `whom`: who is to work there, for errors. Raises NoPlace with what is missing.
+        """
+        seconds = self.settings.patience if seconds is None else seconds
+        group = self._ask(bundles)
+        if not group.wait(seconds):
+            self.ray.util.remove_placement_group(group)
+            raise NoPlace(f"there was no room for {whom} within {seconds:g} s: {self.missing(bundles)}")
+        return [Place(group, index, bundle) for index, bundle in enumerate(bundles)]
+
+    def expect(self, bundles: Sequence[Bundle]) -> list[Place]:
+        """A place for each bundle, whenever there is room for that one."""
+        return [Place(self._ask([bundle]), 0, bundle) for bundle in bundles]
+
+    def _ask(self, bundles: Sequence[Bundle]) -> Any:
+        held = [{kind: amount for kind, amount in bundle.items() if amount} for bundle in bundles]
+        return self.ray.util.placement_group(
+            [bundle or {"CPU": 0.001} for bundle in held], strategy=self.settings.placement.upper()
+        )
+
+    def leave(self, places: Sequence[Place], staying: Sequence[Place] = ()) -> None:
+        """Give places back, but for those that were reserved together with one of `staying`."""
+        kept = {place.group.id for place in staying}
+        for group in {place.group.id: place.group for place in places if place.group.id not in kept}.values():
+            self.ray.util.remove_placement_group(group)
+
+    def missing(self, bundles: Sequence[Bundle]) -> str:
+        nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+        return shortage(bundles, nodes, self.ray.available_resources())
+
+    def close(self) -> None:
+        if self.own and self.ray.is_initialized():
+            with _signals_kept():
+                self.ray.shutdown()
+
+
+@contextmanager
+def open_cluster(settings: ScaleSettings) -> Iterator[Cluster | None]:
+    """The cluster that a recipe asks for, or None where it asks for none: then nothing is imported or started."""
+    if not settings.wanted:
+        yield None
+        return
+    cluster = Cluster(settings)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def shortage(bundles: Sequence[Bundle], nodes: Sequence[Bundle], free: Bundle) -> str:
+    """What a cluster lacks, in words, and what to do.
+
+    >>> shortage([{"GPU": 1}] * 4, [{"CPU": 8, "GPU": 2}], {"CPU": 8})
+    '4 GPU are asked for, and the cluster has 2 in all, of which 0 are free: add machines, or ask for less in [scale]'
+    """
+    lacks = []
+    for kind in sorted({kind for bundle in bundles for kind in bundle}):
+        asked, most = sum(bundle.get(kind, 0) for bundle in bundles), max(bundle.get(kind, 0) for bundle in bundles)
+        there, largest = sum(node.get(kind, 0) for node in nodes), max((node.get(kind, 0) for node in nodes), default=0)
+        if asked > free.get(kind, 0):
+            lacks.append(
+                f"{asked:g} {kind} are asked for, and the cluster has {there:g} in all, of which "
+                f"{free.get(kind, 0):g} are free"
+            )
+        elif most > largest:
+            lacks.append(f"one part takes {most:g} {kind}, and no machine has more than {largest:g}")
+    found = "; ".join(lacks) or "no machine has all that one part takes"
+    return f"{found}: add machines, or ask for less in [scale]"
+
+
+def _join(ray: Any, address: str, quiet: Mapping[str, Any]) -> None:
+    try:
+        _knock(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
+        ray.init(address=address, **quiet)
+    except (OSError, RuntimeError, ValueError) as error:
+        if "InvalidAuthToken" in str(error):
+            raise ValueError(
+                f"the cluster of Ray at scale.address={address!r} asks for a token: set RAY_AUTH_MODE=token, and give "
+                "the token that its machines have, in ~/.ray/auth_token or as RAY_AUTH_TOKEN"
+            ) from error
+        raise ValueError(
+            f"there is no cluster of Ray at scale.address={address!r} ({_first_line(error)}): start one "
+            'with `ray start --head`, on other machines with `ray start --address=...`, or set scale.address=""'
+        ) from error
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at host:port. (Ray itself would try for minutes.)"""
+    host, colon, port = address.rpartition(":")
+    if colon and host and port.isdecimal():
+        with socket.create_connection((host.removeprefix("ray://").strip("[]"), int(port)), timeout=ANSWER):
+            pass
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Ray puts its own handler in the place of a run's, which ends well when it is told to."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)

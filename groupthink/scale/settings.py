@@ -1,0 +1,87 @@
+"""The table [scale] of a recipe."""
+
+import math
+from dataclasses import dataclass
+
+PLACEMENTS = ("spread", "pack")
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleSettings:
+    """What of a run works on a cluster of Ray, and how much of it each part takes."""
+
+    engines: int = 0  # that draw, each an actor of Ray; 0: the local engine
+    learners: int = 0  # that learn together, each an actor of Ray; 0: the local learner
+    rewards: int = 0  # workers that score, for rewards that are slow; 0: responses are scored here
+    address: str = ""  # of a running cluster, "auto": the one of this machine; "": a local one, ended with the run
+    placement: str = "spread"  # over as many machines as there are; or "pack": on as few as possible
+    engine_cpus: float = 1.0  # cores for each engine, which are its threads, too
+    engine_gpus: float = 0.0  # GPUs for each engine
+    learner_cpus: float = 1.0
+    learner_gpus: float = 0.0
+    prompts: int = 16  # with an engine at a time, at most; others wait for whoever is free
+    patience: float = 600.0  # seconds that the cluster is waited for, where it has no room
+    failures: int = 3  # of an engine or of a reward's worker in a row, at which the run ends
+
+    def __post_init__(self) -> None:
+        for name, least in (("engines", 0), ("learners", 0), ("rewards", 0), ("prompts", 1), ("failures", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"scale.{name} is {getattr(self, name)}: give {least} or more")
+        for name in ("engine_cpus", "engine_gpus", "learner_cpus", "learner_gpus"):
+            share = getattr(self, name)
+            if not 0 <= share < math.inf or (share > 1 and share % 1):
+                raise ValueError(f"scale.{name} is {share}: give a whole number, or a share below 1")
+        if self.placement not in PLACEMENTS:
+            raise ValueError(f"scale.placement is {self.placement!r}: choose one of {', '.join(PLACEMENTS)}")
+        if not 0 < self.patience < math.inf:
+            raise ValueError(f"scale.patience is {self.patience}: give seconds above 0")
+        if self.address and not self.wanted:
+            raise ValueError(
+                f"scale.address is {self.address!r}, and nothing is to work there: set scale.engines, "
+                "scale.learners or scale.rewards, or leave it out"
+            )
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to work on a cluster."""
+        return bool(self.engines or self.learners or self.rewards)
+
+    @property
+    def cpus(self) -> float:
+        """Cores that all parts together take."""
+        return self.engines * self.engine_cpus + self.learners * self.learner_cpus + self.rewards
+
+    def require_learners(self, *, lora: bool, optimizer: str, processes: int) -> None:
+        """Raise ValueError where other settings of learning are at odds with learners on a cluster."""
+        if not self.learners:
+            return
+        if lora:
+            raise ValueError(
+                "lora.rank is set: an adapter learns within one process; set scale.learners=0, or lora.rank=0 to have "
+                "all weights learn on several"
+            )
+        if optimizer != "adamw":
+            raise ValueError(
+                f"policy.optimizer is {optimizer!r}, whose state cannot be shared out: with scale.learners set "
+                'policy.optimizer="adamw", of which each learner holds its share'
+            )
+        if processes > 1:
+            raise ValueError(
+                f"policy.processes is {processes}: with scale.learners each learner is one process; raise "
+                "scale.learners, and leave policy.processes at 0"
+            )
+
+    def require_engines(self, *, processes: int, own_process: bool, engine: str) -> None:
+        """Raise ValueError where other settings of drawing are at odds with engines on a cluster."""
+        if not self.engines:
+            return
+        if processes > 1:
+            raise ValueError(
+                f"rollout.processes is {processes}: with scale.engines each engine is one process; raise "
+                "scale.engines, and leave rollout.processes at 0"
+            )
+        if engine == "vllm" and not own_process:
+            raise ValueError(
+                "vllm.own_process=false draws in the thread that waits, and an engine of scale.engines must hear of "
+                "new weights meanwhile: leave it at true"
+            )
