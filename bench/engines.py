@@ -2,9 +2,10 @@
 
     python bench/engines.py [--seeds 0 1 2] [--json] [--out FILE]
 
-Trains nano by the embedded engine, by vLLM and a step behind (`grpo_async`), asks each on the same held-out problems,
-and compares them with the embedded engine's. Takes two hours on two cores, but can be made in parts: a run that is
-there goes on where it stands, and one whose answers are in FILE already is not made again.
+Trains nano by the embedded engine, by vLLM, a step behind (`grpo_async`), and by two engines and two learners on a
+cluster of Ray (`[scale]`), asks each on the same held-out problems, and compares them with the embedded engine's. Takes
+two hours on two cores, but can be made in parts: a run that is there goes on where it stands, and one whose answers are
+in FILE already is not made again.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from groupthink.insight.statistics import interval
 REPOSITORY = Path(__file__).resolve().parent.parent
 EMBEDDED = "embedded"
 RECIPES = "the recipe's"
+CHOICES = ("vllm", "async", "cluster")
 BOUND = -0.03
 """By how much another engine may be worse, at the lower end of the interval."""
 
@@ -38,6 +40,8 @@ def main() -> None:
         kinds["vllm"] = ["rollout.engine=vllm", f"vllm.python={python}", "vllm.threads=2"]
     if "async" in options.engines:
         kinds["async"] = ["stage=grpo_async", "rollout.lag=1"]
+    if "cluster" in options.engines:  # FSDP2 learners, too
+        kinds["cluster"] = ["scale.engines=2", "scale.learners=2"]
     right = known(options)
     for seed in options.seeds:  # by seed, so that what is there early can be compared
         for kind, settings in kinds.items():
@@ -61,7 +65,7 @@ def in_words(kind: str, figures: dict[str, float]) -> str:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--engines", nargs="+", choices=("vllm", "async"), default=["vllm", "async"])
+    parser.add_argument("--engines", nargs="+", choices=CHOICES, default=CHOICES)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--problems", type=int, default=500, help="held-out ones")
     parser.add_argument("--samples", type=int, default=4, help="responses to each, at most 9")
