@@ -89,9 +89,8 @@ def strike(run: Path, words: list[str], options: argparse.Namespace) -> Counter[
                 victim = draw.choice(there)
                 os.kill(victim, signal.SIGKILL)
                 killed[kind] += 1
-                tell(
-                    f"kill {sum(killed.values())}: {kind} {victim}, after {len(read_metrics(run / 'metrics.jsonl'))} steps"
-                )
+                done = len(read_metrics(run / "metrics.jsonl"))
+                tell(f"kill {sum(killed.values())}: {kind} {victim}, after {done} steps")
     if driver.returncode:
         raise SystemExit(f"the run ended with {driver.returncode} after {dict(killed)}: see {log.name}")
     if sum(killed.values()) < options.kills:
