@@ -45,6 +45,15 @@ def write_joined(tensors: Mapping[str, Tensor], folder: Path, group: Group = Non
     checkpoint.save(dict(tensors), storage_writer=writer, process_group=group, no_dist=group is None)
     if group is None or dist.get_rank(group) == 0:
         shutil.rmtree(writer.path)
+        _plainly_named(folder)
+
+
+def _plainly_named(folder: Path) -> None:
+    """A model of one file has it by the name that everybody expects, and no index."""
+    files = list(folder.glob("model-*.safetensors"))
+    if len(files) == 1:
+        files[0].rename(folder / "model.safetensors")
+        (folder / "model.safetensors.index.json").unlink(missing_ok=True)
 
 
 def files_of(tensors: Mapping[str, Tensor], most: int = FILE_BYTES) -> dict[str, int]:

@@ -1,12 +1,25 @@
-"""Whole runs with engines on a cluster: the same stages, and the same bits."""
+"""Whole runs on a cluster: the same stages; with engines the same bits, with learners the same to rounding."""
+
+from pathlib import Path
 
 import pyarrow.parquet as parquet
 import pytest
+from safetensors.torch import load_file
 
+from groupthink.model.loading import NANO
 from groupthink.run.metrics import read_metrics
 from tests.stage.conftest import resume, train, weights
 
 ENGINES = ("scale.engines=2",)
+LEARNERS = ("scale.learners=2", "scale.patience=60")
+
+
+def far(run: Path, local: Path) -> float:
+    """Between two trained models, relative to how far the second has moved from nano."""
+    start, one, other = (load_file(place / "model.safetensors") for place in (NANO, run / "model", local / "model"))
+    assert one.keys() == other.keys()
+    apart = sum(float((one[name] - other[name]).norm() ** 2) for name in other)
+    return (apart / sum(float((other[name] - start[name]).norm() ** 2) for name in other)) ** 0.5
 
 
 @pytest.mark.parametrize("words", [(), ("stage=grpo_async", "rollout.lag=1")], ids=["grpo", "lag by order"])
@@ -40,3 +53,27 @@ def test_a_model_is_measured_by_engines_as_by_the_local_one(cluster, recipe, tmp
         for name, words in (("local", ()), ("run", ENGINES))
     ]
     assert figures[0] == figures[1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("stage=grpo_async", "rollout.lag=1", *ENGINES), ("stage=sft",), ("stage=distill",)],
+    ids=["ahead, with engines", "imitation", "a teacher"],
+)
+def test_two_learners_come_to_what_one_comes_to_in_every_stage(cluster, recipe, tmp_path, words):
+    if "stage=distill" in words:
+        words = (*words, f"distill.teacher={train(tmp_path / 'teacher', recipe).path}")
+    local = train(tmp_path / "local", recipe, *(word for word in words if word not in ENGINES))
+    run = train(tmp_path / "run", recipe, *words, *LEARNERS)
+    expected, found = (read_metrics(its.path / "metrics.jsonl") for its in (local, run))
+    for name in ("loss", "grad_norm", "entropy"):
+        assert [line[name] for line in found] == pytest.approx([line[name] for line in expected], rel=2e-2, abs=1e-5)
+    assert far(run.path, local.path) < 1e-2
+
+
+def test_a_run_is_taken_up_by_other_numbers_of_learners(cluster, recipe, tmp_path):
+    constant = ("policy.schedule=constant", "checkpoint_every=1")
+    straight = train(tmp_path / "straight", recipe, *constant)
+    run = train(tmp_path / "run", recipe, *constant, "steps=1", *LEARNERS)
+    resume(run.path, "steps=2", "scale.learners=1")
+    assert far(resume(run.path, "steps=3", "scale.learners=0").path, straight.path) < 1e-2
