@@ -5,10 +5,10 @@ import json
 import pytest
 from safetensors.torch import load_file
 
+from groupthink.model import origin
 from groupthink.model.fast_body import FastBody
 from groupthink.recipe import load_recipe
 from groupthink.run.metrics import read_metrics
-from groupthink.stage import workshop
 from tests.stage.conftest import STEPS, resume, train, weights
 
 LORA = ("lora.rank=4", "lora.alpha=8", "policy.learning_rate=1e-2")
@@ -60,8 +60,8 @@ def test_what_an_objective_holds_between_steps_is_resumed(place, tmp_path, setti
 
 
 def test_no_reference_is_loaded_where_nothing_is_held_to_it(place, tmp_path, monkeypatch):
-    loaded, load_model = [], workshop.load_model
-    monkeypatch.setattr(workshop, "load_model", lambda *args, **how: loaded.append(args) or load_model(*args, **how))
+    loaded, load_model = [], origin.load_model
+    monkeypatch.setattr(origin, "load_model", lambda *args, **how: loaded.append(args) or load_model(*args, **how))
     train(tmp_path / "held", place / "grpo.toml", "steps=0")
     assert len(loaded) == 2
     train(tmp_path / "free", place / "grpo.toml", "steps=0", "objective.kl=0")
