@@ -174,10 +174,11 @@ Courses = dict[str, dict[int, Course]]
 """By method and seed."""
 
 
-def difference(courses: Courses, one: str, other: str, what: str, samples: int) -> dict[str, float] | None:
+def difference(courses: Courses, one: str, other: str, what: str, samples: int) -> dict[str, Any] | None:
     """One method's accuracy less another's, where both have spent what the thriftier of the two did in all.
 
-    The interval is over all pairs of a seed and a problem. None where no seed has both.
+    The interval is over held-out problems, each with the mean over seeds, for all seeds are asked of the same roots in
+    the same order; what one training differs by from the next shows in `by_seed`. None where no seed has both.
     """
     seeds = [seed for seed in courses[one] if seed in courses[other]]
     if not seeds:
@@ -188,9 +189,14 @@ def difference(courses: Courses, one: str, other: str, what: str, samples: int) 
         budget = min(course[what][-1] for course in pair)
         first, second = (right_at(course, budget, what, samples) for course in pair)
         found.append(first - second)
-    every = np.concatenate(found)
-    low, high = interval(every)
-    return {"mean": round(float(every.mean()), 4), "low": round(low, 4), "high": round(high, 4)}
+    by_problem = np.mean(found, axis=0)
+    low, high = interval(by_problem)
+    return {
+        "mean": round(float(by_problem.mean()), 4),
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "by_seed": {str(seed): round(float(each.mean()), 4) for seed, each in zip(seeds, found, strict=True)},
+    }
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
@@ -257,10 +263,11 @@ def known(options: argparse.Namespace) -> Courses:
 
 
 def in_words(found: Mapping[str, Any]) -> list[str]:
-    def told(name: str, figures: Mapping[str, float] | None) -> str:
+    def told(name: str, figures: Mapping[str, Any] | None) -> str:
         if figures is None:
             return f"{name}: no seed has both"
-        return f"{name}: {figures['mean']:+.1%} [{figures['low']:+.1%}, {figures['high']:+.1%}]"
+        by_seed = ", ".join(f"{each:+.1%}" for each in figures["by_seed"].values())
+        return f"{name}: {figures['mean']:+.1%} [{figures['low']:+.1%}, {figures['high']:+.1%}]; by seed {by_seed}"
 
     compute = found["equal_compute"]
     lines = [told("on-policy distillation less SFT, at equal tokens", found["on_policy_minus_sft"])]
