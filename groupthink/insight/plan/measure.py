@@ -44,6 +44,9 @@ class Rehearsal:
     notes: tuple[str, ...]
     code: int  # bytes of libraries, mapped
     data: int  # bytes of their data, without a model
+    update: float = 0.0  # of the seconds to learn, those that do not depend on how much is learned from
+    lengths: tuple[int, ...] = ()  # tokens of responses that were drawn to their end
+    drawing: tuple[float, float, float] | None = None  # of an engine of several: see `plan.cluster.rates.Drawing`
 
 
 def measure(recipe: Recipe, shape: ModelShape, device: str, *, fits: bool) -> Rehearsal:
@@ -77,4 +80,5 @@ def measure(recipe: Recipe, shape: ModelShape, device: str, *, fits: bool) -> Re
         last = (said.stderr.strip() or f"it ended with code {said.returncode}").splitlines()[-1]
         raise RuntimeError(f"measuring failed: {last}")
     found = json.loads(said.stdout.splitlines()[-1])
-    return Rehearsal(**{**found, "notes": tuple(found["notes"])})
+    drawing = found["drawing"] and tuple(found["drawing"])
+    return Rehearsal(**{**found, "notes": tuple(found["notes"]), "lengths": tuple(found["lengths"]), "drawing": drawing})

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from math import ceil
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from groupthink.insight.plan.cluster.rates import fitted_drawing
 from groupthink.insight.plan.machine import held_by
 from groupthink.insight.plan.measure import Rehearsal
 from groupthink.insight.plan.shape import ModelShape, read_shape, shape_of
@@ -123,6 +125,8 @@ def at_depth(layers: int, depths: Sequence[int], found: Sequence[Rehearsal]) -> 
         high,
         seconds={phase: line(taken, high.seconds[phase]) for phase, taken in low.seconds.items()},
         response_seconds=line(low.response_seconds, high.response_seconds),
+        update=line(low.update, high.update),
+        drawing=low.drawing and high.drawing and tuple(map(line, low.drawing, high.drawing)),
         start_seconds=low.start_seconds,  # into which the libraries' import falls; reading weights is not seen
     )
 
@@ -138,7 +142,9 @@ def rehearse(recipe: Recipe, depth: int, code: int, data: int, began: float) -> 
         groups, rate, load = draw(recipe, parts, problems, prompt, seen=not depth)
         per_response = rate * even_operations(parts.shape, load, len(problems), recipe.rollout.group_size)
         per_response /= len(problems) * recipe.rollout.group_size
+        drawing = draw_shares(recipe, parts, problems, prompt, rate) if recipe.scale.wanted else None
         scores, judging = score(recipe, parts, groups, depth, notes)
+        update, lengths = 0.0, lengths_of(groups, recipe.rollout.max_tokens) if not depth else ()
         if not depth and recipe.stage in BY_REWARDS and to_their_end(groups, recipe.rollout.max_tokens):
             load = replace(load, response=preferred_length(groups, scores, load.response, notes))
         whole = even_operations(parts.shape, load, len(problems), recipe.rollout.group_size)
@@ -153,7 +159,7 @@ def rehearse(recipe: Recipe, depth: int, code: int, data: int, began: float) -> 
                 parts.engine.release()  # as a run does before it learns
             # The first update waits for the processes that learn, as it does in a run.
             start += timed(partial(parts.learner.update, batch_of(recipe, two_of(groups))))[0]
-            seconds["learn"], batch, report = learn(recipe, parts, groups, load)
+            seconds["learn"], update, batch, report = learn(recipe, parts, groups, load)
             seconds["sync"] = sync(parts)
             if recipe.stage != "sft":
                 share = problems_of(recipe) * group_of(recipe) * load.response / max(len(batch.token_ids_M), 1)
@@ -169,6 +175,9 @@ def rehearse(recipe: Recipe, depth: int, code: int, data: int, began: float) -> 
             notes=tuple(notes),
             code=code,
             data=data,
+            update=update,
+            lengths=lengths,
+            drawing=drawing,
         )
 
 
@@ -199,6 +208,8 @@ def open_parts(recipe: Recipe, depth: int, notes: list[str]) -> Iterator[Parts]:
             notes.append(
                 f"one round of a step was measured; task.rounds={recipe.task.rounds} may draw so many times that"
             )
+        if recipe.scale.engines and device.type == "cpu":
+            torch.set_num_threads(max(1, int(recipe.scale.engine_cpus)))  # as Ray has an engine's process begin
         # What a run would settle goes by the whole model.
         real = shape if not depth else read_shape(recipe.model, recipe.trust_remote_code, recipe.layers)
         rollout = replace(recipe.rollout, engine="torch", lag=0, processes=staff_of(recipe, real, device.type).drawing)
@@ -343,6 +354,42 @@ def mean_length(groups: Sequence[Group], asked: int, limit: int, *, seen: bool) 
     return (1 - (1 - rate) ** limit) / rate, True
 
 
+def draw_shares(
+    recipe: Recipe, parts: Parts, problems: Sequence[Problem], prompt: float, rate: float
+) -> tuple[float, float, float]:
+    """How fast one of several engines draws what it will have at a time, and how fast it draws less: as `Drawing` has it.
+
+    `rate`: seconds of an operation, about.
+    """
+    sampling, scale = Sampling.of(recipe.rollout), recipe.scale
+    asked = len(problems) * (1 + recipe.rollout.lag) / max(1, scale.engines)
+    many = list(problems[: max(1, min(scale.prompts, ceil(asked)))])
+    tokens = sampling.max_tokens
+    while tokens > FIRST_TOKENS and rate * len(many) * _group_operations(parts, prompt, tokens, sampling.n) > SECONDS / 2:
+        tokens //= 2
+    reading, _ = timed(partial(_drawn, parts, many, replace(sampling, max_tokens=1)))
+    each = reading / len(many)
+    batches = []
+    few, fewer = (many[: len(many) // 4 or 1], sampling.n) if len(many) > 1 else (many, max(1, sampling.n // 4))
+    for some, count in ((many, sampling.n), (few, fewer)):
+        took, groups = timed(partial(_drawn, parts, some, replace(sampling, max_tokens=tokens, n=count)))
+        lengths = [[len(response) for response in group.responses] for group in groups]
+        batches.append((lengths, max(took - each * len(some), took / 10)))
+    drawing = fitted_drawing(batches)
+    return drawing.step, drawing.row, each
+
+
+def _group_operations(parts: Parts, prompt: float, tokens: float, size: int) -> float:
+    return operations(parts.shape, [prompt], [[tokens] * size])
+
+
+def lengths_of(groups: Sequence[Group], limit: int) -> tuple[int, ...]:
+    """Tokens of responses, where none was cut earlier than a run would."""
+    if not to_their_end(groups, limit):
+        return ()
+    return tuple(len(response) for group in groups for response in group.responses)
+
+
 def to_their_end(groups: Sequence[Group], limit: int) -> bool:
     """Whether no response was cut earlier than a run would."""
     responses = [response for group in groups for response in group.responses]
@@ -435,8 +482,9 @@ def _response(token_ids: np.ndarray) -> Response:
     )
 
 
-def learn(recipe: Recipe, parts: Parts, groups: list[Group], load: Workload) -> tuple[float, Batch, Report]:
-    """Seconds in which a step is learned from, by a line through an update of little and one of much.
+def learn(recipe: Recipe, parts: Parts, groups: list[Group], load: Workload) -> tuple[float, float, Batch, Report]:
+    """Seconds in which a step is learned from, by a line through an update of little and one of much; and those of
+    them in which nothing would be, too.
 
     Much is as many groups as there is time for.
     """
@@ -462,7 +510,8 @@ def learn(recipe: Recipe, parts: Parts, groups: list[Group], load: Workload) -> 
     slope = max(0.0, (long - short) / (many - few)) if many > few else 0.0
     fixed = max(0.0, long - slope * many)
     whole = step_operations(recipe, parts.shape, load)
-    return recipe.policy.epochs * (recipe.policy.minibatches * fixed + slope * whole), much, report
+    update = recipe.policy.epochs * recipe.policy.minibatches * fixed
+    return update + recipe.policy.epochs * slope * whole, update, much, report
 
 
 def two_of(groups: list[Group]) -> list[Group]:

@@ -12,7 +12,7 @@ class Staff:
     """Staff(drawing=2, learning=2, threads=1, small=True)"""
 
     drawing: int  # processes that generate, the first one included (with a lag, vLLM or engines on a cluster: 1)
-    learning: int  # processes that learn, the first one included
+    learning: int  # processes that learn, the first one included (with learners on a cluster: 1)
     threads: int  # of each that learns
     small: bool  # whether a processor computes the model faster in several processes than with several threads
 
@@ -30,9 +30,12 @@ def staff_of(recipe: Recipe, shape: ModelShape, device: str, worth: int | None =
     learning = recipe.policy.processes or (max(1, worth - 1) if recipe.rollout.lag else worth)
     if recipe.learns_alone or device != "cpu" or recipe.stage == "sample":  # which learns nothing
         learning = 1
+    threads = recipe.policy.threads
+    if recipe.scale.learners:
+        learning, threads = 1, max(1, int(recipe.scale.learner_cpus))
     return Staff(
         drawing=1 if alone else recipe.rollout.processes or worth,
         learning=learning,
-        threads=recipe.policy.threads or (1 if small else max(1, physical_cores() // learning)),
+        threads=threads or (1 if small else max(1, physical_cores() // learning)),
         small=small,
     )
