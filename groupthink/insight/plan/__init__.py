@@ -1,16 +1,19 @@
 """What a run will take of this machine, before anything is loaded: parameters, memory, tokens, time; whether it fits.
 
 Memory is reckoned from the shapes of what is held (`memory.py`), time from a few seconds of the run's own engine and
-learner in another process (`rehearse.py`).
+learner in another process (`rehearse.py`); where several are to work on a cluster, simulated from that (`cluster/`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from groupthink.insight.plan.changes import smallest
+from groupthink.insight.plan.cluster.machines import Node
+from groupthink.insight.plan.clustered import ClusterPlan, plan_cluster
 from groupthink.insight.plan.machine import TYPICAL, Libraries, free_memory, grown
 from groupthink.insight.plan.measure import measure
 from groupthink.insight.plan.memory import Memory, needs, optimizer_bytes, weight_bytes
+from groupthink.insight.plan.printed import gigabytes
 from groupthink.insight.plan.shape import ModelShape, read_shape
 from groupthink.insight.plan.staff import Staff, staff_of
 from groupthink.insight.plan.workload import Workload, tokens_of
@@ -46,17 +49,19 @@ class Plan:
     step_seconds: float | None
     total_seconds: float | None  # of all steps, evaluations and checkpoints
     notes: tuple[str, ...]  # what was left out, and why
+    cluster: ClusterPlan | None = None  # where parts are to work on one
 
 
-def plan(recipe: Recipe, tell: Callable[[str], None] | None = None) -> Plan:
+def plan(recipe: Recipe, tell: Callable[[str], None] | None = None, nodes: Sequence[Node] | None = None) -> Plan:
     """The plan of `recipe` on this machine. `tell` hears what takes its time.
 
+    `nodes`: the machines of the cluster that is to be joined; None: one is started on this machine, if it is asked for.
     Raises ValueError where the model's config cannot be had, or is of an unknown kind.
     """
     shape, device = read_shape(recipe.model, recipe.trust_remote_code, recipe.layers), find_device().type
     staff, load, libraries = staff_of(recipe, shape, device), Workload.at_most(recipe), TYPICAL
     notes: list[str] = []
-    seconds = total = worth = None
+    seconds = total = worth = found = None
     if tell is not None:
         tell("measuring how long a step takes")
     fits = memories(recipe, shape, staff, load, device, libraries)[0].fits
@@ -72,10 +77,19 @@ def plan(recipe: Recipe, tell: Callable[[str], None] | None = None) -> Plan:
         if found.code:
             libraries = grown(found.code, found.data)
         seconds = dict(found.seconds)
-        total = _total(recipe, shape, seconds, found.response_seconds, found.start_seconds)
     memory = memories(recipe, shape, staff, load, device, libraries)
-    fits = all(one.fits for one in memory)
-    changes = () if fits else smallest(recipe, _fitting(shape, device, load, libraries, worth)) or ()
+    driver = sum(one.needed for one in memory if one.device == "cpu")
+    cluster = plan_cluster(recipe, shape, load, found, nodes, driver)
+    if cluster is not None and seconds is not None and (recipe.scale.engines or recipe.scale.learners):
+        notes += cluster.notes
+        time = cluster.time
+        seconds = None if time is None else {phase: share * time.seconds for phase, share in time.shares.items()}
+    if seconds is not None and found is not None:
+        response = found.response_seconds / max(1, recipe.scale.engines)
+        total = _total(recipe, shape, seconds, response, found.start_seconds)
+    here = all(one.fits for one in memory)
+    fits = here and (cluster is None or cluster.fits)
+    changes = () if here else smallest(recipe, _fitting(shape, device, load, libraries, worth)) or ()
     return Plan(
         model=recipe.model,
         architecture=shape.architecture,
@@ -95,6 +109,7 @@ def plan(recipe: Recipe, tell: Callable[[str], None] | None = None) -> Plan:
         step_seconds=None if seconds is None else _step(recipe, seconds),
         total_seconds=total,
         notes=tuple(notes),
+        cluster=cluster,
     )
 
 
@@ -142,15 +157,6 @@ def memories(
     return tuple(Memory(where, parts, free_memory(where)) for where, parts in found.items())
 
 
-def gigabytes(count: float) -> str:
-    """Bytes for people.
-
-    >>> gigabytes(1_530_000_000), gigabytes(84_000_000)
-    ('1.5 GB', '0.08 GB')
-    """
-    return f"{count / 1e9:.{2 if count < 1e9 else 1}f} GB"
-
-
 def _fitting(
     shape: ModelShape, device: str, load: Workload, libraries: Libraries, worth: int | None = None
 ) -> Callable[[Recipe], bool]:
@@ -165,8 +171,8 @@ def _fitting(
 
 
 def _step(recipe: Recipe, seconds: Mapping[str, float]) -> float:
-    """With a lag, drawing and all that follows it go on side by side."""
-    if not recipe.rollout.lag:
+    """With a lag, drawing and all that follows it go on at once. (On a cluster what is waited for is simulated.)"""
+    if not recipe.rollout.lag or recipe.scale.engines or recipe.scale.learners:
         return sum(seconds.values())
     return max(seconds["generate"], sum(seconds.values()) - seconds["generate"])
 

@@ -65,7 +65,7 @@ def plan_cluster(
     )
     notes = []
     time = None
-    if recipe.stage not in BY_REWARDS or recipe.stage == "sample":
+    if recipe.stage not in BY_REWARDS:
         notes.append(f"how long a step of stage={recipe.stage} takes on a cluster is not simulated")
     elif found is not None and found.drawing is not None:
         if device_of(recipe) == "cuda" and find_device().type != "cuda":

@@ -81,4 +81,6 @@ def measure(recipe: Recipe, shape: ModelShape, device: str, *, fits: bool) -> Re
         raise RuntimeError(f"measuring failed: {last}")
     found = json.loads(said.stdout.splitlines()[-1])
     drawing = found["drawing"] and tuple(found["drawing"])
-    return Rehearsal(**{**found, "notes": tuple(found["notes"]), "lengths": tuple(found["lengths"]), "drawing": drawing})
+    return Rehearsal(
+        **{**found, "notes": tuple(found["notes"]), "lengths": tuple(found["lengths"]), "drawing": drawing}
+    )

@@ -6,7 +6,7 @@ through mapped files counts once.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil
 
@@ -85,11 +85,13 @@ def needs(
     if device == "cpu":
         found["cpu"]["libraries"] = _libraries(recipe, staff, libraries)
     else:
-        found[device]["libraries"] = CUDA_CONTEXT
+        if found[device]:
+            found[device]["libraries"] = CUDA_CONTEXT
         # Weights pass through on their way to the device.
-        every = shape.parameters * item_of(recipe)
+        elsewhere = recipe.scale.engines and recipe.scale.learners
+        every = 0 if elsewhere else shape.parameters * item_of(recipe)
         found["cpu"] = {"weights": every, "libraries": _libraries(recipe, staff, libraries)}
-        if recipe.rollout.lag:  # files of weights, and what is copied into them
+        if recipe.rollout.lag and not recipe.scale.engines:  # files of weights, and what is copied into them
             found["cpu"]["processes"] = (recipe.rollout.lag + 3) * every
     return {where: {name: round(parts[name]) for name in NAMES if parts.get(name)} for where, parts in found.items()}
 
@@ -102,6 +104,8 @@ def _one_device(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload,
     if recipe.stage == "sample":  # nothing learns
         beside = _beside_drawing(recipe, shape, staff, load, device)
         return {"weights": every, "decoder": copied, "cache": cache, "processes": beside}
+    if recipe.scale.engines or recipe.scale.learners:
+        return _beside_a_cluster(recipe, shape, staff, load, device)
     # A GPU on which both draw and learn is given back what one holds before the other begins.
     in_turn = device == "cuda" and shape.by_hand
     steady: Parts = {
@@ -127,6 +131,26 @@ def _one_device(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload,
         recipe, shape, staff, load, device
     )
     return found
+
+
+def _beside_a_cluster(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> Parts:
+    """What is left of a run in its own process, where engines, learners or both are elsewhere."""
+    here = replace(recipe, scale=replace(recipe.scale, engines=0, learners=0, rewards=0, address=""))
+    if recipe.scale.engines and recipe.scale.learners:
+        return {}  # the outline of a model
+    if recipe.scale.learners:  # an engine's, and weights that are gathered for it
+        cache, copied = drawing_bytes(here, shape, staff, load, device)
+        weights = 2 * shape.parameters * item_of(here)
+        return {
+            "weights": weights,
+            "decoder": 2 * copied,
+            "cache": cache,
+            "processes": _beside_drawing(here, shape, staff, load, device),
+        }
+    alone = _one_device(
+        replace(here, rollout=replace(here.rollout, lag=0)), shape, replace(staff, drawing=1), load, device
+    )
+    return {name: size for name, size in alone.items() if name not in ("decoder", "cache")}
 
 
 def _beside_drawing(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> float:
@@ -360,7 +384,7 @@ def _floats_by_transformers(shape: ModelShape) -> int:
 
 
 def _libraries(recipe: Recipe, staff: Staff, libraries: Libraries) -> float:
-    beside = staff.learning - 1 + (1 if recipe.rollout.lag else staff.drawing - 1)
+    beside = staff.learning - 1 + (1 if recipe.rollout.lag and not recipe.scale.engines else staff.drawing - 1)
     if recipe.rollout.engine == "vllm":
         beside = staff.learning - 1
     return libraries.code + libraries.main + beside * libraries.worker

@@ -126,7 +126,15 @@ def at_depth(layers: int, depths: Sequence[int], found: Sequence[Rehearsal]) -> 
         seconds={phase: line(taken, high.seconds[phase]) for phase, taken in low.seconds.items()},
         response_seconds=line(low.response_seconds, high.response_seconds),
         update=line(low.update, high.update),
-        drawing=low.drawing and high.drawing and tuple(map(line, low.drawing, high.drawing)),
+        drawing=(
+            (
+                line(low.drawing[0], high.drawing[0]),
+                line(low.drawing[1], high.drawing[1]),
+                line(low.drawing[2], high.drawing[2]),
+            )
+            if low.drawing and high.drawing
+            else None
+        ),
         start_seconds=low.start_seconds,  # into which the libraries' import falls; reading weights is not seen
     )
 
@@ -357,7 +365,7 @@ def mean_length(groups: Sequence[Group], asked: int, limit: int, *, seen: bool) 
 def draw_shares(
     recipe: Recipe, parts: Parts, problems: Sequence[Problem], prompt: float, rate: float
 ) -> tuple[float, float, float]:
-    """How fast one of several engines draws what it will have at a time, and how fast it draws less: as `Drawing` has it.
+    """How fast one of several engines draws what it will have at a time, and how fast it draws less (`Drawing`).
 
     `rate`: seconds of an operation, about.
     """
@@ -365,7 +373,9 @@ def draw_shares(
     asked = len(problems) * (1 + recipe.rollout.lag) / max(1, scale.engines)
     many = list(problems[: max(1, min(scale.prompts, ceil(asked)))])
     tokens = sampling.max_tokens
-    while tokens > FIRST_TOKENS and rate * len(many) * _group_operations(parts, prompt, tokens, sampling.n) > SECONDS / 2:
+    while (
+        tokens > FIRST_TOKENS and rate * len(many) * _group_operations(parts, prompt, tokens, sampling.n) > SECONDS / 2
+    ):
         tokens //= 2
     reading, _ = timed(partial(_drawn, parts, many, replace(sampling, max_tokens=1)))
     each = reading / len(many)

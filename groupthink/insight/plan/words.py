@@ -2,8 +2,10 @@
 
 import textwrap
 
-from groupthink.insight.plan import Plan, gigabytes
+from groupthink.insight.plan import Plan
+from groupthink.insight.plan.cluster.words import cluster_lines, cluster_rows
 from groupthink.insight.plan.memory import Memory
+from groupthink.insight.plan.printed import gigabytes
 from groupthink.run.printable import duration
 
 FOR = {
@@ -33,8 +35,12 @@ def in_words(plan: Plan) -> list[str]:
         phases = ", ".join(f"{name} {duration(taken)}" for name, taken in plan.seconds.items() if taken >= 0.01)
         rows.append(("a step", f"{duration(plan.step_seconds)} ({phases})"))
         rows.append(("in all", duration(plan.total_seconds)))
+    if plan.cluster is not None:
+        rows += cluster_rows(plan.cluster)
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {text}" for name, text in rows]
+    if plan.cluster is not None:
+        lines += cluster_lines(plan.cluster)
     lines += textwrap.wrap(f"Lengths: {plan.assumed}.", 100)
     for note in plan.notes:
         lines += textwrap.wrap(f"Note: {note}.", 100)
@@ -44,6 +50,8 @@ def in_words(plan: Plan) -> list[str]:
             if all(memory.free is not None for memory in plan.memory)
             else "How much memory is free here is not known."
         )
+    elif plan.cluster is not None and not plan.cluster.fits:
+        lines += [line for lack in plan.cluster.room.lacks for line in textwrap.wrap(f"It does not fit: {lack}.", 100)]
     elif plan.changes:
         lines.append(f"It does not fit. It would with: {' '.join(plan.changes)}")
     else:

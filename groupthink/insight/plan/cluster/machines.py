@@ -39,8 +39,8 @@ class Node:
 def node_of(name: str, resources: Mapping[str, float], free: Mapping[str, float]) -> Node:
     """A machine by what Ray says that it has, and what of it is free.
 
-    >>> node_of("a", {"CPU": 8, "GPU": 1, "memory": 2e10, "accelerator_type:L4": 1}, {"CPU": 6, "GPU": 1, "memory": 1e10})
-    Node(name='a', cpus=6, gpus=1, memory=10000000000.0, gpu_memory=24000000000.0, cores=8)
+    >>> node_of("a", {"CPU": 8, "GPU": 1, "accelerator_type:L4": 1}, {"CPU": 6, "GPU": 1, "memory": 3e10})
+    Node(name='a', cpus=6, gpus=1, memory=30000000000.0, gpu_memory=24000000000.0, cores=8)
     """
     kinds = [kind.removeprefix("accelerator_type:") for kind in resources if kind.startswith("accelerator_type:")]
     return Node(

@@ -14,7 +14,7 @@ Groups = Sequence[Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One engine. A token for each of B rows takes `step + row * B` seconds: weights are read once, caches for each row.
+    """One engine. A token for each of B rows takes `step + row * B` seconds: weights are read once, a cache for each.
 
     Drawing(step=4e-3, row=2e-5, prompt=1e-3)
     """
@@ -75,7 +75,7 @@ class Sending:
     take: float = 0.0  # until an engine has written and checked what has come
 
     def taking(self, machines: int) -> float:
-        """Until an engine draws from them. Who has fetched a bucket passes it on, so each round serves twice as many."""
+        """Until an engine draws from them. Who has a bucket passes it on, so each round serves twice as many."""
         return self.take + (self.fetch * max(1.0, log2(machines)) if machines > 1 else 0.0)
 
 

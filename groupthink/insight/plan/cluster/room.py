@@ -1,4 +1,4 @@
-"""Whether a cluster has room: for each part what it takes of a ledger, and the memory that it fills, machine by machine."""
+"""Whether a cluster has room: what each part takes of the ledger, and the memory that it fills, machine by machine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -89,8 +89,8 @@ def room_of(parts: Sequence[Part], nodes: Sequence[Node], *, store: float, drive
             able = [place for place, its in enumerate(free) if its[0] >= part.cpus and its[1] >= part.gpus]
             if not able:
                 lacks.append(
-                    f"{part.count} of {part.name} take {_taken(part)} each, and there is room for {done}: add machines, "
-                    f"or set scale.{part.name}s={done}"
+                    f"{part.count} {part.name}s take {_taken(part)} each, and there is room for {done}: add machines"
+                    + (f", or set scale.{part.name}s={done}" if done else "")
                 )
                 break
             most = min if pack else max

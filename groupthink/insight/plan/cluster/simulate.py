@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isinf
+from operator import sub
 
 from groupthink.insight.plan.cluster.parts import Engine, Errand, Group, Machine, World
 from groupthink.insight.plan.cluster.rates import Groups, Layout, Rates
@@ -127,8 +128,9 @@ class _Run:
             yield from self._load()
             times.append(world.now)
             yield from self._errand(rates.record)
-            spent = [after - before for before, after in zip([began, *times], [*times, world.now], strict=True)]
-            yield Step(began, world.now, *spent, (self._drawing() - drawn) / len(self.engines))
+            generate, score, learn, sync, record = map(sub, [*times, world.now], [began, *times])
+            drawing = (self._drawing() - drawn) / len(self.engines)
+            yield Step(began, world.now, generate, score, learn, sync, record, drawing)
 
     def _learn(self, tokens: float) -> Generator[Wait, None, None]:
         seconds = self.rates.learning.seconds(tokens, len(self.learners))
@@ -168,10 +170,10 @@ class _Run:
         """Prompts in their order, to who has the fewest responses to draw; one that draws from older weights goes on
         with these alone, and while the first prompt waits for such an engine, nobody is given a later one."""
         for number in self._changed:
-            engine = self.engines[number]
-            heapq.heappush(self._able, (engine.responses, number))
-            if engine.free and not self.queue:
-                self._take(engine, self.loads)
+            changed = self.engines[number]
+            heapq.heappush(self._able, (changed.responses, number))
+            if changed.free and not self.queue:
+                self._take(changed, self.loads)
         self._changed.clear()
         while self.queue and (engine := self._next(self.queue[0].load)) is not None:
             group = self.queue.popleft()

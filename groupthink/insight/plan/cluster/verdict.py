@@ -6,6 +6,7 @@ from math import ceil
 
 from groupthink.insight.plan.cluster.rates import Groups, Layout, Rates
 from groupthink.insight.plan.cluster.simulate import Course, simulate
+from groupthink.run.printable import duration
 
 WAITING = 0.05
 """The share of a step that learners wait for responses, below which learning does not wait."""
@@ -113,17 +114,17 @@ class Cluster:
         if course.share("generate") >= WAITING and worth > its.engines and seconds < (1 - GAIN) * course.seconds:
             return "engines", (
                 f"learning waits for responses {_percent(course.share('generate'))} of the time: the engines are the "
-                f"bottleneck; with {worth} engines a step takes {_said(seconds)}"
+                f"bottleneck; with {worth} engines a step takes {duration(seconds)}"
             )
         if course.share("generate") >= WAITING:
             return "engines", (
-                f"learning waits for responses {_percent(course.share('generate'))} of the time, and more engines would "
-                "change little: the longest responses decide"
+                f"learning waits for responses {_percent(course.share('generate'))} of the time, and more engines "
+                "would change little: the longest responses decide"
             )
         if course.idle < IDLE:
             return "learners", "engines and learners are at work nearly all of the time"
         more = self._learners()
-        advice = f"; with {more} learners a step takes {_said(self.course(learners=more).seconds)}"
+        advice = f"; with {more} learners a step takes {duration(self.course(learners=more).seconds)}"
         return "learners", (
             f"engines are idle {_percent(course.idle)} of the time: the learners are the bottleneck"
             + (advice if more > its.learners else "")
@@ -138,11 +139,11 @@ class Cluster:
             f"engines and learners take turns (rollout.lag=0), and {what} is {_percent(course.share(share))} of a step"
         ]
         if drawing and (faster := self.course(engines=worth).seconds) < (1 - GAIN) * course.seconds:
-            words.append(f"with {worth} engines a step takes {_said(faster)}")
+            words.append(f"with {worth} engines a step takes {duration(faster)}")
         if not drawing and (more := self._learners()) > self.layout.learners:
-            words.append(f"with {more} learners it takes {_said(self.course(learners=more).seconds)}")
+            words.append(f"with {more} learners it takes {duration(self.course(learners=more).seconds)}")
         if ahead < (1 - GAIN) * course.seconds:
-            words.append(f"with stage=grpo_async rollout.lag=1 it takes {_said(ahead)}")
+            words.append(f"with stage=grpo_async rollout.lag=1 it takes {duration(ahead)}")
         return "turns", "; ".join(words)
 
     def _learners(self) -> int:
@@ -180,12 +181,3 @@ def fewest(enough: Callable[[int], bool], most: int) -> int:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
-
-
-def _said(seconds: float) -> str:
-    """Seconds, with as many digits as are worth saying.
-
-    >>> _said(12.345), _said(0.1234)
-    ('12 s', '0.12 s')
-    """
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
