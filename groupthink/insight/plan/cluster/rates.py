@@ -46,7 +46,8 @@ class Learning:
     weights: float = 0.0  # bytes that are gathered for a pass
     gradients: float = 0.0  # bytes that are added up over the learners after it
     gathers: int = 2  # of the weights in a pass: for its way there, and once more for its way back
-    forward: int = 0  # passes over a batch's tokens without a gradient: of the reference
+    forward: int = 0  # passes over a batch's tokens without a gradient that gather them, too: of the reference
+    looks: int = 0  # passes over a few tokens: what an update has changed
     micro_batch_tokens: int = 2**62
     bandwidth: float = inf  # bytes a second of one learner's way to the others
 
@@ -59,7 +60,7 @@ class Learning:
     def exchanging(self, tokens: float, learners: int) -> float:
         """Each sends and gets all but its own share: of the weights for each gather, of the gradients for each pass."""
         passes = ceil(tokens / learners / self.micro_batch_tokens)
-        sent = passes * ((self.gathers + self.forward) * self.weights + self.gradients)
+        sent = passes * ((self.gathers + self.forward) * self.weights + self.gradients) + self.looks * self.weights
         return sent * (learners - 1) / learners / self.bandwidth
 
 

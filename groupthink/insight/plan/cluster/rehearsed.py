@@ -25,6 +25,9 @@ BETWEEN = {("cpu", True): 1e9, ("cpu", False): 1.2e9, ("cuda", True): 1e11, ("cu
 """Bytes a second of a learner's way to the others, by what computes and whether all are on one machine. Assumed: gloo
 through a machine's own network, 10 Gbit/s Ethernet, NVLink at a third of what an H100 has, 100 Gbit/s for a GPU."""
 
+TRACES = 2
+"""Looks at some responses, before an update and after it."""
+
 ROWS = 20_000
 """Responses that are simulated, at most, for each layout: more would say the same, and take longer."""
 
@@ -48,8 +51,7 @@ def rates_of(recipe: Recipe, shape: ModelShape, found: Rehearsal, nodes: Sequenc
             fixed=CALL if scale.learners else 0.0,
             weights=weights,
             gradients=float(shape.parameters * SINGLE),
-            gathers=1 if whole else 2,
-            forward=1 if recipe.objective_of_stage.kl else 0,
+            **gathers_of(recipe, whole),
             micro_batch_tokens=recipe.policy.micro_batch_tokens,
             bandwidth=BETWEEN[device, alone],
         ),
@@ -60,6 +62,15 @@ def rates_of(recipe: Recipe, shape: ModelShape, found: Rehearsal, nodes: Sequenc
         score=found.seconds["score"] / max(1, scale.rewards),
         record=found.seconds["record"],
     )
+
+
+def gathers_of(recipe: Recipe, whole: bool) -> dict[str, int]:
+    """How often weights are gathered, as `Learning` has it. `whole`: a model that is gathered at once stays so for a
+    pass's way back, and for all passes without a gradient that follow each other."""
+    reference = 1 if recipe.objective_of_stage.kl else 0
+    if whole:
+        return {"gathers": 1, "forward": 0, "looks": TRACES + reference}
+    return {"gathers": 2, "forward": reference, "looks": TRACES}
 
 
 def layout_of(recipe: Recipe, nodes: Sequence[Node], here: bool) -> Layout:

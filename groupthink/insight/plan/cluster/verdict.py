@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
-from groupthink.insight.plan.cluster.rates import Groups, Layout, Rates
+from groupthink.insight.plan.cluster.rates import Groups, Layout, Rates, Sending
 from groupthink.insight.plan.cluster.simulate import Course, simulate
 from groupthink.run.printable import duration
 
@@ -80,6 +80,11 @@ class Cluster:
 
         return fewest(enough, min(MOST, len(self.steps[0]) * (1 + self.layout.lag)))
 
+    def waits_for_weights(self) -> bool:
+        """Whether a step would be shorter, were weights everywhere at once."""
+        at_once = simulate(replace(self.rates, sending=Sending()), self.layout, self.steps)
+        return at_once.seconds < (1 - GAIN) * self.course().seconds
+
     def table(self) -> tuple[Row, ...]:
         """For engines 1, 2, 4, ... and those of the recipe, as far as more are worth having."""
         last, counts = max(self.worth(), self.layout.engines), {self.layout.engines}
@@ -117,9 +122,10 @@ class Cluster:
                 f"bottleneck; with {worth} engines a step takes {duration(seconds)}"
             )
         if course.share("generate") >= WAITING:
+            why = "the way of the weights to them" if self.waits_for_weights() else "the longest responses"
             return "engines", (
                 f"learning waits for responses {_percent(course.share('generate'))} of the time, and more engines "
-                "would change little: the longest responses decide"
+                f"would change little: what decides is {why}"
             )
         if course.idle < IDLE:
             return "learners", "engines and learners are at work nearly all of the time"

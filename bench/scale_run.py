@@ -1,0 +1,42 @@
+"""A run that takes a step when it is told to: what `scale.py` starts.
+
+    python bench/scale_run.py FOLDER [key=value ...]
+
+Each line on stdin lets it take one more step; after each a line of JSON follows: the step's seconds, and its metrics.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from groupthink import stage
+from groupthink.recipe import Recipe, load_recipe
+from groupthink.run.directory import Run
+from groupthink.run.terminal import PlainView
+
+
+class Gate(PlainView):
+    """Holds the run before each step, until it may go on."""
+
+    def started(self, recipe: Recipe, steps: range) -> None:
+        say({"ready": True})
+        self._wait()
+
+    def stepped(self, metrics: Mapping[str, float]) -> None:
+        say({"seconds": time.perf_counter() - self._began, **metrics})
+        self._wait()
+
+    def _wait(self) -> None:
+        sys.stdin.readline()
+        self._began = time.perf_counter()
+
+
+def say(what: Mapping[str, object]) -> None:
+    print(json.dumps(what), flush=True)
+
+
+if __name__ == "__main__":
+    with Run.create(Path(sys.argv[1]), load_recipe(overrides=sys.argv[2:])) as run:
+        stage.train(run, Gate(sys.stderr))
