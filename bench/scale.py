@@ -5,8 +5,8 @@
 
 `overhead` is the seconds of a step with one engine and one learner as actors of Ray over those of the same step in one
 process, less 1: the median of steps that are taken in turn. `prediction_error` is the largest relative error of a
-simulated step of more engines and learners, where rates are those that were measured with one of each. `--curve` measures
-nothing: it simulates steps of a large cluster, from rates that are given.
+simulated step of more engines and learners, where rates are those that were measured with one of each. `--curve`
+measures nothing: it simulates steps of a large cluster, from rates that are given.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -95,9 +95,10 @@ class Run:
         return [self._taken(step, its) for step, its in enumerate(told) if step]
 
     def _taken(self, step: int, told: dict[str, float]) -> Taken:
-        columns = ("group", "prompt_ids", "token_ids")
+        columns = ["response", "prompt_ids", "token_ids"]
         rows = parquet.read_table(self.folder / f"rollouts/step-{step:06d}.parquet", columns=columns).to_pylist()
-        groups = [list(its) for _, its in groupby(rows, key=lambda row: row["group"])]
+        starts = [place for place, row in enumerate(rows) if row["response"] == 0]
+        groups = [rows[start:end] for start, end in pairwise([*starts, len(rows)])]
         phases = {name: told[f"time/{name}"] for name in ("generate", "score", "learn", "sync")}
         prompts = [len(its[0]["prompt_ids"]) for its in groups]
         lengths = [[len(row["token_ids"]) for row in its] for its in groups]

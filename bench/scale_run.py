@@ -10,9 +10,10 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from groupthink import stage
-from groupthink.recipe import Recipe, load_recipe
+from groupthink.recipe import load_recipe
 from groupthink.run.directory import Run
 from groupthink.run.terminal import PlainView
 
@@ -20,9 +21,11 @@ from groupthink.run.terminal import PlainView
 class Gate(PlainView):
     """Holds the run before each step, until it may go on."""
 
-    def started(self, recipe: Recipe, steps: range) -> None:
-        say({"ready": True})
-        self._wait()
+    def evaluated(self, name: str, figures: Mapping[str, Any]) -> None:
+        super().evaluated(name, figures)
+        if name == "before":
+            say({"ready": True})
+            self._wait()
 
     def stepped(self, metrics: Mapping[str, float]) -> None:
         say({"seconds": time.perf_counter() - self._began, **metrics})
@@ -33,7 +36,7 @@ class Gate(PlainView):
         self._began = time.perf_counter()
 
 
-def say(what: Mapping[str, object]) -> None:
+def say(what: Mapping[str, Any]) -> None:
     print(json.dumps(what), flush=True)
 
 

@@ -59,7 +59,7 @@ def test_the_stages_that_are_shown_are_stages(tmp_path):
     assert [len(of_one) for of_one in names] == [3, 9]
 
 
-@pytest.mark.parametrize("page", ["problems.md", "models.md"])
+@pytest.mark.parametrize("page", ["problems.md", "models.md", "cluster.md"])
 def test_what_is_shown_of_a_recipe_is_one(page, tmp_path):
     shown_recipes(page, tmp_path)
 
