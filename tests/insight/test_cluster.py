@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import inf
 
 import pytest
+import torch
 
 from groupthink.insight import plan as planning
 from groupthink.insight.plan.cluster import room
@@ -345,6 +346,19 @@ def test_what_needs_gpus_is_not_timed_without_one(measured):
 def test_what_is_elsewhere_is_not_held_here(words, gone, measured):
     found = planning.plan(load_recipe(overrides=words))
     assert not gone & found.memory[0].parts.keys()
+
+
+def test_train_refuses_a_cluster_for_which_this_machine_has_no_room(monkeypatch):
+    planning.require_room(load_recipe(overrides=["scale.engines=2", "scale.learners=2"]))
+    if not torch.cuda.is_available():
+        with pytest.raises(
+            ValueError, match=r"no room for what \[scale\] asks for: 2 engines take 1 CPU and 1 GPU each"
+        ):
+            planning.require_room(load_recipe(overrides=["scale.engines=2", "scale.engine_gpus=1"]))
+    monkeypatch.setattr("groupthink.insight.plan.clustered.free_memory", lambda device: 10**8)
+    with pytest.raises(ValueError, match=r"this machine is to hold .* of which 0.1 GB are free"):
+        planning.require_room(load_recipe(overrides=["scale.engines=2"]))
+    planning.require_room(load_recipe(overrides=["scale.engines=2", "scale.address=auto"]))  # that of others
 
 
 def test_a_cluster_that_is_not_there_is_said(monkeypatch):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from groupthink.insight.plan.changes import smallest
 from groupthink.insight.plan.cluster.machines import Node
-from groupthink.insight.plan.clustered import ClusterPlan, plan_cluster
+from groupthink.insight.plan.clustered import ClusterPlan, plan_cluster, room_on, this_machine
 from groupthink.insight.plan.machine import TYPICAL, Libraries, free_memory, grown
 from groupthink.insight.plan.measure import measure
 from groupthink.insight.plan.memory import Memory, needs, optimizer_bytes, weight_bytes
@@ -138,7 +138,7 @@ def _lack_of_room(recipe: Recipe) -> str | None:
         return all(one.free is None or one.needed * (1 - ERROR) <= one.free for one in found)
 
     if fits(recipe):
-        return None
+        return _lack_of_places(recipe, shape, load) if recipe.scale.wanted and not recipe.scale.address else None
     memory = memories(recipe, shape, staff_of(recipe, shape, device), load, device, TYPICAL)
     short = max(memory, key=lambda one: one.needed - (one.free or one.needed))
     changes = smallest(recipe, _fitting(shape, device, load, TYPICAL))
@@ -147,6 +147,13 @@ def _lack_of_room(recipe: Recipe) -> str | None:
         f"this run needs about {gigabytes(short.needed)} of memory on {short.device}, of which "
         f"{gigabytes(short.free or 0)} are free: {advice} (`groupthink check` shows what the memory is for)"
     )
+
+
+def _lack_of_places(recipe: Recipe, shape: ModelShape, load: Workload) -> str | None:
+    """The same of what is to work beside this process, on a cluster that is started on this machine."""
+    least = replace(recipe, policy=replace(recipe.policy, micro_batch_tokens=1))
+    room = room_on([this_machine(recipe)], least, shape, load, driver=0.0, slack=ERROR)
+    return None if room.fits else f"this machine has no room for what [scale] asks for: {'; '.join(room.lacks)}"
 
 
 def memories(

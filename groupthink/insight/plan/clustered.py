@@ -13,7 +13,7 @@ from groupthink.insight.plan.shape import ModelShape
 from groupthink.insight.plan.workload import Workload
 from groupthink.model.loading import find_device
 from groupthink.model.threads import physical_cores
-from groupthink.recipe import BY_REWARDS, Recipe
+from groupthink.recipe import BY_SAMPLES, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,20 @@ def this_machine(recipe: Recipe) -> Node:
     return Node("this machine", max(cores, recipe.scale.cpus), gpus, free_memory("cpu"), memory, cores)
 
 
+def room_on(
+    nodes: Sequence[Node], recipe: Recipe, shape: ModelShape, load: Workload, *, driver: float, slack: float = 0.0
+) -> Room:
+    """Whether the actors of a recipe have room on `nodes`: see `room_of`."""
+    return room_of(
+        parts_of(recipe, shape, load),
+        nodes,
+        store=store_bytes(recipe, shape),
+        driver=driver,
+        pack=recipe.scale.placement == "pack",
+        slack=slack,
+    )
+
+
 def plan_cluster(
     recipe: Recipe,
     shape: ModelShape,
@@ -56,16 +70,10 @@ def plan_cluster(
         return None
     here = nodes is None
     its = (this_machine(recipe),) if nodes is None else tuple(nodes)
-    room = room_of(
-        parts_of(recipe, shape, load),
-        its,
-        store=store_bytes(recipe, shape),
-        driver=driver if here else 0.0,
-        pack=recipe.scale.placement == "pack",
-    )
+    room = room_on(its, recipe, shape, load, driver=driver if here else 0.0)
     notes = []
     time = None
-    if recipe.stage not in BY_REWARDS:
+    if recipe.stage not in BY_SAMPLES:
         notes.append(f"how long a step of stage={recipe.stage} takes on a cluster is not simulated")
     elif found is not None and found.drawing is not None:
         if device_of(recipe) == "cuda" and find_device().type != "cuda":

@@ -371,7 +371,8 @@ def draw_shares(
     """
     sampling, scale = Sampling.of(recipe.rollout), recipe.scale
     asked = len(problems) * (1 + recipe.rollout.lag) / max(1, scale.engines)
-    many = list(problems[: max(1, min(scale.prompts, ceil(asked)))])
+    most = scale.prompts if scale.engines else len(problems)
+    many = list(problems[: max(1, min(most, ceil(asked)))])
     tokens = sampling.max_tokens
     while (
         tokens > FIRST_TOKENS and rate * len(many) * _group_operations(parts, prompt, tokens, sampling.n) > SECONDS / 2

@@ -84,7 +84,7 @@ def layout_of(recipe: Recipe, nodes: Sequence[Node], here: bool) -> Layout:
         learners=max(1, scale.learners),
         lag=rollout.lag,
         at_once=bool(rollout.lag) and rollout.lag_by == "time",
-        prompts=scale.prompts,
+        prompts=scale.prompts if scale.engines else problems_of(recipe) * (1 + rollout.lag),
         machines=cores,
         engine_cores=max(1.0, scale.engine_cpus),
         learner_cores=max(1.0, scale.learner_cpus),

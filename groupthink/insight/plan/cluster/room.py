@@ -75,11 +75,20 @@ class Room:
         return not self.lacks
 
 
-def room_of(parts: Sequence[Part], nodes: Sequence[Node], *, store: float, driver: float = 0.0, pack: bool) -> Room:
+def room_of(
+    parts: Sequence[Part],
+    nodes: Sequence[Node],
+    *,
+    store: float,
+    driver: float = 0.0,
+    pack: bool,
+    slack: float = 0.0,
+) -> Room:
     """Parts dealt out as Ray would: where most is free, or `pack` where there is already something.
 
     `store`: bytes of weights on their way, on each machine that has an engine or a learner. `driver`: bytes that the
-    first machine is to hold beside, where the driver is one of the cluster's.
+    first machine is to hold beside, where the driver is one of the cluster's. `slack`: the share by which all of this
+    may be too much.
     """
     free = [[node.cpus, node.gpus] for node in nodes]
     dealt: list[dict[str, int]] = [{} for _ in nodes]
@@ -106,14 +115,14 @@ def room_of(parts: Sequence[Part], nodes: Sequence[Node], *, store: float, drive
     lacks += [
         f"{full.node} is to hold {full.needed / 1e9:.1f} GB, of which {full.free / 1e9:.1f} GB are free"
         for full in machines
-        if full.free is not None and not full.fits
+        if full.free is not None and full.needed * (1 - slack) > full.free
     ]
     sizes = [node.gpu_memory for node in nodes if node.gpus and node.gpu_memory]
     lacks += [
         f"one {part.name} fills {sum(part.held.values()) / 1e9:.1f} GB of its GPU, and the smallest has "
-        f"{min(sizes) * min(1.0, part.gpus) / 1e9:.0f} GB for it"
+        f"{min(sizes) * part.gpus / 1e9:.0f} GB for it"
         for part in parts
-        if part.gpus and sizes and sum(part.held.values()) > min(sizes) * max(1.0, part.gpus)
+        if part.gpus and sizes and sum(part.held.values()) * (1 - slack) > min(sizes) * part.gpus
     ]
     return Room(tuple(parts), tuple(machines), tuple(lacks))
 
