@@ -25,7 +25,7 @@ def add_curve(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--curve", action="store_true", help="simulate steps for up to 1,000 engines; nothing is measured"
     )
-    group.add_argument("--learners", type=int, nargs="+", default=[16, 64, 256])
+    group.add_argument("--learners", type=int, nargs="+", default=[8, 32, 128])
     group.add_argument("--step-seconds", type=float, default=drawing.step, help="of an engine, for weights to be read")
     group.add_argument("--row-seconds", type=float, default=drawing.row, help="of an engine, for a row's token")
     group.add_argument("--token-seconds", type=float, default=token, help="of a learner, for a token")
@@ -33,7 +33,7 @@ def add_curve(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--bandwidth", type=float, default=5e10, help="bytes a second of a learner to the others")
     group.add_argument("--network", type=float, default=1.25e10, help="bytes a second between machines")
     group.add_argument("--gpus", type=int, default=8, help="of a machine")
-    group.add_argument("--curve-problems", type=int, default=1024)
+    group.add_argument("--curve-problems", type=int, default=512)
     group.add_argument("--curve-group-size", type=int, default=16)
     group.add_argument("--mean-tokens", type=int, default=1000, help="of a response; exponentially distributed")
     group.add_argument("--most-tokens", type=int, default=4096)
@@ -77,24 +77,26 @@ def curve(options: argparse.Namespace) -> dict[str, Any]:
     lag = options.curve_lag
     steps = draw_lengths(seen, options.curve_problems, options.curve_group_size, STEPS + 2 * lag, seed=0)
     found: dict[str, Any] = {"seconds": {}, "limits": {}}
-    lines = ["engines  learners  a step     limit"]
+    lines = ["engines  learners     a step  learning is  limit"]
     for learners in options.learners:
         for engines in ENGINES:
             machines = -(-(engines + learners) // options.gpus)
             layout = Layout(engines, learners, lag, machines=(float("inf"),) * machines)
             its = Cluster(rates, layout, steps)
             course = its.course()
-            shares = {name: course.share(name) for name in ("generate", "learn", "sync")}
-            limit = max(shares, key=lambda name: shares[name])
-            if limit == "generate" and engines >= MANY and its.waits_for_weights():
-                limit = "sync"
+            learning, limit = course.share("learn"), limit_of(its)
             key = f"engines={engines} learners={learners}"
-            found["seconds"][key], found["limits"][key] = round(course.seconds, 2), LIMITS[limit]
-            lines.append(
-                f"{engines:>7}  {learners:>8}  {course.seconds:>7.1f} s  {LIMITS[limit]} ({shares[limit]:.0%})"
-            )
+            found["seconds"][key], found["limits"][key] = round(course.seconds, 2), limit
+            lines.append(f"{engines:>7}  {learners:>8}  {course.seconds:>7.1f} s  {learning:>11.0%}  {limit}")
     described = {name: value for name, value in vars(options).items() if isinstance(value, int | float | list)}
     return {**found, "table": lines, "details": described}
 
 
-LIMITS = {"generate": "engines", "learn": "learners", "sync": "weights on their way"}
+def limit_of(its: Cluster) -> str:
+    """What a step would be shorter by more of."""
+    learning = its.course().share("learn")
+    if learning > 0.9:
+        return "learners"
+    if its.layout.engines >= MANY and its.waits_for_weights():
+        return "weights on their way"
+    return "engines and learners" if learning > 0.5 else "engines"

@@ -5,6 +5,7 @@ Another process joins, looks and leaves, for Ray may wait for long where nobody 
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -13,6 +14,9 @@ from groupthink.scale.settings import ScaleSettings
 
 PATIENCE = 60.0
 """Seconds for joining: of those Ray takes some to begin, and a cluster that is far answers within a few."""
+
+KNOCK = 10.0
+"""Seconds for a machine to say that something listens there."""
 
 CODE = """\
 import json, sys
@@ -33,6 +37,7 @@ def look_at(settings: ScaleSettings, patience: float = PATIENCE) -> tuple[Node, 
 
     Raises ValueError where there is none, or where it does not answer within `patience` seconds.
     """
+    _require_listener(settings.address)
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
     try:
         said = subprocess.run(
@@ -53,3 +58,17 @@ def look_at(settings: ScaleSettings, patience: float = PATIENCE) -> tuple[Node, 
         raise ValueError(last.removeprefix("refused: "))
     found = json.loads(said.stdout.strip().splitlines()[-1])
     return tuple(node_of(name, resources, free) for name, resources, free in found)
+
+
+def _require_listener(address: str) -> None:
+    """Raise ValueError where an address has a port at which nobody answers: Ray tries it for a minute."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=KNOCK).close()
+    except OSError as error:
+        raise ValueError(
+            f"there is no cluster of Ray at scale.address={address!r} ({error}): start one with `ray start --head`, on "
+            "other machines with `ray start --address=...`"
+        ) from error

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 from math import inf
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -366,5 +367,11 @@ def test_a_cluster_that_is_not_there_is_said(monkeypatch):
         raise look.subprocess.TimeoutExpired("python", words["timeout"])
 
     monkeypatch.setattr(look.subprocess, "run", silent)
+    monkeypatch.setattr(look.socket, "create_connection", lambda *_, **__: SimpleNamespace(close=lambda: None))
     with pytest.raises(ValueError, match=r"'10.0.0.1:6379' did not answer within 3 s: is it running"):
         look.look_at(ScaleSettings(engines=1, address="10.0.0.1:6379"), patience=3)
+
+
+def test_an_address_at_which_nobody_listens_is_said_at_once():
+    with pytest.raises(ValueError, match=r"no cluster of Ray at scale.address='127.0.0.1:9' .*ray start --head"):
+        look.look_at(ScaleSettings(engines=1, address="127.0.0.1:9"))
