@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from groupthink import cli
 from groupthink.insight import plan as planning
 from groupthink.insight.plan.cluster import room
 from groupthink.insight.plan.cluster.machines import Node
@@ -25,12 +26,14 @@ from groupthink.insight.plan.cluster.rates import (
 from groupthink.insight.plan.cluster.rehearsed import rates_of
 from groupthink.insight.plan.cluster.simulate import simulate
 from groupthink.insight.plan.cluster.verdict import Cluster, fewest
+from groupthink.insight.plan.rehearse import at_depth
 from groupthink.insight.plan.words import in_words
 from groupthink.insight.plan.workload import Workload
 from groupthink.recipe import load_recipe
 from groupthink.scale import look
 from groupthink.scale.settings import ScaleSettings
-from tests.insight.test_plan import REHEARSED, SHAPE, check, rehearsed  # noqa: F401
+from tests.insight.test_plan import REHEARSED, SHAPE, check
+from tests.stage.conftest import place  # noqa: F401
 
 THREE = [[4], [2], [3]]
 """Tokens of three groups of one response each."""
@@ -300,6 +303,13 @@ def test_rates_are_those_of_the_rehearsal():
     assert rates.learning.gathers == 1 and rates.learning.weights == 4 * SHAPE.parameters
 
 
+def test_rates_of_two_depths_are_two_points_of_a_line():
+    deeper = replace(CLUSTERED, update=0.6, drawing=(0.03, 0.003, 0.02))
+    found = at_depth(5, (1, 3), (CLUSTERED, deeper))
+    assert found.drawing == pytest.approx((0.05, 0.005, 0.02)) and found.update == pytest.approx(0.8)
+    assert at_depth(5, (1, 3), (REHEARSED, REHEARSED)).drawing is None
+
+
 def test_check_of_a_cluster_on_this_machine(measured, capsys, monkeypatch):
     words = ("scale.engines=2", "scale.learners=1")
     code, out = check(capsys, monkeypatch, "--json", *words)
@@ -311,6 +321,15 @@ def test_check_of_a_cluster_on_this_machine(measured, capsys, monkeypatch):
     assert its["memory"][0]["parts"].keys() == {"libraries"}  # the driver holds an outline
     code, out = check(capsys, monkeypatch, *words)
     assert code == 0 and "Simulated: engines and learners take turns" in out and "engines idle" in out
+
+
+def test_check_rehearses_what_one_of_several_engines_draws(place, capsys):  # noqa: F811
+    words = ("scale.engines=2", "scale.learners=2", "stage=grpo_async", "rollout.lag=1", "policy.processes=0")
+    code = cli.main(["check", str(place / "grpo.toml"), "rollout.processes=0", "policy.threads=0", *words, "--json"])
+    its = json.loads(capsys.readouterr().out)["plan"]
+    time = its["cluster"]["time"]
+    assert code == 0 and time["seconds"] > 0 and sum(time["shares"].values()) == pytest.approx(1)
+    assert its["step_seconds"] == pytest.approx(time["seconds"]) and its["staff"]["learning"] == 1
 
 
 def test_check_looks_at_a_cluster_that_runs(measured, capsys, monkeypatch):
