@@ -10,26 +10,22 @@ measures nothing: it simulates steps of a large cluster, from rates that are giv
 """
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import pyarrow.parquet as parquet
-from plan import REPOSITORY, environment, tell
+from plan import tell
 from report import add_report, report
 from scale_curve import add_curve, curve
 from scale_rates import Speeds, measure_speeds
+from scale_steps import Run, Taken, in_turn, running
 from workload import write_model
 
-from groupthink.insight.plan.cluster.rates import Groups, Layout, Learning, Rates, Sending, fitted, fitted_drawing
+from groupthink.insight.plan.cluster.rates import Layout, Learning, Rates, Sending, fitted, fitted_drawing
 from groupthink.insight.plan.cluster.rehearsed import PUT, TAKE, gathers_of
 from groupthink.insight.plan.cluster.simulate import simulate
 from groupthink.insight.plan.shape import read_shape
@@ -48,75 +44,6 @@ WORDS = (
 )
 PREDICTED = ((2, 1), (1, 2), (2, 2))
 """Engines and learners."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A step that was taken."""
-
-    seconds: float
-    phases: dict[str, float]
-    lengths: Groups
-    prompt: float  # tokens of a prompt, on average
-
-    @property
-    def tokens(self) -> float:
-        return sum(map(sum, self.lengths)) + self.prompt * len(self.lengths)
-
-
-class Run:
-    """A process that takes a step when it is asked to."""
-
-    def __init__(self, folder: Path, words: Sequence[str]):
-        self.folder = folder
-        command = [sys.executable, str(REPOSITORY / "bench/scale_run.py"), str(folder), *words]
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=environment()
-        )
-        self._read()
-
-    def step(self) -> dict[str, float]:
-        assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def _read(self) -> dict[str, float]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            self._errors.seek(0)
-            raise RuntimeError(f"the run in {self.folder} ended:\n{self._errors.read()}")
-        return json.loads(line)
-
-    def taken(self, told: Sequence[dict[str, float]]) -> list[Taken]:
-        """Steps, with the lengths of their responses; the first one, in which much is loaded, does not count."""
-        return [self._taken(step, its) for step, its in enumerate(told) if step]
-
-    def _taken(self, step: int, told: dict[str, float]) -> Taken:
-        columns = ["response", "prompt_ids", "token_ids"]
-        rows = parquet.read_table(self.folder / f"rollouts/step-{step:06d}.parquet", columns=columns).to_pylist()
-        starts = [place for place, row in enumerate(rows) if row["response"] == 0]
-        groups = [rows[start:end] for start, end in pairwise([*starts, len(rows)])]
-        phases = {name: told[f"time/{name}"] for name in ("generate", "score", "learn", "sync")}
-        prompts = [len(its[0]["prompt_ids"]) for its in groups]
-        lengths = [[len(row["token_ids"]) for row in its] for its in groups]
-        return Taken(told["seconds"], phases, lengths, sum(prompts) / len(prompts))
-
-    def close(self) -> None:
-        """Let it come to its end."""
-        self._process.communicate("go\n", timeout=300)
-        self._errors.close()
-
-
-@contextmanager
-def running(folder: Path, words: Sequence[str]) -> Iterator[Run]:
-    run = Run(folder, words)
-    try:
-        yield run
-    finally:
-        run.close()
 
 
 def main() -> None:
@@ -168,60 +95,61 @@ def a_model(name: str, folder: Path) -> str:
 
 def compared(place: Path, words: list[str], options: argparse.Namespace) -> dict[str, Any]:
     tell("one engine and one learner, in turn with a run in one process")
-    actors = on_cluster(1, 1)
-    with ExitStack() as both:
-        runs = [
-            both.enter_context(running(place / name, [*words, *its])) for name, its in (("local", ()), ("ray", actors))
-        ]
-        local, ray = in_turn(runs, options.steps + 1)
-    ratios = [one.seconds / other.seconds for one, other in zip(ray, local, strict=True)]
-    found: dict[str, Any] = {"overhead": round(median(ratios) - 1, 3)}
-    details: dict[str, Any] = {
-        "local": summary(local),
-        "engines=1 learners=1": summary(ray),
-        "ratios": [round(ratio, 3) for ratio in ratios],
-        "settings": words,
-    }
-    if not options.overhead_only:
-        tell("the same of half the problems, by which rates are told apart")
-        half = [*words, *actors, f"task.problems_per_step={max(1, options.problems // 2)}"]
-        smaller = taken_alone(place / "half", half, options.steps + 1)
-        speeds = measure_speeds(read_shape(words[0].partition("=")[2]).parameters)
-        rates = rates_of(load_recipe(overrides=words), ray, smaller, speeds)
-        details |= {"speeds": asdict(speeds), "rates": asdict(rates)}
-        errors = []
-        for engines, learners in PREDICTED:
-            name = f"engines={engines} learners={learners}"
-            tell(name)
-            lagging = [f"rollout.lag={options.lag}", "stage=grpo_async"] if options.lag else []
-            asked = [*words, *on_cluster(engines, learners), *lagging]
-            measured = taken_alone(place / f"{engines}-{learners}", asked, options.steps + 1)
-            predicted = prediction(rates, Layout(engines, learners, options.lag, machines=(speeds.cores,)), ray)
-            seconds = median(step.seconds for step in measured)
-            errors.append(abs(predicted["seconds"] - seconds) / seconds)
-            details[name] = {"predicted": predicted, "measured": summary(measured), "error": round(errors[-1], 3)}
-        found["prediction_error"] = round(max(errors), 3)
+    alone = [*words, *on_cluster(1, 1)]
+    with ExitStack() as open_runs:
+        ray = open_runs.enter_context(running(place / "ray", alone))
+        with running(place / "local", words) as run:
+            local, actors = in_turn([run, ray], options.steps)
+        ratios = [one.seconds / other.seconds for one, other in zip(actors, local, strict=True)]
+        found: dict[str, Any] = {"overhead": round(median(ratios) - 1, 3)}
+        details: dict[str, Any] = {
+            "local": summary(local),
+            "engines=1 learners=1": summary(actors),
+            "ratios": [round(ratio, 3) for ratio in ratios],
+            "settings": words,
+        }
+        if not options.overhead_only:
+            smaller = [*alone, f"task.problems_per_step={max(1, options.problems // 2)}"]
+            half = open_runs.enter_context(running(place / "half", smaller))
+            for engines, learners in PREDICTED:
+                name = f"engines={engines} learners={learners}"
+                tell(name)
+                lagging = [f"rollout.lag={options.lag}", "stage=grpo_async"] if options.lag else []
+                asked = [*words, *on_cluster(engines, learners), *lagging]
+                with running(place / f"{engines}-{learners}", asked) as run:
+                    details[name] = predicted(run, ray, half, Layout(engines, learners, options.lag), words, options)
+                tell(f"{name}: error {details[name]['error']}")
+            found["prediction_error"] = max(its["error"] for its in details.values() if "error" in its)
     return {**found, "details": details}
+
+
+def predicted(
+    run: Run, whole: Run, half: Run, layout: Layout, words: Sequence[str], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Steps of `run`, and what is said of them by rates of one engine and one learner from the same minutes."""
+    if layout.lag:  # it draws ahead while others take their steps
+        [ones], [halves], [steps] = ([in_turn([its], options.steps)[0]] for its in (whole, half, run))
+    else:
+        ones, halves, steps = in_turn([whole, half, run], options.steps)
+    recipe = load_recipe(overrides=words)
+    speeds = measure_speeds(read_shape(recipe.model).parameters)
+    rates = rates_of(recipe, ones, halves, speeds)
+    said = prediction(rates, replace(layout, machines=(speeds.cores,)), ones)
+    seconds = median(step.seconds for step in steps)
+    return {
+        "error": round(abs(said["seconds"] - seconds) / seconds, 3),
+        "predicted": said,
+        "measured": summary(steps),
+        "engines=1 learners=1": summary(ones),
+        "half the problems": summary(halves),
+        "speeds": asdict(speeds),
+        "rates": asdict(rates),
+    }
 
 
 def on_cluster(engines: int, learners: int) -> list[str]:
     """Settings; of processes Ray's parts have one each."""
     return [f"scale.engines={engines}", f"scale.learners={learners}"]
-
-
-def in_turn(runs: Sequence[Run], steps: int) -> list[list[Taken]]:
-    """Each run takes a step while the others wait; who is first takes turns, too."""
-    told: list[list[dict[str, float]]] = [[] for _ in runs]
-    for step in range(steps):
-        order = range(len(runs)) if step % 2 else reversed(range(len(runs)))
-        for place in order:
-            told[place].append(runs[place].step())
-    return [run.taken(its) for run, its in zip(runs, told, strict=True)]
-
-
-def taken_alone(folder: Path, words: Sequence[str], steps: int) -> list[Taken]:
-    with running(folder, words) as run:
-        return in_turn([run], steps)[0]
 
 
 def summary(steps: Sequence[Taken]) -> dict[str, float]:

@@ -36,7 +36,7 @@ def measure_speeds(parameters: int) -> Speeds:
         together = median(_several(2, _products, 2))
         (gather, reduce), _ = _several(2, _exchange, f"{folder}/store", count)
     sent = 4 * count / 2
-    return Speeds(sent / gather, sent / reduce, max(1.0, min(2, physical_cores()) * together / alone))
+    return Speeds(sent / gather, sent / reduce, max(1.0, physical_cores() * min(1.0, together / alone)))
 
 
 def _several(count: int, do: Callable[..., object], *words: object) -> list:

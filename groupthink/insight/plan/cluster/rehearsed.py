@@ -18,6 +18,9 @@ PUT = 1.0e9
 TAKE = 0.6e9
 """Bytes a second at which an engine writes what has come to its own, and takes checksums. (Both: `bench/scale.py`.)"""
 
+ARRIVE = 0.05
+"""Seconds for word of new weights to reach an engine, and for its answer."""
+
 CALL = 0.05
 """Seconds for a batch to reach the learners, and for their report to come back."""
 
@@ -56,7 +59,9 @@ def rates_of(recipe: Recipe, shape: ModelShape, found: Rehearsal, nodes: Sequenc
             bandwidth=BETWEEN[device, alone],
         ),
         sending=Sending(
-            put=weights / PUT, fetch=weights / BETWEEN["cpu", False], take=weights / TAKE + found.seconds["sync"]
+            put=weights / PUT,
+            fetch=weights / BETWEEN["cpu", False],
+            take=ARRIVE + weights / TAKE + found.seconds["sync"],
         ),
         prompt=load.prompt,
         score=found.seconds["score"] / max(1, scale.rewards),
