@@ -6,6 +6,7 @@ Each line on stdin lets it take one more step; after each a line of JSON follows
 """
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -41,5 +42,6 @@ def say(what: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # through all that is open
     with Run.create(Path(sys.argv[1]), load_recipe(overrides=sys.argv[2:])) as run:
         stage.train(run, Gate(sys.stderr))
