@@ -33,7 +33,8 @@ class Gate(PlainView):
         self._wait()
 
     def _wait(self) -> None:
-        sys.stdin.readline()
+        if not sys.stdin.readline():  # who asked is gone
+            sys.exit()
         self._began = time.perf_counter()
 
 
