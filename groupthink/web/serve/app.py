@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from groupthink.rollout.engine import EngineFailed, NoRoom
+from groupthink.rollout.engine import EngineFailed, NoMemory, NoRoom
 from groupthink.web.safety import Refused, Rules, Safety
 from groupthink.web.serve.asking import Asking, ask
 from groupthink.web.serve.attended import Attended
@@ -217,6 +217,8 @@ def _said(error: Exception) -> tuple[int, dict[str, Any]]:
     match error:
         case BadRequest():
             return error.status, failure(str(error), kind=invalid, param=error.param, code=error.code)
+        case NoMemory():
+            return 400, failure(str(error), kind=invalid, code="insufficient_memory")
         case NoRoom():
             return 400, failure(str(error), kind=invalid, code="context_length_exceeded")
         case Busy():
