@@ -116,7 +116,7 @@ class _Answer:
 
     def _response(self, transcript: Transcript) -> Response:
         """As a judge reads it."""
-        ids = [token.id for token in transcript.drawn]
+        ids = [written.token.id for written in transcript.drawn]
         ended = [min(self.opened.engine.stop_ids)] if transcript.tokens > len(ids) else []
         count = len(ids) + len(ended)
         return Response(

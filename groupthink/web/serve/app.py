@@ -152,7 +152,7 @@ class Endpoints:
         return np.asarray(prompt, np.int64)
 
     def _answer(self, prompts: Sequence[np.ndarray], opening: str | None, asked: Asked, *, chat: bool) -> ASGIApp:
-        form = Form(self.opened.name, self.opened.decode, chat, asked.logprobs)
+        form = Form(self.opened.name, chat, asked.logprobs)
         if not all(map(len, prompts)):
             raise BadRequest("the prompt has no tokens: give it at least one", "prompt")
         asking = ask(self.opened, self.running, prompts, opening, asked)
@@ -178,7 +178,6 @@ async def _events(asking: Asking, form: Form, asked: Asked) -> AsyncIterator[byt
     So the loop has a turn between two writes, and hears that a client has gone before it writes to it again.
     """
     more: dict[str, Any] = {"usage": None} if asked.include_usage else {}
-    offsets = [0] * len(asking.transcripts)
     try:
         if form.chat:
             yield b"".join(_event(form.opening(index) | more) for index in range(len(asking.transcripts)))
@@ -186,10 +185,9 @@ async def _events(asking: Asking, form: Form, asked: Asked) -> AsyncIterator[byt
             events: list[bytes] = []
             for index, delta in deltas:
                 for part in _parts(delta, told_tokens=asked.logprobs):
-                    events.append(_event(form.chunk(index, part, None, offsets[index]) | more))
-                    offsets[index] += len(part.answer)
+                    events.append(_event(form.chunk(index, part, None) | more))
                 if delta.finish is not None:
-                    events.append(_event(form.chunk(index, Delta(), delta.finish, offsets[index]) | more))
+                    events.append(_event(form.chunk(index, Delta(), delta.finish) | more))
             if asking.finished:
                 usage = [_event(form.last(asking.transcripts, asking.prompt_tokens))] if asked.include_usage else []
                 yield b"".join([*events, *usage, b"data: [DONE]\n\n"])
