@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 NEWEST = 50
 """Steps of rollouts in which a prompt is looked for."""
 
+COLUMNS = ("prompt", "problem", "task", "expected")
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -38,15 +40,17 @@ class Known:
 
 def find_known(run: Path, messages: Sequence[Message]) -> Known | None:
     """The problem of a run that is asked here, with its answer: held out, or of the newest steps. None: it is none."""
+    import pyarrow.compute as pc
     from pyarrow import ArrowException, parquet
 
     if len(messages) != 1:
         return None
-    prompt = storable(messages[0]["content"])
+    asked = pc.field("prompt") == storable(messages[0]["content"])
     steps = sorted(run.glob("rollouts/step-*.parquet"), reverse=True)[:NEWEST]
     for file in [*sorted(run.glob("evaluations/*.parquet")), *steps]:
         try:
-            found = parquet.read_table(file, filters=[("prompt", "==", prompt)])
+            there = [name for name in parquet.read_schema(file).names if name in COLUMNS]
+            found = parquet.read_table(file, columns=there, filters=asked)
         except (OSError, ArrowException):  # being written, or damaged
             continue
         for row in found.slice(0, 1).to_pylist():

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from groupthink.rollout.engine import EngineFailed, NoMemory, NoRoom
-from groupthink.web.safety import Refused, Rules, Safety
+from groupthink.web.safety import Guarded, Refused, Rules
 from groupthink.web.serve.asking import Asking, ask
 from groupthink.web.serve.attended import Attended
 from groupthink.web.serve.fields import BadRequest, read_object
@@ -26,54 +25,39 @@ from groupthink.web.serve.running import Busy, Running
 from groupthink.web.serve.transcript import Delta
 from groupthink.web.serve.wire import Form, failure, model_card
 
+MODELS = "/v1/models"
+
 EVENTS = {"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
 """Headers of a stream; the second one keeps a proxy from collecting it."""
+
+CODES = {401: "invalid_api_key"}
+"""What the API calls a refusal, beside its status."""
 
 
 def create_app(opened: Opened, *, hosts: Iterable[str], token: str | None = None) -> Starlette:
     """OpenAI's endpoints of a model, for whoever asks under one of `hosts` ("127.0.0.1:8000") and has the token.
 
-    Streams end with `app.state.ending`.
+    Streams end when `app.state.end()` is called.
     """
     running = opened.run()
     endpoints = Endpoints(opened, running)
     routes = [
         Route("/v1/chat/completions", endpoints.chat, methods=["POST"]),
         Route("/v1/completions", endpoints.complete, methods=["POST"]),
-        Route("/v1/models", endpoints.models),
-        Route("/v1/models/{name:path}", endpoints.model),
+        Route(MODELS, endpoints.models),
+        Route(f"{MODELS}/{{name:path}}", endpoints.model),
         Route("/health", endpoints.health),
     ]
     kinds: list[type[Exception]] = [BadRequest, NoRoom, Busy, EngineFailed, HTTPException, Refused]
     app = Guarded(
-        Rules(frozenset(hosts), token, programs=True),
+        Rules(frozenset(hosts), token, programs=True, names=f"{MODELS}/"),
+        told=lambda refused: _said(refused)[1],
         routes=routes,
         exception_handlers=dict.fromkeys(kinds, _refuse),
         lifespan=lambda _: _at_work(running),
     )
-    app.state.ending = Ending(running)
+    app.state.end = running.stop
     return app
-
-
-class Guarded(Starlette):
-    """Starlette with the rules around all of it."""
-
-    def __init__(self, rules: Rules, **settings: Any):
-        super().__init__(**settings)
-        self._rules = rules
-
-    def build_middleware_stack(self) -> ASGIApp:
-        return Safety(super().build_middleware_stack(), self._rules)
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """The end of the server, of which streams are told first."""
-
-    running: Running
-
-    def now(self) -> None:
-        self.running.stop()
 
 
 @asynccontextmanager
@@ -224,7 +208,8 @@ def _said(error: Exception) -> tuple[int, dict[str, Any]]:
         case EngineFailed():
             return 503, failure(str(error), kind="server_error", code="unavailable")
         case Refused():
-            return error.status, failure(error.why, kind=invalid)
+            kind, code = ("server_error", None) if error.status >= 500 else (invalid, CODES.get(error.status))
+            return error.status, failure(error.why, kind=kind, code=code)
         case HTTPException(status_code=404):
             there = "/v1/chat/completions, /v1/completions, /v1/models and /health"
             return 404, failure(f"there is nothing at this path: there are {there}", kind=invalid)
