@@ -15,6 +15,7 @@ from groupthink.records import Group, Message, Problem, Response
 from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
 from groupthink.run.printable import storable
+from groupthink.run.rollouts import as_text
 from groupthink.task import TASKS, open_tasks
 from groupthink.task.answer import RULES, Rule, open_rule
 from groupthink.task.columns import likely_rule
@@ -43,9 +44,8 @@ def find_known(run: Path, messages: Sequence[Message]) -> Known | None:
     import pyarrow.compute as pc
     from pyarrow import ArrowException, parquet
 
-    if len(messages) != 1:
-        return None
-    asked = pc.field("prompt") == storable(messages[0]["content"])
+    stored = [messages[0]["content"], as_text(messages)] if len(messages) == 1 else [as_text(messages)]
+    asked = pc.field("prompt").isin([*map(storable, stored)])
     steps = sorted(run.glob("rollouts/step-*.parquet"), reverse=True)[:NEWEST]
     for file in [*sorted(run.glob("evaluations/*.parquet")), *steps]:
         try:

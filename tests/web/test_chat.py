@@ -20,6 +20,7 @@ from groupthink.web.chat_question import read_question
 from groupthink.web.reading.places import Places
 from groupthink.web.reading.settings import recipe_of
 from groupthink.web.serve.fields import BadRequest
+from tests.web.made import begin_run, row, write_step
 
 ROOT = Path(__file__).parents[2]
 
@@ -244,6 +245,17 @@ def test_what_a_run_knows_of_a_prompt(runs, known):
         found = find_known(runs / "zero", [{"role": "user", "content": prompt}])
         assert found is not None and (found.task, found.expected) == ("quadratics", expected)
     assert find_known(runs / "zero", [{"role": "user", "content": "Hello"}]) is None
+
+
+def test_a_prompt_of_messages_is_known_as_well(tmp_path):
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Solve x²=1"}]
+    run = begin_run(tmp_path / "run")
+    write_step(run, 0, [row(0, "x=1", prompt=json.dumps(messages)), row(1, "x=1", prompt=json.dumps(messages[1:]))])
+    assert find_known(run, messages) == find_known(run, messages[1:]) == Known("quadratics/1", "quadratics", "x=2, x=3")
+    assert find_known(run, messages[:1]) is None
+
+
+def test_what_was_said_before_makes_it_another_question(runs, known):
     assert find_known(runs / "zero", [{"role": "user", "content": known.problem}] * 2) is None
 
 
