@@ -159,7 +159,7 @@ def require_allowed(scope: Scope, rules: Rules) -> None:
 
 def _path(scope: Scope) -> bytes:
     """As it was asked for."""
-    return scope.get("raw_path") or scope["path"].encode(errors="surrogatepass")  # type: ignore[no-any-return]
+    return scope.get("raw_path") or scope["path"].encode(errors="surrogatepass")
 
 
 def _require_shape(scope: Scope, headers: Sequence[tuple[bytes, bytes]], rules: Rules) -> None:

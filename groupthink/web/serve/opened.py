@@ -65,7 +65,9 @@ class Opened:
         if free is None:  # a decoder with bounds sees to its memory itself
             return Running([Lane(engine, longest) for engine in (first, *others)])
         of_a_token = _bytes_of_a_token(model)
-        return Running([Lane(engine, longest, of_a_token, SHARE * free / models / count) for engine in (first, *others)])
+        return Running(
+            [Lane(engine, longest, of_a_token, SHARE * free / models / count) for engine in (first, *others)]
+        )
 
 
 def _decoding(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[int]], str]:

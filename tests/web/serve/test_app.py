@@ -19,7 +19,9 @@ def nano():
     return open_model("nano")
 
 
-@pytest.mark.parametrize("name", ["nano", "runs/nano", "/home/me/runs/my model", "Qwen/Qwen3-0.6B", "é/../x%2Fy", "a?b"])
+@pytest.mark.parametrize(
+    "name", ["nano", "runs/nano", "/home/me/runs/my model", "Qwen/Qwen3-0.6B", "é/../x%2Fy", "a?b"]
+)
 @pytest.mark.parametrize("safe", ["", "/"])
 def test_a_model_is_found_by_its_name_however_that_is_escaped(nano, name, safe):
     app = create_app(replace(nano, name=name), hosts=[HOST])
@@ -30,7 +32,8 @@ def test_a_model_is_found_by_its_name_however_that_is_escaped(nano, name, safe):
 
 
 @pytest.mark.parametrize(
-    "target", [b"/v1/models%2Fnano", b"/v1/./models/nano", b"/health%00", b"/v1/models/a b", b"/v1/models/\xff", b"/v1/../x"]
+    "target",
+    [b"/v1/models%2Fnano", b"/v1/./models/nano", b"/health%00", b"/v1/models/a b", b"/v1/models/\xff", b"/v1/../x"],
 )
 def test_no_other_path_has_escapes(nano, target):
     found = ask(create_app(nano, hosts=[HOST]), target)

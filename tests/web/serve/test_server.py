@@ -14,7 +14,8 @@ from groupthink.model.loading import load_model, load_tokenizer
 from groupthink.rollout.engine import Sampling
 from groupthink.rollout.noise import mix
 from groupthink.rollout.torch_engine import TorchEngine
-from tests.web.serve.client import served
+from tests.web.made import endless_run
+from tests.web.serve.client import reset, served
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 PROMPT = "Solve x^2-5x+6=0"
@@ -277,7 +278,20 @@ def test_of_clients_that_go_nothing_is_drawn(server, stream):
     health = server.until(lambda health: health["running"] == health["waiting"] == 0, 10)
     assert health["cancelled"] > before
     assert server.chat(temperature=0, max_tokens=5)["choices"]
-    assert not [line for line in server.said if "socket.send()" in line]  # asyncio's word on writes to who has gone
+
+
+def test_nothing_is_written_to_clients_that_have_gone(tmp_path):
+    """They go while some are being written: asyncio would say so after five writes that come to nothing."""
+    run = endless_run(tmp_path / "endless")
+    with served(str(run / "model")) as one:
+        for place in range(8):
+            connection = one.begin(CHAT, messages=MESSAGES, n=64, stream=True)
+            read = 0
+            while read < 40_000 + 5_000 * place:
+                read += len(connection.recv(65536))
+            reset(connection)
+        one.until(lambda health: health["running"] == health["waiting"] == 0, 30)
+    assert not [line for line in one.said if "socket.send()" in line]
 
 
 def test_a_client_that_half_closes_has_gone(server):
