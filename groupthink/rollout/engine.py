@@ -37,6 +37,10 @@ class NoRoom(ValueError):
     """A prompt leaves no room for a response in what the engine can hold of a sequence."""
 
 
+class NoMemory(NoRoom):
+    """There is no memory for the keys and values of what is asked for."""
+
+
 class EngineFailed(RuntimeError):
     """What draws died or hung, and went on doing so after it was replaced."""
 

@@ -13,7 +13,7 @@ from groupthink.model.chat import stop_ids
 from groupthink.records import Response, Weights
 from groupthink.rollout import native_law
 from groupthink.rollout.decoder import Decoder, open_decoder
-from groupthink.rollout.engine import NoRoom, Sampling
+from groupthink.rollout.engine import NoMemory, NoRoom, Sampling
 from groupthink.rollout.law import draw, learner_law, narrow
 from groupthink.rollout.ledger import Ledger
 from groupthink.rollout.likeliest import Likely, likeliest
@@ -265,7 +265,7 @@ class TorchEngine:
                     copies.append(n)
                     return n
             if alone:
-                raise NoRoom(
+                raise NoMemory(
                     f"there is no memory for the keys and values of a sequence of {len(prompt_ids)} tokens: free some, "
                     "or draw shorter responses (rollout.max_tokens)"
                 )
@@ -320,7 +320,7 @@ class TorchEngine:
             self.parked.append(Parked(self.rows[b], self.ledger.read(b)))
             self._drop([b])
         if not lasts():
-            raise NoRoom(
+            raise NoMemory(
                 "there is no memory for the keys and values of a single sequence to its end: free some, or draw "
                 "shorter responses (rollout.max_tokens)"
             )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from groupthink.records import Batch, Group, Problem, Report, Score
+from groupthink.records import Batch, Group, Message, Problem, Report, Score
 from groupthink.run.printable import storable
 
 _FLOATS, _IDS, _FLAGS = pa.list_(pa.float32()), pa.list_(pa.int64()), pa.list_(pa.bool_())
@@ -127,4 +127,9 @@ def _known(values_M: np.ndarray | None, tokens: slice) -> np.ndarray | None:
 
 def prompt_text(problem: Problem) -> str:
     """The prompt as one text; chat messages as JSON."""
-    return problem.prompt if isinstance(problem.prompt, str) else json.dumps([dict(m) for m in problem.prompt])
+    return problem.prompt if isinstance(problem.prompt, str) else as_text(problem.prompt)
+
+
+def as_text(messages: Sequence[Message]) -> str:
+    """Chat messages as JSON."""
+    return json.dumps([dict(message) for message in messages])

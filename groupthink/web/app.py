@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Scope
+from starlette.types import Scope
 
 from groupthink.web import chat
 from groupthink.web.api import Api
@@ -18,16 +18,16 @@ from groupthink.web.front import STATIC, TYPES
 from groupthink.web.http import as_json
 from groupthink.web.live import Ending
 from groupthink.web.reading.places import Places
-from groupthink.web.safety import Refused, Rules, Safety
+from groupthink.web.safety import Guarded, Refused, Rules, plain
 
 
 def create_app(folder: Path | str, *, hosts: Iterable[str], token: str | None = None) -> Starlette:
     """The pages of the runs in `folder`, for whoever asks under one of `hosts` ("127.0.0.1:8777") and has the token.
 
-    Its streams end with `app.state.ending`. Raises LookupError where there is no such folder.
+    Its streams end when `app.state.end()` is called. Raises LookupError where there is no such folder.
     """
     places, ending = Places(folder), Ending()
-    app = Application(
+    app = Guarded(
         Rules(frozenset(hosts), token),
         routes=[*Api(places, ending).routes(), *chat.routes(places), Mount("/", Pages(directory=STATIC, html=True))],
         exception_handlers={
@@ -40,19 +40,8 @@ def create_app(folder: Path | str, *, hosts: Iterable[str], token: str | None = 
             Exception: _failed,
         },
     )
-    app.state.ending = ending
+    app.state.end = ending.now
     return app
-
-
-class Application(Starlette):
-    """Starlette with the rules around all of it, around what answers for its own failures, too."""
-
-    def __init__(self, rules: Rules, **settings: Any):
-        super().__init__(**settings)
-        self._rules = rules
-
-    def build_middleware_stack(self) -> ASGIApp:
-        return Safety(super().build_middleware_stack(), self._rules)
 
 
 class Pages(StaticFiles):
@@ -68,7 +57,7 @@ class Pages(StaticFiles):
 
 
 def _refused(request: Request, error: Any) -> Response:
-    response = as_json({"error": error.why}, error.status)
+    response = as_json(plain(error), error.status)
     response.headers.update(dict(error.headers))
     return response
 

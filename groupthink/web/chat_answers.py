@@ -34,14 +34,14 @@ class Answers:
 
         Raises LookupError where there is no such run or model, and ValueError or RuntimeError where it cannot be asked.
         """
-        models: list[Open] = []
         with ExitStack() as after:
-            for id in question.models:
-                models.append(await self.models.get(id))
-                after.callback(models[-1].leave)
+            models = await self.models.get(question.models)
+            for model in models:
+                after.callback(self.models.leave, model)
+            known = await asyncio.to_thread(self._known, question)
             answers: list[_Answer] = []
             for place, model in enumerate(models):
-                judge = await asyncio.to_thread(self._judge, question, model.opened)
+                judge = await asyncio.to_thread(self._judge, question, known, model.opened)
                 if judge is not None:
                     after.callback(judge.close)
                 asking = _ask(model, question)
@@ -56,13 +56,16 @@ class Answers:
         """End all that draws."""
         self.models.close()
 
-    def _judge(self, question: Question, opened: Opened) -> ChatJudge | None:
+    def _known(self, question: Question) -> Known | None:
+        """What the run that is looked at knows of the question."""
+        return find_known(self._places.path(question.run), question.messages) if question.run else None
+
+    def _judge(self, question: Question, known: Known | None, opened: Opened) -> ChatJudge | None:
         """By the rewards of the run that is looked at, or else of the model's own; None where no answer is known."""
         place = self._places.path(question.run) if question.run else None
         recipe = opened.recipe
         if place is not None and (place / "recipe.toml").is_file():
             recipe = recipe_of(place)
-        known = find_known(place, question.messages) if place is not None else None
         if question.expected is not None:
             task = known.task if known else recipe.task.names[0]
             known = Known(known.problem if known else "chat", task, question.expected)
@@ -116,7 +119,7 @@ class _Answer:
 
     def _response(self, transcript: Transcript) -> Response:
         """As a judge reads it."""
-        ids = [token.id for token in transcript.drawn]
+        ids = [written.token.id for written in transcript.drawn]
         ended = [min(self.opened.engine.stop_ids)] if transcript.tokens > len(ids) else []
         count = len(ids) + len(ended)
         return Response(

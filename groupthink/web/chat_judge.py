@@ -15,6 +15,7 @@ from groupthink.records import Group, Message, Problem, Response
 from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
 from groupthink.run.printable import storable
+from groupthink.run.rollouts import as_text
 from groupthink.task import TASKS, open_tasks
 from groupthink.task.answer import RULES, Rule, open_rule
 from groupthink.task.columns import likely_rule
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 NEWEST = 50
 """Steps of rollouts in which a prompt is looked for."""
+
+COLUMNS = ("prompt", "problem", "task", "expected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +41,16 @@ class Known:
 
 def find_known(run: Path, messages: Sequence[Message]) -> Known | None:
     """The problem of a run that is asked here, with its answer: held out, or of the newest steps. None: it is none."""
+    import pyarrow.compute as pc
     from pyarrow import ArrowException, parquet
 
-    if len(messages) != 1:
-        return None
-    prompt = storable(messages[0]["content"])
+    stored = [messages[0]["content"], as_text(messages)] if len(messages) == 1 else [as_text(messages)]
+    asked = pc.field("prompt").isin([*map(storable, stored)])
     steps = sorted(run.glob("rollouts/step-*.parquet"), reverse=True)[:NEWEST]
     for file in [*sorted(run.glob("evaluations/*.parquet")), *steps]:
         try:
-            found = parquet.read_table(file, filters=[("prompt", "==", prompt)])
+            there = [name for name in parquet.read_schema(file).names if name in COLUMNS]
+            found = parquet.read_table(file, columns=there, filters=asked)
         except (OSError, ArrowException):  # being written, or damaged
             continue
         for row in found.slice(0, 1).to_pylist():

@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 NANO, TRAINED = "nano", "model"
 MOST = 3
-"""Models that are open at a time: the two that are compared, and one more."""
+"""Models that are open at a time: the two that are compared, and one more. They share the memory that is free."""
 
 
 class Kept(NamedTuple):
@@ -73,40 +74,48 @@ class Open:
     running: "Running"
     questions: int = 0
 
-    def leave(self) -> None:
-        """One question less."""
-        self.questions -= 1
-
 
 class Models:
-    """Opens models, and closes those that were asked longest ago."""
+    """Opens models, and closes those that were asked longest ago. For one event loop."""
 
     def __init__(self, places: Places):
         self._places = places
         self._open: OrderedDict[tuple[str, Any], Open] = OrderedDict()
-        self._one_at_a_time = asyncio.Lock()
+        self._one_at_a_time, self._left = asyncio.Lock(), asyncio.Event()
         atexit.register(self.close)  # before Python ends, threads that compute must have ended
 
-    async def get(self, id: str) -> Open:
-        """The model called `id`, open for one question more: leave it when that is answered.
+    async def get(self, ids: Sequence[str]) -> list[Open]:
+        """The models of one question, `MOST` at most, each to be left when it is answered.
 
-        Raises LookupError where there is none, and ValueError where it cannot be opened.
+        While too many others are being asked it waits, and later questions wait behind it. All of them are had at once:
+        so no two questions wait for each other. Raises LookupError where there is no such model, and ValueError where
+        one cannot be opened.
         """
         async with self._one_at_a_time:
-            place = place_of(self._places, id)
-            key = place, _stamp(place)
-            if key not in self._open:
-                await self._make_room()
-                one = self._open[key] = await asyncio.to_thread(_open, place)
-                one.running.start()
-            self._open.move_to_end(key)
-            self._open[key].questions += 1
-            return self._open[key]
+            places = [place_of(self._places, id) for id in ids]
+            keys = [(place, _stamp(place)) for place in places]
+            await self._make_room({*keys})
+            for key in keys:
+                if key not in self._open:
+                    self._open[key] = await asyncio.to_thread(_open, key[0])
+                    self._open[key].running.start()
+                self._open.move_to_end(key)
+            for key in keys:
+                self._open[key].questions += 1
+            return [self._open[key] for key in keys]
 
-    async def _make_room(self) -> None:
-        """Close what was asked longest ago, where as many are open as may be. What is being asked stays."""
-        idle = [key for key, one in self._open.items() if not one.questions]
-        for key in idle[: max(0, len(self._open) + 1 - MOST)]:
+    def leave(self, model: Open) -> None:
+        """One question less is put to it."""
+        model.questions -= 1
+        self._left.set()
+
+    async def _make_room(self, wanted: set[tuple[str, Any]]) -> None:
+        """Close what was asked longest ago, where more would be open than may be. What is being asked is waited for."""
+        while len(wanted | {key for key, one in self._open.items() if one.questions}) > MOST:
+            self._left.clear()
+            await self._left.wait()
+        idle = [key for key, one in self._open.items() if not one.questions and key not in wanted]
+        for key in idle[: max(0, len(wanted | self._open.keys()) - MOST)]:
             await asyncio.to_thread(self._open.pop(key).running.close)
 
     def close(self) -> None:
@@ -125,7 +134,7 @@ def _open(place: str) -> Open:
         opened = open_model(place)
     except (OSError, RuntimeError, KeyError) as error:  # damaged, or too large
         raise ValueError(f"the model in {place} cannot be opened: {error}") from error
-    return Open(opened, opened.run())
+    return Open(opened, opened.run(models=MOST))
 
 
 def _stamp(place: str) -> Any:

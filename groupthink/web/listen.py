@@ -116,7 +116,7 @@ def can_open() -> bool:
 
 
 def serve(app: Starlette, taken: socket.socket) -> None:
-    """Answer on a socket until SIGINT or SIGTERM; streams that listen to `app.state.ending` end then."""
+    """Answer on a socket until SIGINT or SIGTERM; its streams, which `app.state.end()` ends, end then."""
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # what fails is told by the rules, and once
     config = uvicorn.Config(
         app,
@@ -175,7 +175,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: uvicorn waits for them."""
-        self._app.state.ending.now()
+        self._app.state.end()
         await super().shutdown(sockets)
 
 

@@ -11,11 +11,12 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
+from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -47,6 +48,10 @@ PATH = re.compile(rb"/(?:[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9
 """Every path that there is: nothing in it needs an escape, and none of its names begins with a dot."""
 
 
+SIGNS = re.compile(rb"[!-~]+")
+"""What a path is made of on its way, escapes included."""
+
+
 class Refused(Exception):
     """A request that is not answered: the status, what is said of it, and further headers."""
 
@@ -61,19 +66,39 @@ class Rules(NamedTuple):
     hosts    the names under which the server may be asked, each with its port as browsers write it: "127.0.0.1:8777"
     token    what whoever asks must know; None where everybody may ask who can reach it
     programs whether programs may write, too, that say no origin, as browsers always do
+    names    below this path stand names, with any signs, that are compared and lead nowhere: "/v1/models/"
     """
 
     hosts: frozenset[str]
     token: str | None = None
     programs: bool = False
+    names: str | None = None
+
+
+def plain(refused: Refused) -> dict[str, Any]:
+    """A refusal as the pages read it."""
+    return {"error": refused.why}
+
+
+class Guarded(Starlette):
+    """Starlette with the layer around all of it, around what answers for its own failures, too.
+
+    `told`: the body of a refusal, which becomes JSON.
+    """
+
+    def __init__(self, rules: Rules, told: Callable[[Refused], dict[str, Any]] = plain, **settings: Any):
+        super().__init__(**settings)
+        self._rules, self._told = rules, told
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Safety(super().build_middleware_stack(), self._rules, self._told)
 
 
 class Safety:
     """The layer: `app` sees nothing of what the rules refuse, and every answer has the headers."""
 
-    def __init__(self, app: ASGIApp, rules: Rules):
-        self._app = app
-        self._rules = rules
+    def __init__(self, app: ASGIApp, rules: Rules, told: Callable[[Refused], dict[str, Any]] = plain):
+        self._app, self._rules, self._told = app, rules, told
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -106,34 +131,47 @@ class Safety:
             if not begun:
                 if more:
                     await _drain(receive)
-                await _answer(guarded, refused, body=scope["method"] != "HEAD")
+                await self._refuse(guarded, refused, scope)
         except ClientDisconnect:
             pass
         except Exception as error:
             traceback.print_exception(error, file=sys.stderr)
             if not begun:
                 failed = Refused(500, f"this server failed ({type(error).__name__}); what happened is on its terminal")
-                await _answer(guarded, failed, body=scope["method"] != "HEAD")
+                await self._refuse(guarded, failed, scope)
+
+    async def _refuse(self, send: Send, refused: Refused, scope: Scope) -> None:
+        text = json.dumps(self._told(refused)).encode()
+        headers = [("content-type", "application/json"), ("content-length", str(len(text))), ("connection", "close")]
+        encoded = [(name.encode(), value.encode("latin-1")) for name, value in [*headers, *refused.headers]]
+        await send({"type": "http.response.start", "status": refused.status, "headers": encoded})
+        await send({"type": "http.response.body", "body": text if scope["method"] != "HEAD" else b""})
 
 
 def require_allowed(scope: Scope, rules: Rules) -> None:
     """Raise Refused where a request breaks the rules."""
     headers = [(name.lower(), value) for name, value in scope["headers"]]
-    _require_shape(scope, headers)
+    _require_shape(scope, headers, rules)
     host = _require_host(headers, rules)
     _require_origin(scope["method"], headers, host, rules)
     _require_token(scope, headers, rules)
 
 
-def _require_shape(scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -> None:
-    path, method = scope.get("raw_path") or scope["path"].encode(errors="surrogatepass"), scope["method"]
+def _path(scope: Scope) -> bytes:
+    """As it was asked for."""
+    return scope.get("raw_path") or scope["path"].encode(errors="surrogatepass")
+
+
+def _require_shape(scope: Scope, headers: Sequence[tuple[bytes, bytes]], rules: Rules) -> None:
+    path, method = _path(scope), scope["method"]
     if method not in READS | WRITES:
         raise Refused(405, f"the method {method[:20]} is not known here", [("allow", "GET, HEAD, POST, DELETE")])
     if len(path) > LONGEST_PATH or len(scope["query_string"]) > LONGEST_QUERY:
         raise Refused(414, "the address is too long")
     if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LARGEST_HEADERS:
         raise Refused(431, "the headers are too large")
-    if not PATH.fullmatch(path) or scope["path"] != path.decode():
+    is_name = rules.names is not None and path.startswith(rules.names.encode()) and SIGNS.fullmatch(path)
+    if not is_name and (not PATH.fullmatch(path) or scope["path"] != path.decode()):
         raise Refused(400, "the path has signs in it that no path here has")
     if b"\0" in scope["query_string"] or not scope["query_string"].isascii():
         raise Refused(400, "the query has signs in it that belong escaped")
@@ -182,7 +220,7 @@ def _require_token(scope: Scope, headers: Sequence[tuple[bytes, bytes]], rules: 
     tokens = [value for key, value in asked if key == "token"]
     if len(tokens) == 1 and scope["method"] in READS and _same(tokens[0].encode(errors="replace"), rules.token):
         rest = urlencode([(key, value) for key, value in asked if key != "token"])
-        place = scope["path"] + (f"?{rest}" if rest else "")
+        place = _path(scope).decode() + (f"?{rest}" if rest else "")
         cookie = f"{name}={wanted}; Path=/; HttpOnly; SameSite=Strict"
         raise Refused(303, f"go on at {place}", [("location", place), ("set-cookie", cookie)])
     raise Refused(
@@ -236,12 +274,3 @@ def _with_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, b
     kept = [(name, value) for name, value in headers if name.lower().decode("latin-1") not in HEADERS]
     cached = [] if any(name.lower() == b"cache-control" for name, _ in kept) else [(b"cache-control", b"no-store")]
     return [*kept, *cached, *((name.encode(), value.encode()) for name, value in HEADERS.items())]
-
-
-async def _answer(send: Send, refused: Refused, body: bool) -> None:
-    said: dict[str, Any] = {"error": refused.why}
-    text = json.dumps(said).encode()
-    headers = [("content-type", "application/json"), ("content-length", str(len(text))), ("connection", "close")]
-    encoded = [(name.encode(), value.encode("latin-1")) for name, value in [*headers, *refused.headers]]
-    await send({"type": "http.response.start", "status": refused.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": text if body else b""})

@@ -132,7 +132,7 @@ def test_the_front_end_is_asked_for_again_only_where_it_has_changed(app):
 
 def test_events_come_until_the_server_ends(app, folder):
     app = create_app(folder, hosts=[HOST])
-    app.state.ending.now()
+    app.state.end()
     answer = ask(app, "/api/live?run=r")
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.body.startswith(b"retry: 1000\nid: ") and b"event: step\ndata: " in answer.body

@@ -20,6 +20,7 @@ from groupthink.web.chat_question import read_question
 from groupthink.web.reading.places import Places
 from groupthink.web.reading.settings import recipe_of
 from groupthink.web.serve.fields import BadRequest
+from tests.web.made import begin_run, row, write_step
 
 ROOT = Path(__file__).parents[2]
 
@@ -147,7 +148,8 @@ def test_what_is_not_wanted_any_more_is_not_drawn(places):
     async def leave():
         answers = Answers(places.folder)
         await ask(answers, question("Solve x^2-5x+6=0", "nano", n=64, temperature=2.0), leaves=2)
-        running = (await answers.models.get("nano")).running
+        (model,) = await answers.models.get(["nano"])
+        running = model.running
         for _ in range(500):
             if not running.rows:
                 break
@@ -168,12 +170,50 @@ def test_no_more_models_are_open_than_may_be(places, monkeypatch):
             await ask(answers, question("Solve x^2-5x+6=0", id, max_tokens=5))
         assert [Path(place).name for place, _ in models._open] == ["nano", "model"]
         assert all(one.questions == 0 for one in models._open.values())
-        held = [await models.get("nano"), await models.get("zero@0")]  # which are being asked, and stay
-        await models.get("zero@1")
-        assert len(models._open) == 3 and held[0].running.failed is held[1].running.failed is None
+        held = await models.get(["nano", "zero@0"])  # which are being asked, and stay
+        waits = asyncio.create_task(models.get(["zero@1", "nano"]))
+        given_up = asyncio.create_task(models.get(["nano"]))
+        await asyncio.sleep(0.3)
+        assert not waits.done() and len(models._open) == 2
+        assert held[0].running.failed is held[1].running.failed is None
+        given_up.cancel()  # whoever waits may go
+        models.leave(held[1])
+        found = await waits
+        assert found[1] is held[0] and held[1].running.failed is not None
+        assert [Path(place).name for place, _ in models._open] == ["step-000001", "nano"]
         answers.close()
 
     asyncio.run(several())
+
+
+def test_models_that_are_open_beside_each_other_share_the_memory(places, monkeypatch):
+    monkeypatch.setattr("groupthink.web.serve.opened.free_memory", lambda device: 3_000_000)
+
+    async def both():
+        answers = Answers(places.folder)
+        models = await answers.models.get(["zero@0", "nano", "zero@0"])
+        assert models[0] is models[2] and models[0].questions == 2
+        for one in models:
+            lanes = one.running.lanes
+            assert sum(lane.memory for lane in lanes) == pytest.approx(3_000_000 / 2 / chat_models.MOST)
+        answers.close()
+
+    asyncio.run(both())
+
+
+def test_the_answer_is_looked_for_once_and_no_whole_rollouts_are_read(places, known, monkeypatch):
+    read, whole = [], parquet.read_table
+
+    def noted(file, **more):
+        read.append((file, more["columns"]))
+        return whole(file, **more)
+
+    monkeypatch.setattr(parquet, "read_table", noted)
+    (lines,) = asked(places, question(known.problem, "zero@0", "nano", max_tokens=20, run="zero"))
+    assert all(one["reward"] is not None for one in done(lines))
+    files = [file for file, _ in read]
+    assert len(files) == len({*files}) > 0
+    assert all({*columns} <= {"prompt", "problem", "task", "expected"} for _, columns in read)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +245,17 @@ def test_what_a_run_knows_of_a_prompt(runs, known):
         found = find_known(runs / "zero", [{"role": "user", "content": prompt}])
         assert found is not None and (found.task, found.expected) == ("quadratics", expected)
     assert find_known(runs / "zero", [{"role": "user", "content": "Hello"}]) is None
+
+
+def test_a_prompt_of_messages_is_known_as_well(tmp_path):
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Solve x²=1"}]
+    run = begin_run(tmp_path / "run")
+    write_step(run, 0, [row(0, "x=1", prompt=json.dumps(messages)), row(1, "x=1", prompt=json.dumps(messages[1:]))])
+    assert find_known(run, messages) == find_known(run, messages[1:]) == Known("quadratics/1", "quadratics", "x=2, x=3")
+    assert find_known(run, messages[:1]) is None
+
+
+def test_what_was_said_before_makes_it_another_question(runs, known):
     assert find_known(runs / "zero", [{"role": "user", "content": known.problem}] * 2) is None
 
 

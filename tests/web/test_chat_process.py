@@ -19,6 +19,7 @@ from groupthink.web import chat_process
 from groupthink.web.chat_process import Apart
 from groupthink.web.chat_question import read_question
 from tests.web.made import endless_run
+from tests.web.serve.client import reset
 
 ROOT = Path(__file__).parents[2]
 SHORT = {"max_tokens": 5}
@@ -203,11 +204,13 @@ def test_a_page_is_told_that_it_died_and_may_ask_again(viewed):
 @linux
 def test_nothing_is_written_to_a_page_that_has_gone(viewed):
     viewed.begin(**SHORT)[1].read()
-    for _ in range(5):
-        connection, answer = viewed.begin(**LONG)
-        answer.readline()
+    for _ in range(8):
+        connection, answer = viewed.begin(**LONG | {"n": 64})
+        read = 0
+        while read < 40_000:
+            read += len(answer.readline())
+        reset(connection.sock)
         answer.close()
-        connection.close()
     time.sleep(0.5)
     assert viewed.begin(**SHORT)[1].read().endswith(b'{"end":true}\n')
     viewed.process.send_signal(signal.SIGTERM)

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from groupthink.rollout.engine import EngineFailed, NoRoom
-from groupthink.web.safety import Refused, Rules, Safety
+from groupthink.rollout.engine import EngineFailed, NoMemory, NoRoom
+from groupthink.web.safety import Guarded, Refused, Rules
 from groupthink.web.serve.asking import Asking, ask
 from groupthink.web.serve.attended import Attended
 from groupthink.web.serve.fields import BadRequest, read_object
@@ -26,54 +25,39 @@ from groupthink.web.serve.running import Busy, Running
 from groupthink.web.serve.transcript import Delta
 from groupthink.web.serve.wire import Form, failure, model_card
 
+MODELS = "/v1/models"
+
 EVENTS = {"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
 """Headers of a stream; the second one keeps a proxy from collecting it."""
+
+CODES = {401: "invalid_api_key"}
+"""What the API calls a refusal, beside its status."""
 
 
 def create_app(opened: Opened, *, hosts: Iterable[str], token: str | None = None) -> Starlette:
     """OpenAI's endpoints of a model, for whoever asks under one of `hosts` ("127.0.0.1:8000") and has the token.
 
-    Streams end with `app.state.ending`.
+    Streams end when `app.state.end()` is called.
     """
     running = opened.run()
     endpoints = Endpoints(opened, running)
     routes = [
         Route("/v1/chat/completions", endpoints.chat, methods=["POST"]),
         Route("/v1/completions", endpoints.complete, methods=["POST"]),
-        Route("/v1/models", endpoints.models),
-        Route("/v1/models/{name:path}", endpoints.model),
+        Route(MODELS, endpoints.models),
+        Route(f"{MODELS}/{{name:path}}", endpoints.model),
         Route("/health", endpoints.health),
     ]
     kinds: list[type[Exception]] = [BadRequest, NoRoom, Busy, EngineFailed, HTTPException, Refused]
     app = Guarded(
-        Rules(frozenset(hosts), token, programs=True),
+        Rules(frozenset(hosts), token, programs=True, names=f"{MODELS}/"),
+        told=lambda refused: _said(refused)[1],
         routes=routes,
         exception_handlers=dict.fromkeys(kinds, _refuse),
         lifespan=lambda _: _at_work(running),
     )
-    app.state.ending = Ending(running)
+    app.state.end = running.stop
     return app
-
-
-class Guarded(Starlette):
-    """Starlette with the rules around all of it."""
-
-    def __init__(self, rules: Rules, **settings: Any):
-        super().__init__(**settings)
-        self._rules = rules
-
-    def build_middleware_stack(self) -> ASGIApp:
-        return Safety(super().build_middleware_stack(), self._rules)
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """The end of the server, of which streams are told first."""
-
-    running: Running
-
-    def now(self) -> None:
-        self.running.stop()
 
 
 @asynccontextmanager
@@ -152,7 +136,7 @@ class Endpoints:
         return np.asarray(prompt, np.int64)
 
     def _answer(self, prompts: Sequence[np.ndarray], opening: str | None, asked: Asked, *, chat: bool) -> ASGIApp:
-        form = Form(self.opened.name, self.opened.decode, chat, asked.logprobs)
+        form = Form(self.opened.name, chat, asked.logprobs)
         if not all(map(len, prompts)):
             raise BadRequest("the prompt has no tokens: give it at least one", "prompt")
         asking = ask(self.opened, self.running, prompts, opening, asked)
@@ -178,7 +162,6 @@ async def _events(asking: Asking, form: Form, asked: Asked) -> AsyncIterator[byt
     So the loop has a turn between two writes, and hears that a client has gone before it writes to it again.
     """
     more: dict[str, Any] = {"usage": None} if asked.include_usage else {}
-    offsets = [0] * len(asking.transcripts)
     try:
         if form.chat:
             yield b"".join(_event(form.opening(index) | more) for index in range(len(asking.transcripts)))
@@ -186,10 +169,9 @@ async def _events(asking: Asking, form: Form, asked: Asked) -> AsyncIterator[byt
             events: list[bytes] = []
             for index, delta in deltas:
                 for part in _parts(delta, told_tokens=asked.logprobs):
-                    events.append(_event(form.chunk(index, part, None, offsets[index]) | more))
-                    offsets[index] += len(part.answer)
+                    events.append(_event(form.chunk(index, part, None) | more))
                 if delta.finish is not None:
-                    events.append(_event(form.chunk(index, Delta(), delta.finish, offsets[index]) | more))
+                    events.append(_event(form.chunk(index, Delta(), delta.finish) | more))
             if asking.finished:
                 usage = [_event(form.last(asking.transcripts, asking.prompt_tokens))] if asked.include_usage else []
                 yield b"".join([*events, *usage, b"data: [DONE]\n\n"])
@@ -217,6 +199,8 @@ def _said(error: Exception) -> tuple[int, dict[str, Any]]:
     match error:
         case BadRequest():
             return error.status, failure(str(error), kind=invalid, param=error.param, code=error.code)
+        case NoMemory():
+            return 400, failure(str(error), kind=invalid, code="insufficient_memory")
         case NoRoom():
             return 400, failure(str(error), kind=invalid, code="context_length_exceeded")
         case Busy():
@@ -224,7 +208,8 @@ def _said(error: Exception) -> tuple[int, dict[str, Any]]:
         case EngineFailed():
             return 503, failure(str(error), kind="server_error", code="unavailable")
         case Refused():
-            return error.status, failure(error.why, kind=invalid)
+            kind, code = ("server_error", None) if error.status >= 500 else (invalid, CODES.get(error.status))
+            return error.status, failure(error.why, kind=kind, code=code)
         case HTTPException(status_code=404):
             there = "/v1/chat/completions, /v1/completions, /v1/models and /health"
             return 404, failure(f"there is nothing at this path: there are {there}", kind=invalid)

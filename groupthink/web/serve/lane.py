@@ -98,11 +98,13 @@ class Lane:
     def __init__(self, engine: TorchEngine, longest: int = 0, bytes_per_token: int = 0, memory: float = float("inf")):
         self.engine, self.longest, self.bytes_per_token, self.memory = engine, longest, bytes_per_token, memory
         self.load = 0  # responses that are wanted of it, by the loop
+        self.asked = 0  # requests that it was given, by the loop
         self.failed: Exception | None = None  # why nothing is drawn any more
         self.waiting: deque[Generation] = deque()
         self.live: dict[Request, Generation] = {}
         self.finished = self.tokens = 0  # responses that have ended, and their tokens
         self.cancelled = 0  # responses that were given up
+        self.taken = 0  # of the requests, those that wait no longer, whatever became of them
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._last_told = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -118,7 +120,13 @@ class Lane:
     def begin(self, generation: Generation) -> None:
         """Draw what it asks for, in its turn."""
         self.load += generation.sampling.n
+        self.asked += 1
         self.order(lambda: self.waiting.append(generation))
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a place, those included of which the thread has not heard yet."""
+        return self.asked - self.taken
 
     def order(self, work: Callable[[], None]) -> None:
         """Have the thread call `work` between two steps."""
@@ -127,7 +135,7 @@ class Lane:
     def stop(self) -> None:
         """Draw nothing more; who still waits is told so."""
         self.failed = EngineFailed(STOPPING)
-        self.order(lambda: self._fail(EngineFailed(STOPPING)))
+        self.order(self._abandon)
 
     def close(self) -> None:
         """End for good; who still waits is told so."""
@@ -143,20 +151,24 @@ class Lane:
             try:
                 if not self._take_orders():
                     break
+                if self.failed is not None:  # who has come late is told so, too
+                    self._give_up(self.failed)
+                    continue
                 self._let_in()
                 if self.engine.busy:
                     self.engine.step()
                 self._tell()
             except Exception as error:
-                self._fail(error)
+                self._give_up(error)
+                self._abandon()
         self._give_up(EngineFailed(STOPPING))
         with suppress(Exception):  # nobody is left who could be told
             self.engine.close()
 
     def _take_orders(self) -> bool:
-        """Do what was ordered; wait for something where there is no work. False: to end."""
-        idle = not (self.engine.busy or self.waiting)
-        rested = False
+        """Do what was ordered; wait for something where there is no work, or none can be done. False: to end."""
+        idle = self.failed is not None or not (self.engine.busy or self.waiting)
+        rested = self.failed is not None  # what has failed is left as it is
         while True:
             try:
                 order = self._orders.get(block=idle, timeout=None if rested else REST)
@@ -175,17 +187,19 @@ class Lane:
     def _let_in(self) -> None:
         """Requests enter in their order, each when all of its responses have a place."""
         while self.waiting and self.failed is None and self._fits(self.waiting[0]):
-            generation = self.waiting.popleft()
+            generation = self.waiting[0]  # until it is in it is one of those who are told what fails
             if not self.engine.busy:  # a decoder that takes its memory at once takes it for all who may still come
                 self.engine.decoder.reserve(self.engine.max_sequences, max(self.longest, generation.longest))
             try:
                 request = self.engine.submit(generation.prompt_ids, generation.sampling, generation.seed)
             except ValueError as error:
                 self._hand_over([(generation, error)])
-                continue
-            request.likeliest = generation.likeliest
-            generation.request = request
-            self.live[request] = generation
+            else:
+                request.likeliest = generation.likeliest
+                generation.request = request
+                self.live[request] = generation
+            self.waiting.popleft()
+            self.taken += 1
 
     def _fits(self, wanted: Generation) -> bool:
         if not self.live:
@@ -209,6 +223,7 @@ class Lane:
         """Nothing more of it is wanted."""
         if generation in self.waiting:
             self.waiting.remove(generation)
+            self.taken += 1
             self.cancelled += generation.sampling.n
         if generation.request is not None and self.live.pop(generation.request, None) is not None:
             self.cancelled += generation.sampling.n - len(generation.ended)
@@ -276,17 +291,18 @@ class Lane:
             self._loop.call_soon_threadsafe(_deliver, news)
 
     def _give_up(self, error: Exception) -> None:
+        """Tell all who wait why nothing comes."""
         self._hand_over([(generation, error) for generation in (*self.live.values(), *self.waiting)])
         self.live.clear()
+        self.taken += len(self.waiting)
         self.waiting.clear()
 
-    def _fail(self, error: Exception) -> None:
-        """Tell all who wait; go on with an empty batch, if the engine can."""
-        self._give_up(error)
+    def _abandon(self) -> None:
+        """Go on with an empty batch, if the engine can."""
         try:
             self.engine.abandon()
-        except Exception as again:
-            self.failed = again
+        except Exception as error:
+            self.failed = self.failed or error
 
 
 def _deliver(news: "list[tuple[Generation, Piece | Exception | None]]") -> None:

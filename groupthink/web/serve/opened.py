@@ -44,8 +44,11 @@ class Opened:
         """How many tokens a response may have, of which there is room for so many."""
         return int(min(room, MOST_TOKENS if wanted else TOKENS, wanted or TOKENS))
 
-    def run(self) -> Running:
-        """What draws from it for many at once; to be started. A small model on a CPU has a lane for each core."""
+    def run(self, models: int = 1) -> Running:
+        """What draws from it for many at once; to be started. A small model on a CPU has a lane for each core.
+
+        `models`: that may be open beside each other, and share what memory is free.
+        """
         first, longest = self.engine, int(min(self.engine.context, MOST_TOKENS))
         model, count = first.model, find_processes(self.engine.model)
         others = [
@@ -62,7 +65,9 @@ class Opened:
         if free is None:  # a decoder with bounds sees to its memory itself
             return Running([Lane(engine, longest) for engine in (first, *others)])
         of_a_token = _bytes_of_a_token(model)
-        return Running([Lane(engine, longest, of_a_token, SHARE * free / count) for engine in (first, *others)])
+        return Running(
+            [Lane(engine, longest, of_a_token, SHARE * free / models / count) for engine in (first, *others)]
+        )
 
 
 def _decoding(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[int]], str]:

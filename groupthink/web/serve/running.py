@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from groupthink.rollout.engine import EngineFailed, NoRoom, Sampling
+from groupthink.rollout.engine import EngineFailed, NoMemory, Sampling
 from groupthink.web.serve.lane import Generation, Lane
 
 MOST_WAITING = 1024
@@ -36,8 +36,8 @@ class Running:
         """Ask for the responses to a prompt, which is prefilled once for all of them.
 
         `follow`: whether tokens are told as they are drawn. `likeliest`: so many of the likeliest are told beside each.
-        Raises NoRoom or ValueError for a prompt that cannot be answered, Busy where too many wait, and EngineFailed
-        where nothing is drawn any more.
+        Raises NoRoom (NoMemory where memory is what lacks) or ValueError for a prompt that cannot be answered, Busy
+        where too many wait, and EngineFailed where nothing is drawn any more.
         """
         at_work = [lane for lane in self.lanes if lane.failed is None]
         if not at_work:
@@ -46,7 +46,7 @@ class Running:
         lane.engine.room(prompt_ids)
         generation = Generation(lane, prompt_ids, sampling, seed, likeliest, follow, told=[0] * sampling.n)
         if sampling.n * generation.longest * lane.bytes_per_token > lane.memory:
-            raise NoRoom(
+            raise NoMemory(
                 f"{sampling.n} responses of up to {generation.longest} tokens each, prompt included, need more memory "
                 "than there is: ask for fewer (n), or for shorter ones (max_tokens)"
             )
@@ -82,12 +82,7 @@ class Running:
     @property
     def waiting(self) -> int:
         """Requests that wait for a place."""
-        return sum(len(lane.waiting) for lane in self.lanes)
-
-    @property
-    def wanted(self) -> int:
-        """Responses that somebody waits for."""
-        return sum(lane.load for lane in self.lanes)
+        return sum(lane.queued for lane in self.lanes)
 
     @property
     def finished(self) -> int:

@@ -1,7 +1,7 @@
 """One response as it is being written: its tokens become reasoning and answer, up to where it ends or is stopped."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from groupthink.chain import CLOSE, OPEN
 from groupthink.web.serve.characters import Characters
@@ -29,13 +29,27 @@ class Piece:
     finish: str | None = None  # stop: the policy ended it, and its last token says so; length: it was cut
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A token in its response: Written(Token(...), text=" x", offset=14, likely=[(" x", -0.3), (" y", -1.9)]).
+
+    Of a character that several tokens make together the last one has the text, and the others have none. All texts
+    together are the response, as it was before it was stopped.
+    """
+
+    token: Token
+    text: str
+    offset: int  # characters of the response before it
+    likely: Sequence[tuple[str, float]]  # what the likeliest would have been here
+
+
 @dataclass(slots=True)
 class Delta:
     """What a piece adds to a response, in whole characters, and how that ended, if it has."""
 
     reasoning: str = ""
     answer: str = ""
-    tokens: list[Token] = field(default_factory=list)  # without the one that ends a response
+    tokens: list[Written] = field(default_factory=list)  # without the one that ends a response
     finish: str | None = None
 
     def __bool__(self) -> bool:
@@ -56,7 +70,9 @@ class Transcript:
         self._thinks = opening != OPEN + CLOSE
         self.reasoning_parts: list[str] = []
         self.answer_parts: list[str] = []
-        self.drawn: list[Token] = []
+        self.drawn: list[Written] = []
+        self._last: list[Written] = []  # the last token, where it has begun a character
+        self._length = 0  # characters of all tokens
         self.tokens = 0  # that were drawn for it, its end included
         self.reasoning_tokens = 0  # of these, tags included
         self.finish: str | None = None
@@ -85,8 +101,7 @@ class Transcript:
         written = piece.tokens[:-1] if piece.finish == STOP else piece.tokens
         for token in written:
             self.tokens += 1
-            delta.tokens.append(token)
-            self._tell(self._stops.add(self._characters.add([token.id])), delta)
+            self._tell(self._stops.add(self._read(token, delta)), delta)
             if self._stops.stopped:
                 self.finish = STOP
                 break
@@ -101,6 +116,17 @@ class Transcript:
         self.drawn += delta.tokens
         return delta
 
+    def _read(self, token: Token, delta: Delta) -> str:
+        """The characters that a token completes."""
+        likely = [(self._characters.reading(id), logprob) for id, logprob in token.likely]
+        text = self._characters.add([token.id])
+        written = Written(token, text, self._length, likely)
+        self._length += len(text)
+        pending = self._characters.pending  # then it may be the last, and what is left at the end belongs to it
+        delta.tokens += self._last if pending else [*self._last, written]
+        self._last = [written] if pending else []
+        return text
+
     def _tell(self, text: str, delta: Delta) -> None:
         if self._split is None:
             delta.answer += text
@@ -114,8 +140,10 @@ class Transcript:
 
     def _end(self, delta: Delta) -> None:
         """Tell what was held back."""
+        rest = self._characters.end()
+        delta.tokens += [replace(one, text=one.text + rest) for one in self._last]
         if not self._stops.stopped:
-            self._tell(self._stops.add(self._characters.end()), delta)
+            self._tell(self._stops.add(rest), delta)
             self._tell(self._stops.end(), delta)
             self.finish = STOP if self._stops.stopped else self.finish
         if self._split is not None:

@@ -2,15 +2,13 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from groupthink.run.printable import storable
 from groupthink.web.serve.characters import BEGUN
-from groupthink.web.serve.transcript import Delta, Token, Transcript
-
-Decode = Callable[[list[int]], str]
+from groupthink.web.serve.transcript import Delta, Transcript, Written
 
 LEAST = -9999.0
 """Stands for the logarithm of 0, which JSON cannot say."""
@@ -21,7 +19,6 @@ class Form:
     """The form of the answers to one request."""
 
     model: str
-    decode: Decode
     chat: bool  # /v1/chat/completions; else /v1/completions
     logprobs: bool
     id: str = field(default_factory=lambda: secrets.token_hex(12))
@@ -38,9 +35,9 @@ class Form:
         choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
         return self._around("chat.completion.chunk", [choice])
 
-    def chunk(self, index: int, delta: Delta, finish: str | None, offset: int = 0) -> dict[str, Any]:
-        """What is new of a response. `offset`: characters of it that were told before."""
-        logprobs = self._logprobs(delta.tokens, offset)
+    def chunk(self, index: int, delta: Delta, finish: str | None) -> dict[str, Any]:
+        """What is new of a response."""
+        logprobs = self._logprobs(delta.tokens)
         if not self.chat:
             choice = {"index": index, "text": delta.answer, "logprobs": logprobs, "finish_reason": finish}
             return self._around("", [choice])
@@ -66,7 +63,7 @@ class Form:
         }
 
     def _choice(self, index: int, transcript: Transcript) -> dict[str, Any]:
-        logprobs = self._logprobs(transcript.drawn, 0)
+        logprobs = self._logprobs(transcript.drawn)
         end = {"logprobs": logprobs, "finish_reason": transcript.finish}
         if not self.chat:
             return {"index": index, "text": transcript.answer, **end}
@@ -74,30 +71,28 @@ class Form:
         message = {"role": "assistant", "content": transcript.answer, "refusal": None}
         return {"index": index, "message": message | {"reasoning_content": reasoning, "reasoning": reasoning}, **end}
 
-    def _logprobs(self, tokens: Sequence[Token], offset: int) -> dict[str, Any] | None:
+    def _logprobs(self, tokens: Sequence[Written]) -> dict[str, Any] | None:
         if not self.logprobs:
             return None
         if self.chat:
-            return {"content": [self._with_bytes(token) for token in tokens], "refusal": None}
-        texts = [self.decode([token.id]) for token in tokens]
-        offsets = [offset]
-        for text in texts:
-            offsets.append(offsets[-1] + len(text))
+            return {"content": [_with_bytes(token) for token in tokens], "refusal": None}
         return {
-            "tokens": texts,
-            "token_logprobs": [max(token.logprob, LEAST) for token in tokens],
-            "top_logprobs": [{self.decode([id]): max(it, LEAST) for id, it in token.likely} for token in tokens],
-            "text_offset": offsets[:-1],
+            "tokens": [token.text for token in tokens],
+            "token_logprobs": [max(token.token.logprob, LEAST) for token in tokens],
+            "top_logprobs": [{text: max(logprob, LEAST) for text, logprob in token.likely} for token in tokens],
+            "text_offset": [token.offset for token in tokens],
         }
 
-    def _with_bytes(self, token: Token) -> dict[str, Any]:
-        likely = [self._one(id, logprob) for id, logprob in token.likely]
-        return self._one(token.id, token.logprob) | {"top_logprobs": likely}
 
-    def _one(self, id: int, logprob: float) -> dict[str, Any]:
-        """A token with its bytes, which are not told where it is no whole characters."""
-        text = self.decode([id])
-        return {"token": text, "logprob": max(logprob, LEAST), "bytes": None if BEGUN in text else list(text.encode())}
+def _with_bytes(token: Written) -> dict[str, Any]:
+    likely = [_one(text, logprob) for text, logprob in token.likely]
+    return _one(token.text, token.token.logprob) | {"top_logprobs": likely}
+
+
+def _one(text: str, logprob: float) -> dict[str, Any]:
+    """A token with its bytes, which are not told where it completes no characters."""
+    there = bool(text) and BEGUN not in text
+    return {"token": text, "logprob": max(logprob, LEAST), "bytes": list(text.encode()) if there else None}
 
 
 def usage(transcripts: Sequence[Transcript], prompt_tokens: int) -> dict[str, Any]:

@@ -71,8 +71,8 @@ def asked(opened, path, **body):
     async def both():
         async with at_work(opened) as ask:
             (whole,) = await ask(path, **body)
-            *events, done = await ask(path, **body, stream=True)
-            assert done == b"data: [DONE]\n\n"
+            *events, done, after = b"".join(await ask(path, **body, stream=True)).split(b"\n\n")
+            assert done == b"data: [DONE]" and not after
             return json.loads(whole), [json.loads(event.removeprefix(b"data: ")) for event in events]
 
     return asyncio.run(both())
@@ -92,8 +92,14 @@ def test_a_stream_of_bytes_is_whole_characters(opened):
 def test_the_text_is_that_of_all_tokens_together(opened):
     body = {"n": 4, "seed": 5, "max_tokens": 300, "logprobs": 0}
     whole, chunks = asked(opened, COMPLETIONS, prompt="é", **body)
-    for choice in whole["choices"]:
-        assert len(choice["logprobs"]["token_logprobs"]) == 300
+    for index, choice in enumerate(whole["choices"]):
+        tokens, offsets = choice["logprobs"]["tokens"], choice["logprobs"]["text_offset"]
+        assert len(choice["logprobs"]["token_logprobs"]) == len(tokens) == 300
+        assert "".join(tokens) == choice["text"] and "" in tokens
+        assert all(choice["text"][at:].startswith(token) for at, token in zip(offsets, tokens, strict=True))
+        parts = [chunk["choices"][0] for chunk in chunks if chunk["choices"][0]["index"] == index]
+        for name in ("tokens", "text_offset"):
+            assert [one for part in parts for one in part["logprobs"][name]] == choice["logprobs"][name]
     assert whole["usage"]["completion_tokens"] == 1200
     told = sum(len(chunk["choices"][0]["logprobs"]["tokens"]) for chunk in chunks if chunk["choices"][0]["logprobs"])
     assert told == 1200
@@ -104,4 +110,4 @@ def test_bytes_of_a_token_are_told_where_they_are_text(opened):
     tokens = whole["choices"][0]["logprobs"]["content"]
     assert len(tokens) == 50 and any(token["bytes"] is None for token in tokens)
     for token in tokens:
-        assert token["bytes"] is None or bytes(token["bytes"]).decode() == token["token"]
+        assert token["bytes"] is None or bytes(token["bytes"]).decode() == token["token"] != ""

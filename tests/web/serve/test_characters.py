@@ -6,11 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from groupthink.web.serve.characters import BEGUN, LONGEST, WINDOW, Characters
 
 TEXT = "x² 🙂 =é, 日本 <think>ß</think>\n\n" * 3
 BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
+CHARACTERS = bytes_to_unicode()
+"""What stands for each byte in a vocabulary of bytes."""
 
 
 def byte_level() -> Tokenizer:
@@ -27,6 +30,12 @@ def pieces() -> Tokenizer:
     parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     tokenizer.decoder = decoders.Sequence(parts)
     return tokenizer
+
+
+def encoded(tokenizer, octets):
+    """Their tokens, a byte a token."""
+    names = CHARACTERS if tokenizer.token_to_id("<0x00>") is None else [f"<0x{byte:02X}>" for byte in range(256)]
+    return [tokenizer.token_to_id(names[byte]) for byte in octets]
 
 
 def decoding(tokenizer):
@@ -104,6 +113,45 @@ def test_no_more_is_decoded_at_a_time_than_a_window(length):
 
     told(decode, [[id] for id in tokenizer.encode("y" * length).ids])
     assert longest <= WINDOW
+
+
+@pytest.mark.parametrize("tokenizer", [byte_level(), pieces()])
+def test_bytes_that_are_no_text_do_not_pile_up(tokenizer):
+    """However many there are: what is decoded for each token has a bound, and they are told while they come."""
+    decoded = 0
+
+    def decode(ids):
+        nonlocal decoded
+        decoded += len(ids)
+        return tokenizer.decode(ids, skip_special_tokens=False)
+
+    ids = [id for byte in (0xFF, 0x80, 0xC3, 0xF0) for id in encoded(tokenizer, [byte] * 500)]
+    parts = told(decode, [[id] for id in ids])
+    assert len("".join(parts[: len(ids) // 2])) > len(ids) // 2 - WINDOW
+    assert decoded < 2 * WINDOW * len(ids)
+    assert "".join(parts) == tokenizer.decode(ids, skip_special_tokens=False)
+
+
+@given(st.lists(st.integers(0x78, 0xFF), max_size=120), st.text("é🙂", max_size=3), st.integers(1, 3))
+def test_what_follows_bytes_that_are_no_text_is_text(wrong, text, each):
+    tokenizer = byte_level()
+    ids = encoded(tokenizer, [*wrong, *text.encode()])
+    decode = decoding(tokenizer)
+    parts = told(decode, [ids[start : start + each] for start in range(0, len(ids), each)])
+    assert "".join(parts) == decode(ids)
+
+
+def test_tokens_that_each_end_one_character_and_begin_the_next():
+    """Nothing is whole between two of them, and the window is bounded all the same."""
+    longest = 0
+
+    def decode(ids):
+        nonlocal longest
+        longest = max(longest, len(ids))
+        return b"".join([b"\xc3", b"\xa9\xc3", b"\xa9"][id] for id in ids).decode(errors="replace")
+
+    parts = told(decode, [[id] for id in (0, *[1] * 200, 2)])
+    assert "".join(parts) == "é" * 201 and longest <= 2 * WINDOW
 
 
 def test_tokens_that_stand_for_nothing_do_not_pile_up():

@@ -1,6 +1,7 @@
 """An engine at work for many at once: who joins late, leaves early or asks for less draws what it would have alone."""
 
 import asyncio
+import threading
 import time
 from contextlib import asynccontextmanager
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from groupthink.nano.tokenizer import build_tokenizer
-from groupthink.rollout.engine import EngineFailed, NoRoom, Sampling
+from groupthink.rollout.engine import EngineFailed, NoMemory, NoRoom, Sampling
 from groupthink.rollout.torch_engine import TorchEngine
 from groupthink.web.serve import lane as lanes
 from groupthink.web.serve import running as module
@@ -86,7 +87,7 @@ def test_whoever_joins_when_draws_as_if_alone(follow, count):
             found = await asyncio.gather(*tasks)
             await until(lambda: running.rows == 0)
             assert (
-                running.wanted == 0
+                sum(lane.load for lane in running.lanes) == 0
                 and running.finished == 12
                 and running.tokens == sum(len(ids) for one in expected for ids in one)
             )
@@ -149,7 +150,7 @@ def test_what_has_no_place_waits_in_its_turn_and_may_go():
 def test_no_more_rows_than_there_is_memory_for():
     async def bounded():
         async with at_work(endless(), bytes_per_token=10, memory=10 * 2 * 1003) as running:
-            with pytest.raises(NoRoom, match="3 responses of up to 1003 tokens"):
+            with pytest.raises(NoMemory, match="3 responses of up to 1003 tokens"):
                 running.submit(PROMPTS[0], Sampling(1000, n=3), 1)
             generations = [running.submit(PROMPTS[0], Sampling(1000), seed) for seed in range(5)]
             tasks = [asyncio.create_task(collect(generation)) for generation in generations]
@@ -182,11 +183,35 @@ def test_no_more_wait_than_may(monkeypatch):
             held = [running.submit(PROMPTS[0], Sampling(50_000), 1)]
             await until(lambda: running.rows == 1)
             held += [running.submit(PROMPTS[0], Sampling(5), 1) for _ in range(2)]
-            await until(lambda: running.waiting == 2)
+            await until(lambda: len(running.lanes[0].waiting) == 2)
             with pytest.raises(Busy):
                 running.submit(PROMPTS[0], Sampling(5), 1)
+            held[1].cancel()
+            await until(lambda: running.waiting == 1)
+            held.append(running.submit(PROMPTS[0], Sampling(5), 1))
             for one in held:
                 one.cancel()
+            await until(lambda: running.waiting == 0)
+
+    asyncio.run(full())
+
+
+def test_who_came_while_a_step_takes_long_waits_as_well(monkeypatch):
+    monkeypatch.setattr(module, "MOST_WAITING", 2)
+
+    async def full():
+        made, let = endless(max_sequences=1), threading.Event()
+        async with at_work(made) as running:
+            step = made.step
+            made.step = lambda: (let.wait(20), step())
+            held = [running.submit(PROMPTS[0], Sampling(5), 1)]
+            await until(lambda: running.waiting == 0)  # the thread is in its step, and takes no orders
+            held += [running.submit(PROMPTS[0], Sampling(5), 1) for _ in range(2)]
+            with pytest.raises(Busy):
+                running.submit(PROMPTS[0], Sampling(5), 1)
+            let.set()
+            for one in held:
+                assert len((await collect(one))[0][0]) == 5
 
     asyncio.run(full())
 
@@ -215,8 +240,43 @@ def test_an_engine_that_cannot_go_on_says_so():
             await until(lambda: running.failed is not None)
             with pytest.raises(EngineFailed, match="nothing is drawn any more: broken"):
                 running.submit(PROMPTS[0], Sampling(5), 1)
+            before = time.process_time()
+            await asyncio.sleep(0.5)
+            assert time.process_time() - before < 0.1, "it rests"
 
     asyncio.run(broken())
+
+
+def test_who_came_while_it_failed_is_told_so_too():
+    async def late():
+        made, let = engine(), threading.Event()
+        async with at_work(made) as running:
+            made.step = lambda: (let.wait(20), {}["broken"])
+            made.abandon = lambda: {}["broken"]
+            first = asyncio.create_task(collect(running.submit(PROMPTS[0], Sampling(5), 1)))
+            await until(lambda: running.waiting == 0)
+            second = asyncio.create_task(collect(running.submit(PROMPTS[0], Sampling(5), 1)))
+            await asyncio.sleep(0)
+            let.set()
+            for one in (first, second):
+                with pytest.raises(EngineFailed, match="broken"):
+                    await asyncio.wait_for(one, 20)
+
+    asyncio.run(late())
+
+
+def test_who_is_refused_memory_on_the_way_in_is_told():
+    async def refused():
+        made = engine()
+        async with at_work(made) as running:
+            made.decoder.reserve = lambda *_: {}["no memory"]
+            with pytest.raises(EngineFailed, match="no memory"):
+                await asyncio.wait_for(collect(running.submit(PROMPTS[0], Sampling(5), 1)), 20)
+            del made.decoder.reserve
+            ids, _ = await collect(running.submit(PROMPTS[0], Sampling(5), 1))
+            assert ids == alone(PROMPTS[0], Sampling(5), 1)
+
+    asyncio.run(refused())
 
 
 def test_at_the_end_who_waits_is_told():
@@ -275,7 +335,7 @@ def test_each_goes_where_least_is_wanted():
             for one in asked:
                 one.cancel()
             await until(lambda: running.rows == 0)
-            assert running.wanted == 0
+            assert first.load == second.load == 0
 
     asyncio.run(dealt())
 

@@ -84,6 +84,28 @@ def test_a_character_that_is_never_completed_ends_a_response():
 
     transcript = Transcript(decode_bytes, "")
     first = transcript.add(Piece(0, [Token(3, 0.0), Token(1, 0.0)]))
-    assert (first.answer, len(first.tokens)) == ("so", 2)
-    assert transcript.add(Piece(0, [Token(2, 0.0)])).answer == " 🙂"
+    assert (first.answer, len(first.tokens)) == ("so", 1)  # what the second comes to is not known yet
+    second = transcript.add(Piece(0, [Token(2, 0.0)]))
+    assert (second.answer, [one.text for one in second.tokens]) == (" 🙂", ["", "🙂"])
     assert transcript.add(Piece(0, [Token(1, 0.0)], LENGTH)).answer == "\ufffd"
+    assert [(one.token.id, one.text, one.offset) for one in transcript.drawn] == [
+        (3, "so ", 0),
+        (1, "", 3),
+        (2, "🙂", 3),
+        (1, "\ufffd", 4),
+    ]
+
+
+def test_a_token_reads_as_it_stands_in_its_text():
+    """A decoder that leaves out the space at a text's beginning leaves out no other one."""
+    words = {1: "▁so", 2: "▁x", 3: "y"}
+
+    def decode_words(ids):
+        return "".join(words[id] for id in ids).replace("▁", " ").removeprefix(" ")
+
+    transcript = Transcript(decode_words, None)
+    likely = [(2, -0.1), (3, -2.0)]
+    transcript.add(Piece(0, [Token(id, -0.1, likely) for id in (1, 2, 3)], LENGTH))
+    assert [one.text for one in transcript.drawn] == ["so", " x", "y"]
+    assert [one.offset for one in transcript.drawn] == [0, 2, 4] and transcript.answer == "so xy"
+    assert [one.likely for one in transcript.drawn[:2]] == [[("x", -0.1), ("y", -2.0)], [(" x", -0.1), ("y", -2.0)]]

@@ -4,7 +4,8 @@ import { lines } from "../parts/api.js";
 
 // turn: {question, ids, ...}; draw(turn) is called at most once a frame with the turn and its columns as they stand:
 // for each model its responses, {response, reasoning, answer, done}. before: the turns that it goes on from.
-export async function ask(turn, before, params, draw, signal) {
+// controller: ends it; it is aborted here where one of the models fails, so that once this is over nothing is drawn.
+export async function ask(turn, before, params, draw, controller) {
   const columns = turn.ids.map(() => []);
   let frame = null;
   const show = () => {
@@ -28,19 +29,19 @@ export async function ask(turn, before, params, draw, signal) {
     expected: params.expected || null,
     run: params.run,
   };
+  const put = (models, said, column) => {
+    const messages = [...said, { role: "user", content: turn.question }];
+    return lines("/api/chat", {}, { models, messages, ...asked }, take(column), controller.signal);
+  };
   show();
+  const streams = before.length
+    ? turn.ids.map((id, at) => put([id], history(before, id), at))
+    : [put(turn.ids, [], null)];
   try {
-    if (!before.length) {
-      const messages = [{ role: "user", content: turn.question }];
-      await lines("/api/chat", {}, { models: turn.ids, messages, ...asked }, take(null), signal);
-    } else {
-      const each = turn.ids.map((id, at) => {
-        const messages = [...history(before, id), { role: "user", content: turn.question }];
-        return lines("/api/chat", {}, { models: [id], messages, ...asked }, take(at), signal);
-      });
-      await Promise.all(each);
-    }
+    await Promise.all(streams);
   } finally {
+    controller.abort();
+    await Promise.allSettled(streams);
     cancelAnimationFrame(frame);
     show();
   }

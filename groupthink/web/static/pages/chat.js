@@ -1,6 +1,6 @@
 // The model before and after: any two of a run's models answer the same question side by side, once or as a group.
 
-import { html, useState, useRef } from "../parts/html.js";
+import { html, useState, useRef, useEffect } from "../parts/html.js";
 import { isStatic } from "../parts/api.js";
 import { link, go } from "../parts/route.js";
 import { Page, Waited, Failed, Empty, useData } from "../parts/page.js";
@@ -17,7 +17,7 @@ export default function Chat({ params }) {
     ? html`<${Empty}>Asking a model needs the server: <code>groupthink view</code>.</${Empty}>`
     : html`<${Waited} found=${found} what="Looking for models">${({ models }) =>
         models.length
-          ? html`<${Room} models=${models} params=${params} />`
+          ? html`<${Room} key=${run ?? ""} models=${models} params=${params} />`
           : html`<${Empty}>This run has kept no model yet.</${Empty}>`}</${Waited}>`}
   </${Page}>`;
 }
@@ -39,17 +39,19 @@ function Room({ models, params }) {
   const [error, setError] = useState(null);
   const running = useRef(null);
   const busy = turns.some((turn) => !turn.over);
+  useEffect(() => () => running.current?.abort(), []); // nobody is left who would read it
   const draw = (turn) => setTurns((all) => [...all.filter((each) => each.key !== turn.key), turn]);
 
   const send = async () => {
     const question = (params.q ?? "").trim();
     if (!question || running.current) return;
-    running.current = new AbortController();
+    const controller = new AbortController();
+    running.current = controller;
     setError(null);
     const titles = ids.map((id) => models.find((model) => model.id === id).title);
     const turn = { key: Date.now(), question, expected: params.expected, ids, titles, over: false };
     try {
-      await ask(turn, params.talk ? turns : [], params, draw, running.current.signal);
+      await ask(turn, params.talk ? turns : [], params, draw, controller);
     } catch (failure) {
       if (failure.name !== "AbortError") setError(failure);
     } finally {

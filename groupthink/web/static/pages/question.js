@@ -1,7 +1,8 @@
 // The question, whom it is put to, and how responses are drawn: all of it in the address.
 
-import { html } from "../parts/html.js";
-import { useData } from "../parts/page.js";
+import { html, useState, useRef, useEffect } from "../parts/html.js";
+import { get } from "../parts/api.js";
+import { Failed, useData } from "../parts/page.js";
 import { oneLine, shown } from "../parts/text.js";
 
 const GROUPS = [1, 4, 8, 16];
@@ -25,7 +26,7 @@ export function Question({ models, ids, params, set, busy, onSend, onStop, onCle
     <label for="question">question</label>
     <textarea id="question" rows="2" value=${question} onKeyDown=${pressed}
       onInput=${(event) => set({ q: event.target.value })}></textarea>
-    <${Suggestions} run=${params.run} onPick=${(q) => set({ q, expected: null })} />
+    <${Suggestions} run=${params.run} onPick=${(q, expected) => set({ q, expected })} />
     <div class="controls">
       <fieldset><legend>responses each</legend>${GROUPS.map(
         (n) => html`<button key=${n} type="button" class="choice" aria-pressed=${Number(params.n ?? 1) === n}
@@ -63,10 +64,30 @@ function Choice({ models, value, onChange, none }) {
 // a few problems to begin with: of those that training never saw, whose answers the run knows
 function Suggestions({ run, onPick }) {
   const found = useData(run ? "/api/problems" : null, { run, kind: "held-out", sort: "name" });
+  const [error, setError] = useState(null);
+  const [picking, latest] = [useRef(null), useRef(null)];
+  latest.current = onPick; // meanwhile other settings may have been changed
+  useEffect(() => () => picking.current?.abort(), []);
   const some = (found.data?.problems ?? []).filter((row) => typeof row.prompt === "string").slice(0, 4);
   if (!some.length) return null;
+  const pick = async (problem) => {
+    picking.current?.abort();
+    picking.current = new AbortController();
+    setError(null);
+    try {
+      latest.current(...question(await get("/api/problem", { run, problem }, picking.current.signal)));
+    } catch (failure) {
+      if (failure.name !== "AbortError") setError(failure);
+    }
+  };
   return html`<p class="suggestions"><span>held out:</span>${some.map(
     ({ problem, prompt }) => html`<button key=${problem} type="button" class="plain"
-      onClick=${() => onPick(prompt)}>${oneLine(prompt, 60)}</button>`,
-  )}</p>`;
+      onClick=${() => pick(problem)}>${oneLine(prompt, 60)}</button>`,
+  )}</p>${error && html`<${Failed} error=${error} />`}`;
+}
+
+// what to ask of a problem, whole (lists show its beginning), and the answer, where the run would not know it by that:
+// of messages the last one is asked alone
+function question({ prompt, expected }) {
+  return typeof prompt === "string" ? [prompt, null] : [prompt.at(-1).content ?? "", expected];
 }
