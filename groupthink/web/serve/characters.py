@@ -35,6 +35,8 @@ class Characters:
         self._ids += token_ids
         text = self._decode(self._ids)
         fresh = text[self._told :].rstrip(BEGUN)
+        if self._told + len(fresh) < len(text):
+            fresh = self._before_the_last() or fresh
         self._told += len(fresh)
         self.pending = self._told < len(text)
         if self.pending:
@@ -58,6 +60,18 @@ class Characters:
         self._told += len(rest)
         self.pending = False
         return rest
+
+    def _before_the_last(self) -> str:
+        """What can be read, and is not told, before a character that has begun.
+
+        Some tokenizers decode a row of bytes all together or not at all: one that is missing hides those before it.
+        """
+        for last in range(1, min(BYTES, len(self._ids))):
+            text = self._decode(self._ids[:-last])
+            if len(text) > self._told and not text.endswith(BEGUN):
+                self._whole = len(self._ids) - last
+                return text[self._told :]
+        return ""
 
     def _unreadable(self, text: str) -> str:
         """What has been waited for in vain, up to where a character may have begun; there the window begins anew."""

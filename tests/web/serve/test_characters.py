@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -75,6 +75,7 @@ def test_bytes_that_are_no_text_are_told_as_they_are_decoded(ids, places):
     assert "".join(parts) == decode(ids)
 
 
+@example(["▁", "▁", "▁", "🙂", "🙂", "🙂", "🙂", "🙂"], [400])
 @given(
     st.lists(st.sampled_from(["▁", "▁x", "▁y", "x", "▁so", "he", "é", "🙂"]), max_size=60),
     st.lists(st.integers(0, 999)),

@@ -41,9 +41,9 @@ export function Question({ models, ids, params, set, busy, onSend, onStop, onCle
         onChange=${(event) => set({ talk: event.target.checked })} /> one conversation</label>
       <span class="ask-do">
         ${onClear && html`<button type="button" class="quiet" onClick=${onClear}>clear</button>`}
-        ${busy
-          ? html`<button type="button" onClick=${onStop}>Stop</button>`
-          : html`<button class="primary" disabled=${!question.trim()}>Ask</button>`}
+        ${/* Keys: a press on Stop must not end on a button that has become Ask, which would ask again. */ busy
+          ? html`<button key="stop" type="button" onClick=${onStop}>Stop</button>`
+          : html`<button key="ask" class="primary" disabled=${!question.trim()}>Ask</button>`}
       </span>
     </div>
   </form>`;
