@@ -170,9 +170,12 @@ class PipelineRun:
 
 
 def _copy(source: Path, folder: Path) -> None:
-    """All files of a folder, as hard links where the file system has them."""
-    for file in sorted(source.iterdir()):
-        try:
-            os.link(file, folder / file.name)
-        except OSError:
-            shutil.copyfile(file, folder / file.name)
+    """All of a folder, those in it (such as a LoRA adapter's) with it, as hard links where the file system has them."""
+    shutil.copytree(source, folder, copy_function=_link, dirs_exist_ok=True)
+
+
+def _link(source: str, to: str) -> None:
+    try:
+        os.link(source, to)
+    except OSError:
+        shutil.copyfile(source, to)

@@ -256,3 +256,15 @@ def test_the_doctor_looks_at_each_stage(whole, capsys):
 def test_a_plain_run_is_not_begun_where_stages_are(whole, place, capsys):
     assert cli.main(["train", str(place / "grpo.toml"), "--run", str(whole)]) == 2
     assert "is there already" in capsys.readouterr().err
+
+
+def test_a_model_with_its_adapter_is_that_of_the_whole(place, tmp_path):
+    pytest.importorskip("peft")
+    file, run = tmp_path / "lora.toml", tmp_path / "run"
+    file.write_text(GRPO.format(place=place.as_posix()) + '[lora]\nrank = 2\n[[stages]]\nname = "zero"\nsteps = 1\n')
+    assert cli.main(["train", str(file), "--run", str(run)]) == 0
+    names = [
+        sorted(f"{file.relative_to(one / 'model')}" for file in (one / "model").rglob("*"))
+        for one in (run, run / "stages/01-zero")
+    ]
+    assert names[0] == names[1] and "adapter/adapter_model.safetensors" in names[0]
