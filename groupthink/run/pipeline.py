@@ -76,12 +76,12 @@ class PipelineRun:
         remove_unfinished(self.path, below=False)
         text = dump_pipeline(self.pipeline)
         changed = not begun or (self.path / PIPELINE).read_text(encoding="utf-8") != text
-        if changed or not self.done(len(self.pipeline.stages) - 1):
+        standing, stages = standing_stages(self.path, self.pipeline), len(self.pipeline.stages)
+        if changed or standing < stages or not self.done(stages - 1):
             self._reopen()
         if changed:
             write_text(self.path / PIPELINE, text)
         self.event("resumed" if begun else "started", stages=self.pipeline.names)
-        standing = standing_stages(self.path, self.pipeline)
         for place in reversed(overtaken(self.path, self.pipeline)):  # the last first: what is left is whole
             self._set_aside(place)
         for number in range(standing):

@@ -154,6 +154,17 @@ def test_a_changed_stage_and_those_that_follow_it_are_run_anew(whole, tmp_path, 
     assert weights(run / "stages/03-rl.replaced-1") == weights(whole) != weights(run)
 
 
+def test_a_stage_that_is_gone_is_made_again_with_what_follows_and_what_was_said_of_all(whole, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(run / "stages/02-cold")
+    (run / "model/model.safetensors").write_bytes(b"old")
+    before = json.loads((run / "summary.json").read_text())
+    assert resume(run) == 0
+    assert weights(run) == weights(run / "stages/03-rl") == weights(whole)
+    after = json.loads((run / "summary.json").read_text())
+    assert [one["seconds"] for one in after["stages"][1:]] != [one["seconds"] for one in before["stages"][1:]]
+
+
 def test_a_recipe_that_differs_goes_on_with_what_is_the_same(whole, recipe, tmp_path):
     run = shutil.copytree(whole, tmp_path / "run")
     mine = tmp_path / "mine.toml"
