@@ -85,6 +85,13 @@ def test_stages_stand_in_their_order_without_those_that_were_replaced(several):
     assert found.tokens == sum(stage.tokens for stage in found.stages)
 
 
+def test_an_evaluation_that_no_row_shows_takes_no_samples_from_the_others(several, tmp_path):
+    path = shutil.copytree(several, tmp_path / "r1")
+    file = path / "stages" / "04-final" / "evaluations" / "before.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"samples": 1}))  # of the model of zero, as its row says
+    assert read_report(path).k == 2
+
+
 def test_the_terminal_has_all_of_it(several):
     said = "\n".join(in_words(read_report(several)))
     for words in (
