@@ -9,6 +9,10 @@ from groupthink.recipe import Recipe
 from groupthink.run.versions import data_version, weights_version
 
 MODEL, TEACHER = "model", "distill.teacher"
+TASKS = ("task", "sft.tasks")
+NANO = "nano"
+"""The bundled model, whatever folder is called so."""
+
 PLACE = "data:"
 """What stands before the place of a data set, where it is named as a task."""
 
@@ -39,17 +43,24 @@ def _named(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield from (("task", f"{PLACE}{recipe.task.data}" if task == "data" else task) for task in recipe.task.names)
 
 
-def maker(text: str, makers: Makers) -> str | None:
-    """The stage that made what `text` names, by its name or by a path into its folder; None: it is of elsewhere."""
+def maker(text: str, makers: Makers, *, task: bool = False) -> str | None:
+    """The stage that made what `text` names, by its name or by a path into its folder; None: it is of elsewhere.
+
+    `task`: it names a task, whose place is only what says so.
+    """
     if text.startswith(REFERENCE):
         name = text.removeprefix(REFERENCE)
         return name if name in makers else None
-    place = Path(text.removeprefix(PLACE)).expanduser().resolve()
+    place = Path(text.removeprefix(PLACE)).expanduser()
+    # A name, such as "nano", "quadratics" or a hub id, is no path below whatever folder this is asked in.
+    if not text.startswith(PLACE) and (task or text == NANO or not (place.is_absolute() or place.exists())):
+        return None
+    place = place.resolve()
     return next((name for name, run in makers.items() if place.is_relative_to(run.resolve())), None)
 
 
 def _origin(path: Path, recipe: Recipe, setting: str, text: str, makers: Makers) -> Origin:
-    source = maker(text, makers)
+    source = maker(text, makers, task=setting in TASKS)
     if setting == MODEL and recipe.stage == "sft" and recipe.sft.from_scratch:
         return Origin(setting, f"architecture of {source or text}", None)
     if source is not None:
