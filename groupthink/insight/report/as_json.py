@@ -42,7 +42,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
 
 
 def _asked(found: Evaluated) -> dict[str, Any]:
-    names = ("name", "command", "problems", "samples")
+    names = ("name", "command", "otherwise", "problems", "samples")
     return {**{name: getattr(found, name) for name in names}, "unjudged": dict(found.unjudged)}
 
 

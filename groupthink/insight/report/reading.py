@@ -14,10 +14,14 @@ from groupthink.insight.report.figures import figures_of, traits_of
 from groupthink.insight.report.lineage import Makers, maker, origins_of
 from groupthink.insight.report.records import BASE, Evaluated, Kept, Report, Stage
 from groupthink.recipe import BY_SAMPLES, Recipe, load_recipe
+from groupthink.reward.sandbox import BUBBLEWRAP
 from groupthink.run.lines import Line, read_lines
 from groupthink.run.metrics import read_metrics
 from groupthink.run.stages import PIPELINE, begun_stages, is_pipeline, worked_seconds
 from groupthink.run.versions import data_version, weights_version
+
+TORCH = "torch"
+"""The engine that `groupthink eval` draws with."""
 
 MEASURED = "evaluate"
 """The kind of a stage that makes nothing: its recipe says which model it asked, and how."""
@@ -124,6 +128,7 @@ def _evaluated(row: _Row, k: int) -> Evaluated | None:
     return Evaluated(
         name=name,
         command=_command(path, row.recipe, name, found["samples"]),
+        otherwise=_otherwise(row.recipe),
         problems=found["problems"],
         samples=found["samples"],
         figures=figures_of(rows, k),
@@ -141,7 +146,18 @@ def _command(path: Path, recipe: Recipe, name: str, samples: int) -> str | None:
     model, weights = (path, path / "model") if name == "after" else (checkpoint, checkpoint)
     if not weights.exists():
         return None
-    return f"groupthink eval {shlex.quote(str(model))} --problems {recipe.evaluate.problems} --samples {samples}"
+    trust = " --trust-remote-code" if recipe.trust_remote_code else ""
+    asked = f"--problems {recipe.evaluate.problems} --samples {samples}{trust}"
+    return f"groupthink eval {shlex.quote(str(model))} {asked}"
+
+
+def _otherwise(recipe: Recipe) -> tuple[str, ...]:
+    """What `groupthink eval` does not do as the run did: it takes what every machine has, and trusts no run."""
+    if recipe.stage == MEASURED:
+        return ()
+    engine = f"drawn by torch, not {recipe.rollout.engine}" if recipe.rollout.engine != TORCH else ""
+    sandbox = f"programs in {BUBBLEWRAP}, not {recipe.code.sandbox}" if recipe.code.sandbox != BUBBLEWRAP else ""
+    return tuple(filter(None, (engine, sandbox)))
 
 
 def _samples(row: _Row) -> int | None:

@@ -20,6 +20,7 @@ class Evaluated:
 
     name: str  # "before", "after" or "step-000040"
     command: str | None  # gives the same again; None where its model is not kept
+    otherwise: tuple[str, ...]  # what the command does not do as it was done
     problems: int
     samples: int  # to each problem
     figures: Figures  # those of `figures.MEASURES`

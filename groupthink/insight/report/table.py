@@ -112,9 +112,14 @@ def lineage(report: Report) -> Table:
 
 def commands(report: Report) -> Table:
     """How each row's figures are had again."""
-    told = [(stage, stage.evaluated.command) for stage in report.stages if stage.evaluated]
-    rows = tuple((_name(stage), printable(command or "its model is not kept")) for stage, command in told)
-    return Table("The same figures again", ("", "command"), rows)
+    told = [(stage, stage.evaluated) for stage in report.stages if stage.evaluated]
+    rows = [(_name(stage), printable(found.command or "its model is not kept")) for stage, found in told]
+    otherwise = ["; ".join(found.otherwise if found.command else ()) for _, found in told]
+    if not any(otherwise):
+        return Table("The same figures again", ("", "command"), tuple(rows))
+    beside = tuple((*row, one or "-") for row, one in zip(rows, otherwise, strict=True))
+    note = "What is done otherwise may move the figures."
+    return Table("The same figures again", ("", "command", "done otherwise"), beside, (note,))
 
 
 def _of_evaluations(stages: Sequence[Stage], title: str, labels: dict[str, str], notes: Sequence[str]) -> Table:

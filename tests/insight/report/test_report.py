@@ -11,7 +11,7 @@ from groupthink.insight.report import read_report
 from groupthink.insight.report.markdown import card_section, escaped, in_markdown, write_markdown
 from groupthink.insight.report.words import in_words
 from groupthink.pipeline import Pipeline, Stage, dump_pipeline
-from groupthink.recipe import load_recipe
+from groupthink.recipe import dump_recipe, load_recipe
 from groupthink.run.card import put_stages
 from tests.stage.conftest import place, train  # noqa: F401
 
@@ -69,6 +69,18 @@ def test_every_row_says_what_gives_its_figures_again(several, capsys):
         again = json.loads(capsys.readouterr().out)
         for name in ("pass@1", "greedy", "lenient", "length", "maj@k", "pass@k", "format"):
             assert again[name] == pytest.approx(stage.evaluated.figures[name].mean)
+
+
+def test_a_command_that_does_not_do_all_as_the_run_did_says_so(several, tmp_path):
+    plain = "\n".join(in_words(read_report(several)))
+    assert "--trust-remote-code" not in plain and "done otherwise" not in plain
+    path = shutil.copytree(several / "stages" / "01-zero", tmp_path / "zero")
+    words = ("trust_remote_code=true", "rollout.engine=vllm", "code.sandbox=none")
+    (path / "recipe.toml").write_text(dump_recipe(load_recipe(path / "recipe.toml", words)))
+    base, zero = read_report(path).stages
+    assert all(stage.evaluated.command.endswith(" --trust-remote-code") for stage in (base, zero))
+    assert zero.evaluated.otherwise == ("drawn by torch, not vllm", "programs in bubblewrap, not none")
+    assert "drawn by torch, not vllm; programs in bubblewrap, not none" in "\n".join(in_words(read_report(path)))
 
 
 def test_stages_stand_in_their_order_without_those_that_were_replaced(several):
