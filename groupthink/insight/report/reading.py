@@ -13,6 +13,7 @@ from groupthink.insight.report.course import course_of
 from groupthink.insight.report.figures import figures_of, traits_of
 from groupthink.insight.report.lineage import Makers, maker, origins_of
 from groupthink.insight.report.records import BASE, Evaluated, Kept, Report, Stage
+from groupthink.insight.report.whole import whole_of
 from groupthink.recipe import BY_SAMPLES, Recipe, load_recipe
 from groupthink.reward.sandbox import BUBBLEWRAP
 from groupthink.run.lines import Line, read_lines
@@ -36,7 +37,8 @@ def read_report(run: Path) -> Report:
     for row in rows:
         stages.append(_base(row, k) if row.base else _stage(row, makers, k))
         makers |= {} if row.base else {row.name: row.path}
-    return Report(run, k, tuple(stages), tuple(differences(stages, [row.begun_with for row in rows])))
+    whole = whole_of(run) if is_pipeline(run) else None
+    return Report(run, k, tuple(stages), tuple(differences(stages, [row.begun_with for row in rows])), whole)
 
 
 class _Row(NamedTuple):

@@ -22,7 +22,7 @@ class Table:
 
 def tables(report: Report) -> list[Table]:
     """All of them that have rows."""
-    every = (accuracy, responses, methods, differences, spent, kept, lineage, commands)
+    every = (accuracy, responses, methods, differences, whole, spent, kept, lineage, commands)
     return [table for table in (make(report) for make in every) if table.rows]
 
 
@@ -71,6 +71,23 @@ def differences(report: Report) -> Table:
         "its model comes from and over the base behind it, the last over all."
     )
     return Table("Differences", ("", "points", "problems"), tuple(map(_difference, report.differences)), (note,))
+
+
+def whole(report: Report) -> Table:
+    """Where a recipe of several stages stands, and its gates."""
+    title, heads = "The recipe as a whole", ("", "state", "gate", "", "found")
+    if report.whole is None:
+        return Table(title, heads, ())
+    verdicts = {None: "not put yet", True: "kept", False: "missed"}
+    rows = []
+    for one in report.whole.stages:
+        found = ", ".join(f"{name} {'-' if value is None else f'{value:.4g}'}" for name, value in one.found.items())
+        verdict = verdicts[one.kept] if one.require else "-"
+        rows.append((printable(one.name), one.state, printable(one.require or "-"), verdict, found or "-"))
+    missed = [f"{one.name} has missed its gate" for one in report.whole.stages if one.kept is False]
+    told = {"finished": "All is done", "at work": "It is at work", "stopped": "It has stopped"}[report.whole.state]
+    reason = f": {printable(', '.join(missed))}" if missed and report.whole.state == "stopped" else ""
+    return Table(title, heads, tuple(rows), (f"{told}{reason}.",))
 
 
 def spent(report: Report) -> Table:

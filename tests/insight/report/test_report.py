@@ -1,6 +1,7 @@
 """Reports of real runs: one that has finished, one at work, and the directory of several stages."""
 
 import json
+import os
 import shutil
 import sys
 
@@ -11,8 +12,10 @@ from groupthink.insight.report import read_report
 from groupthink.insight.report.markdown import card_section, escaped, in_markdown, write_markdown
 from groupthink.insight.report.words import in_words
 from groupthink.pipeline import Pipeline, Stage, dump_pipeline
+from groupthink.pipeline.reading import load_pipeline
 from groupthink.recipe import dump_recipe, load_recipe
 from groupthink.run.card import put_stages
+from groupthink.run.lines import append_line
 from tests.stage.conftest import place, train  # noqa: F401
 
 SFT = ("stage=sft", "steps=2", "evaluate.base_samples=3", "sft.examples_per_step=4")
@@ -128,6 +131,40 @@ def test_json_is_one_object_with_the_stages(several, capsys):
     assert cold["length"] > 0 and cold["seconds"] > 0 and cold["from"][0]["source"] == "zero"
     chains = next(stage for stage in found["stages"] if stage["name"] == "chains")
     assert chains["dropped"]["wrong"] == 880 and chains["pass@1"] is None
+
+
+def test_a_recipe_that_stopped_is_told_from_one_at_work_and_from_one_that_is_done(several, tmp_path, capsys):
+    path = shutil.copytree(several, tmp_path / "r1")
+    stages = [*load_pipeline(path / "pipeline.toml").stages]
+    stages[1] = Stage("chains", stages[1].recipe, "kept >= 400")
+    stages.append(Stage("late", stages[3].recipe))
+    (path / "pipeline.toml").write_text(dump_pipeline(Pipeline(tuple(stages))))
+    failed = {"event": "gate failed", "stage": "chains", "require": "kept >= 400", "missed": [], "time": 2.0}
+    started = {"event": "stage started", "stage": "chains", "time": 3.0}
+    append_line(path / "events.jsonl", failed | {"require": "kept >= 9", "event": "gate passed"})
+    append_line(path / "events.jsonl", failed)
+
+    found = read_report(path)
+    states = {one.name: one.state for one in found.whole.stages}
+    assert states == {"zero": "done", "chains": "done", "cold": "done", "final": "cut off", "late": "to come"}
+    assert found.whole.state == "stopped"
+    said = "\n".join(in_words(found))
+    assert "kept >= 400  missed" in said and "kept 300" in said and "stopped: chains has missed its gate." in said
+    assert "stopped: chains has missed its gate." in in_markdown(found)
+    assert cli.main(["report", str(path), "--json"]) == 0
+    chains = json.loads(capsys.readouterr().out)["whole"]["stages"][1]
+    assert (chains["kept"], chains["found"]) == (False, {"kept": 300})
+
+    append_line(path / "events.jsonl", started)
+    (path / ".lock").touch()
+    found = read_report(path)
+    assert found.whole.state == "at work" and found.whole.stages[3].state == "at work"
+    assert found.whole.stages[1].kept is None
+    os.utime(path / ".lock", (1, 1))  # of a process that was killed
+    assert read_report(path).whole.state == "stopped"
+    (path / "summary.json").write_text("{}")
+    assert read_report(path).whole.state == "finished"
+    assert read_report(path / "stages" / "01-zero").whole is None
 
 
 def test_markdown_has_its_plots_beside_it(several, tmp_path):
