@@ -67,6 +67,11 @@ def overtaken(path: Path, pipeline: Pipeline) -> list[Path]:
     return [place for place in begun if place.name not in kept and REPLACED not in place.name]
 
 
+def overtaken_line(place: Path, fate: str) -> str:
+    """What is told of one of them; `fate`: "is set aside"."""
+    return f"{place} is not what the recipe asks for now, or follows one that is not: it {fate}"
+
+
 def is_done(place: Path) -> bool:
     """Whether the run in `place` has come to its end."""
     return (place / "summary.json").is_file()

@@ -1,6 +1,7 @@
 """Several stages, one after the other: killed in any of them and resumed, they end with the same models."""
 
 import json
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -11,7 +12,7 @@ from groupthink import cli
 from groupthink.pipeline.gate import EVALUATED, figures_of
 from groupthink.run.files import ASIDE
 from groupthink.run.lines import read_lines
-from groupthink.run.lock import LOCK
+from groupthink.run.lock import LOCK, Lock
 from groupthink.stage.evaluate import recipe_of
 from tests.stage.conftest import GRPO, weights
 from tests.stage.test_resume import PATIENCE, die_at
@@ -152,6 +153,19 @@ def test_a_changed_stage_and_those_that_follow_it_are_run_anew(whole, tmp_path, 
     ]
     assert weights(run / "stages/02-cold") == weights(whole / "stages/02-cold")
     assert weights(run / "stages/03-rl.replaced-1") == weights(whole) != weights(run)
+
+
+def test_a_stage_at_which_another_is_at_work_is_not_set_aside(whole, tmp_path, capsys):
+    run = shutil.copytree(whole, tmp_path / "run")
+    lock = Lock(run / "stages/03-rl")
+    before = {file: file.stat().st_mtime_ns for file in run.rglob("*") if file.is_file() and file.name != LOCK}
+    try:
+        assert resume(run, "rl.policy.learning_rate=5e-3") == 2
+    finally:
+        lock.release()
+    said = capsys.readouterr().err
+    assert f"process {os.getpid()} on " in said and "03-rl: wait for its end" in said and "set aside" not in said
+    assert before == {file: file.stat().st_mtime_ns for file in run.rglob("*") if file.is_file()}
 
 
 def test_a_stage_that_is_gone_is_made_again_with_what_follows_and_what_was_said_of_all(whole, tmp_path):
