@@ -9,11 +9,15 @@ from groupthink.pipeline import Pipeline, Stage
 from groupthink.pipeline.reading import load_pipeline
 from groupthink.pipeline.references import placed, with_places
 from groupthink.recipe import Recipe, load_recipe, settings_of
-from groupthink.run.directory import SETTLED
+from groupthink.run.directory import MAY_CHANGE, SETTLED
 
 PIPELINE, STAGES = "pipeline.toml", "stages"
-FREE = frozenset({"checkpoint_every", "trackers"})
-"""What may change of a stage that has begun: nothing that it makes depends on it."""
+UNDER_WAY = MAY_CHANGE - {"steps"}
+"""What may change of a stage that is not done: what a resumed run allows, but that another number of steps is another
+stage."""
+
+FREE = UNDER_WAY - {"evaluate.patience"}
+"""What may change of one that is done: nothing that it made depends on it but by rounding."""
 
 REPLACED = ".replaced-"
 
@@ -82,10 +86,10 @@ def _is_as_it_was(place: Path, stage: Stage, wanted: Recipe) -> bool:
     if not (place / "recipe.toml").is_file():
         return False
     before, after = settings_of(load_recipe(place / "recipe.toml")), settings_of(wanted)
-    moving = placed(stage.recipe)
+    moving, free = placed(stage.recipe), FREE if is_done(place) else UNDER_WAY
     return all(
         before.get(name) == after.get(name)
-        or name in FREE
+        or name in free
         or (name in SETTLED and after.get(name) == 0)
         or (name in moving and _in_pipeline(before.get(name)) == _in_pipeline(after.get(name)))
         for name in {**before, **after}
