@@ -7,9 +7,11 @@ from typing import Any
 
 from groupthink.pipeline import Pipeline, Stage
 from groupthink.pipeline.reading import load_pipeline
-from groupthink.pipeline.references import placed, with_places
+from groupthink.pipeline.references import placed, references, wanted_by, with_places
 from groupthink.recipe import Recipe, load_recipe, settings_of
 from groupthink.run.directory import MAY_CHANGE, SETTLED
+from groupthink.run.lines import read_lines
+from groupthink.run.versions import data_version, weights_version
 
 PIPELINE, STAGES = "pipeline.toml", "stages"
 UNDER_WAY = MAY_CHANGE - {"steps"}
@@ -45,13 +47,33 @@ def stage_recipe(path: Path, pipeline: Pipeline, number: int) -> Recipe:
 
 def standing_stages(path: Path, pipeline: Pipeline) -> int:
     """How many stages, from the first on, need not be begun anew: all of them are done, but perhaps the last."""
+    took = recorded(path)
     for number, stage in enumerate(pipeline.stages):
         place = stage_place(path, pipeline, number)
         if not _is_as_it_was(place, stage, stage_recipe(path, pipeline, number)):
             return number
+        before, now = took.get(stage.name, {}), taken(path, pipeline, number)
+        if any(before[name] != now[name] for name in before.keys() & now.keys()):
+            return number  # it began with something else than what lies there now
         if not is_done(place):
             return number + 1
     return len(pipeline.stages)
+
+
+def taken(path: Path, pipeline: Pipeline, number: int) -> dict[str, str]:
+    """Which versions of what other stages made a stage would take now, by their names: those that are known."""
+    found: dict[str, str] = {}
+    for setting, name in references(pipeline.stages[number].recipe):
+        place = stage_place(path, pipeline, pipeline.names.index(name))
+        version = data_version(place / "data") if wanted_by(setting) == "data" else weights_version(place)
+        found |= {name: version} if version else {}
+    return found
+
+
+def recorded(path: Path) -> dict[str, dict[str, str]]:
+    """The same of what each stage took when it was last begun, by its name, as the pipeline in `path` noted it."""
+    events = read_lines(path / "events.jsonl")
+    return {event["stage"]: event.get("took", {}) for event in events if event["event"] == "stage started"}
 
 
 def made_models(path: Path, pipeline: Pipeline) -> dict[str, str]:

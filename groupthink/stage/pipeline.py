@@ -14,7 +14,7 @@ from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.gate import figures_of, missed
 from groupthink.run.card import put_stages
 from groupthink.run.pipeline import PipelineRun
-from groupthink.run.stages import made_models, standing_stages
+from groupthink.run.stages import made_models, standing_stages, taken
 from groupthink.run.terminal import View
 from groupthink.stage.named import require_named
 from groupthink.stage.ready import require_ready
@@ -83,7 +83,7 @@ def _run_stage(run: PipelineRun, number: int, view: View) -> None:
     name = run.pipeline.names[number]
     view.note(f"\n{describe_stage(run.pipeline, number)}")
     with run.open_stage(number) as one:
-        run.event("stage started", stage=name)
+        run.event("stage started", stage=name, took=taken(run.path, run.pipeline, number))
         view.started(one.recipe, one.remaining_steps())
         stage.train(one, view)
     run.event("stage done", stage=name)

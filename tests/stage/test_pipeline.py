@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from groupthink import cli
+from groupthink.insight.report import read_report
 from groupthink.pipeline.gate import EVALUATED, figures_of
+from groupthink.pipeline.reading import load_pipeline
 from groupthink.run.files import ASIDE
 from groupthink.run.lines import read_lines
 from groupthink.run.lock import LOCK, Lock
+from groupthink.run.stages import recorded, standing_stages
+from groupthink.run.versions import weights_version
 from groupthink.stage.evaluate import recipe_of
 from tests.stage.conftest import GRPO, weights
 from tests.stage.test_resume import PATIENCE, die_at
@@ -177,6 +181,24 @@ def test_a_stage_that_is_gone_is_made_again_with_what_follows_and_what_was_said_
     assert weights(run) == weights(run / "stages/03-rl") == weights(whole)
     after = json.loads((run / "summary.json").read_text())
     assert [one["seconds"] for one in after["stages"][1:]] != [one["seconds"] for one in before["stages"][1:]]
+
+
+def test_a_stage_that_began_with_other_weights_does_not_stand(whole, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    pipeline = load_pipeline(run / "pipeline.toml")
+    versions = {name: weights_version(run / "stages" / name) for name in MODELS}
+    assert recorded(run) == {
+        **{"zero": {}, "cold": {"zero": versions["01-zero"]}},
+        **{"rl": {"cold": versions["02-cold"]}, "look": {"rl": versions["03-rl"]}},
+    }
+    assert standing_stages(run, pipeline) == 4
+    shutil.copytree(run / "stages/01-zero/checkpoints", run / "stages/02-cold/checkpoints", dirs_exist_ok=True)
+    shutil.rmtree(run / "stages/02-cold/checkpoints/step-000003")
+    assert weights_version(run / "stages/02-cold") == versions["01-zero"]
+    assert standing_stages(run, pipeline) == 2
+    assert [one.version for stage in read_report(run).stages for one in stage.origins if one.source == "cold"] == [
+        versions["02-cold"]
+    ]
 
 
 def test_a_recipe_that_differs_goes_on_with_what_is_the_same(whole, recipe, tmp_path):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from groupthink.insight.report.records import Origin
 from groupthink.pipeline.references import REFERENCE, place_of, references
@@ -20,16 +21,20 @@ Makers = Mapping[str, Path]
 """The run directories of the stages before, by their names."""
 
 
-def origins_of(path: Path, recipe: Recipe, makers: Makers) -> tuple[Origin, ...]:
+def origins_of(
+    path: Path, recipe: Recipe, makers: Makers, took: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Origin, ...]:
     """What the stage in `path` took, each thing once: its model, its data, and what else of stages its recipe names.
 
     `recipe` says `stage:NAME` of what a stage of the same pipeline made, so that it does not matter where that lies.
+    `took`: the versions of what stages made, by their names, as they were noted when this one began; of others those
+    are told that lie there now.
     """
     named = list(_named(recipe))
     told = {text for _, text in named}
     others = ((setting, f"{REFERENCE}{name}") for setting, name in references(recipe))
     named += [(setting, text) for setting, text in others if text not in told]
-    return tuple(_origin(path, recipe, setting, text, makers) for setting, text in named)
+    return tuple(_origin(path, recipe, setting, text, makers, took) for setting, text in named)
 
 
 def _named(recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -59,12 +64,13 @@ def maker(text: str, makers: Makers, *, task: bool = False) -> str | None:
     return next((name for name, run in makers.items() if place.is_relative_to(run.resolve())), None)
 
 
-def _origin(path: Path, recipe: Recipe, setting: str, text: str, makers: Makers) -> Origin:
+def _origin(path: Path, recipe: Recipe, setting: str, text: str, makers: Makers, took: Mapping[str, str]) -> Origin:
     source = maker(text, makers, task=setting in TASKS)
     if setting == MODEL and recipe.stage == "sft" and recipe.sft.from_scratch:
         return Origin(setting, f"architecture of {source or text}", None)
     if source is not None:
-        return Origin(setting, source, data_version(makers[source] / "data") or weights_version(makers[source]))
+        now = data_version(makers[source] / "data") or weights_version(makers[source])
+        return Origin(setting, source, took.get(source, now))
     if setting == MODEL:
         return Origin(setting, text, weights_version(path, newest=False))
     place = _place(recipe, text)

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from groupthink.recipe import BY_SAMPLES, Recipe, load_recipe
 from groupthink.reward.sandbox import BUBBLEWRAP
 from groupthink.run.lines import Line, read_lines
 from groupthink.run.metrics import read_metrics
-from groupthink.run.stages import PIPELINE, begun_stages, is_pipeline, worked_seconds
+from groupthink.run.stages import PIPELINE, begun_stages, is_pipeline, recorded, worked_seconds
 from groupthink.run.versions import data_version, weights_version
 
 TORCH = "torch"
@@ -33,9 +34,9 @@ def read_report(run: Path) -> Report:
     rows = _rows(_begun(run))
     k = min((samples for row in rows if (samples := _samples(row))), default=0)
     makers: dict[str, Path] = {}
-    stages: list[Stage] = []
+    took, stages = recorded(run), list[Stage]()
     for row in rows:
-        stages.append(_base(row, k) if row.base else _stage(row, makers, k))
+        stages.append(_base(row, k) if row.base else _stage(row, makers, took.get(row.name, {}), k))
         makers |= {} if row.base else {row.name: row.path}
     whole = whole_of(run) if is_pipeline(run) else None
     return Report(run, k, tuple(stages), tuple(differences(stages, [row.begun_with for row in rows])), whole)
@@ -84,7 +85,7 @@ def _of_elsewhere(path: Path, recipe: Recipe) -> str:
     return f"{path}" if own else recipe.model
 
 
-def _stage(row: _Row, makers: Makers, k: int) -> Stage:
+def _stage(row: _Row, makers: Makers, took: Mapping[str, str], k: int) -> Stage:
     path, recipe = row.path, row.recipe
     lines, summary = read_metrics(path / "metrics.jsonl"), _json(path / "summary.json")
     kept = _kept(summary)
@@ -98,7 +99,7 @@ def _stage(row: _Row, makers: Makers, k: int) -> Stage:
         evaluated=_evaluated(row, k),
         tokens=_tokens(lines) if kept is None else kept.tokens,
         seconds=worked_seconds(read_lines(path / "events.jsonl"), lines),
-        origins=origins_of(path, recipe, makers),
+        origins=origins_of(path, recipe, makers, took),
         version=data_version(path / "data") or weights_version(path),
         kept=kept,
         course=course_of(lines) if recipe.stage in BY_SAMPLES else None,
