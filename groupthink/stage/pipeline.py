@@ -12,6 +12,7 @@ from groupthink.model.loading import resolve
 from groupthink.pipeline import Pipeline, describe_stage
 from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.gate import figures_of, missed
+from groupthink.pipeline.references import references, wanted_by
 from groupthink.run.card import put_stages
 from groupthink.run.pipeline import PipelineRun
 from groupthink.run.stages import made_models, standing_stages, taken
@@ -44,10 +45,11 @@ def require_stages(
     for number, one in enumerate(pipeline.stages[begun:], start=begun):
         try:
             recipe = forecast(pipeline, number, made)
+            to_come = any(wanted_by(setting) == "data" for setting, _ in references(one.recipe))
             if ready:
-                require_ready(recipe, once)
+                require_ready(recipe, once, data_to_come=to_come)
             else:
-                require_named(recipe, once)
+                require_named(recipe, once, data_to_come=to_come)
                 resolve(recipe.model)
         except (ValueError, OSError) as error:
             error.add_note(f"so it is for stage {one.name}, {number + 1} of {len(pipeline.stages)}")
