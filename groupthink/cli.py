@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -156,7 +157,7 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
     from groupthink.recipe import recipe_name
     from groupthink.run.directory import free_directory, refuse_taken
     from groupthink.run.pipeline import PipelineRun
-    from groupthink.run.stages import PIPELINE, overtaken
+    from groupthink.run.stages import PIPELINE, overtaken, overtaken_line
     from groupthink.run.terminal import open_view
     from groupthink.stage.pipeline import require_stages, run_stages
 
@@ -171,13 +172,11 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
             raise
     _quieten()
     require_stages(pipeline, _tell, path=args.run if args.resume else None, ready=not args.dry_run)
-    if args.resume:
-        fate = "would be set aside" if args.dry_run else "is set aside, and kept"
-        for place in overtaken(args.run, pipeline):
-            _tell(f"{place} is not what the recipe asks for now, or follows one that is not: it {fate}")
     if args.dry_run:
+        for place in overtaken(args.run, pipeline) if args.resume else ():
+            _tell(overtaken_line(place, "would be set aside"))
         return _dry_run_stages(args, pipeline)
-    begin = PipelineRun.resume if args.resume else PipelineRun.create
+    begin = partial(PipelineRun.resume, tell=_tell) if args.resume else PipelineRun.create
     place = args.run or free_directory(recipe_name(recipe_path))
     with begin(place, pipeline) as run, web.beside(run.path, _tell, wanted=args.view):
         try:

@@ -26,7 +26,7 @@ EVALUATED = (
 )
 """The figures of an evaluation that are numbers."""
 
-SAMPLED = ("steps", "problems", "sampled", "right", "kept", "kept_problems", "tokens", "length")
+SAMPLED = ("steps", "problems", "sampled", "right", "kept", "kept_problems", "tokens", "length", "held_out")
 """Those of what the stage `sample` comes to."""
 
 _BOUND = re.compile(r"\s*([^\s<>=]+)\s*(>=|<=|>|<)\s*([-+]?\d+(?:\.\d+)?)\s*")

@@ -45,7 +45,8 @@ def load_pipeline(
     for_all, for_one = _sorted_words(overrides, entries, given, settings)
     built: list[Stage] = []
     for entry in entries:
-        said, rounds = for_one.get(entry.name, {}), for_one.get(entry.first, {}) if entry.turn > 1 else {}
+        said = for_one.get(entry.name, {})
+        rounds = entry.renamed(for_one.get(entry.first, {})) if entry.turn > 1 else {}
         layers = [said, rounds, entry.said]
         require = next((layer["require"] for layer in layers if "require" in layer), "")
         own = [{key: value for key, value in layer.items() if key != "require"} for layer in layers]

@@ -1,7 +1,7 @@
 """Stages that are gone through several times: `repeat` rounds, each from what the one before it made."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from groupthink.nearest import nearest
@@ -20,6 +20,11 @@ class Entry:
     first: str  # what it is called in the first round
     turn: int  # counted from 1
     said: Table  # its settings, and its gate
+    newest: Mapping[str, str] = field(default_factory=dict)  # of stages that are repeated: {"tuned": "tuned-2"}
+
+    def renamed(self, said: Table) -> Table:
+        """What is said for every round, as it is meant in this one: `stage:NAME` is the newest of that name."""
+        return renamed(said, lambda _, name: REFERENCE + self.newest.get(name, name))
 
 
 def entries_of(listed: Any) -> list[Entry]:
@@ -58,7 +63,7 @@ def _again(flat: Sequence[Entry], last: Table) -> list[Entry]:
     more = []
     for turn in range(2, times + 1):
         for entry in group:
-            said = renamed(entry.said, lambda _, referred: REFERENCE + newest.get(referred, referred))
-            newest[entry.name] = f"{entry.name}-{turn}"
-            more.append(Entry(newest[entry.name], entry.first, turn, said))
+            again = Entry(f"{entry.name}-{turn}", entry.first, turn, {}, dict(newest))
+            more.append(replace(again, said=again.renamed(entry.said)))
+            newest[entry.name] = again.name
     return more

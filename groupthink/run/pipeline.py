@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from groupthink.run.stages import (
     is_done,
     is_pipeline,
     overtaken,
+    overtaken_line,
     stage_place,
     stage_recipe,
     standing_stages,
@@ -47,43 +50,52 @@ class PipelineRun:
         """
         refuse_taken(path)
         path.mkdir(parents=True, exist_ok=True)
-        return cls._open(path, pipeline, begun=False)
+        return cls._open(path, pipeline, lambda _: None, begun=False)
 
     @classmethod
-    def resume(cls, path: Path, pipeline: Pipeline) -> "PipelineRun":
-        """Go on with what was begun in `path`, with the stages as they are now.
+    def resume(cls, path: Path, pipeline: Pipeline, tell: Callable[[str], None] = lambda _: None) -> "PipelineRun":
+        """Go on with what was begun in `path`, with the stages as they are now. `tell` hears which are set aside.
 
-        Raises FileNotFoundError where none was, and BlockingIOError where another process is at work.
+        Raises FileNotFoundError where none was, and BlockingIOError where another process is at work in it, or in a
+        stage that is to be set aside: then nothing has changed.
         """
         if not is_pipeline(path):
             raise FileNotFoundError(f"{path} holds no recipe of several stages that was begun")
-        return cls._open(path, pipeline, begun=True)
+        return cls._open(path, pipeline, tell, begun=True)
 
     @classmethod
-    def _open(cls, path: Path, pipeline: Pipeline, *, begun: bool) -> "PipelineRun":
+    def _open(cls, path: Path, pipeline: Pipeline, tell: Callable[[str], None], *, begun: bool) -> "PipelineRun":
         lock = Lock(path)
         try:
             run = cls(path, pipeline, lock)
-            run._begin(begun)
+            run._begin(begun, tell)
         except BaseException:
             lock.release()
             raise
         return run
 
-    def _begin(self, begun: bool) -> None:
+    def _begin(self, begun: bool, tell: Callable[[str], None]) -> None:
         if not begun:
             refuse_taken(self.path)  # another may have been quicker
         remove_unfinished(self.path, below=False)
-        text = dump_pipeline(self.pipeline)
-        changed = not begun or (self.path / PIPELINE).read_text(encoding="utf-8") != text
-        if changed or not self.done(len(self.pipeline.stages) - 1):
-            self._reopen()
-        if changed:
-            write_text(self.path / PIPELINE, text)
-        self.event("resumed" if begun else "started", stages=self.pipeline.names)
-        standing = standing_stages(self.path, self.pipeline)
-        for place in reversed(overtaken(self.path, self.pipeline)):  # the last first: what is left is whole
-            self._set_aside(place)
+        standing, stages = standing_stages(self.path, self.pipeline), len(self.pipeline.stages)
+        with ExitStack() as locked:
+            behind = overtaken(self.path, self.pipeline)[::-1]  # the last first: what is left is whole
+            locks: list[Lock] = []
+            for place in behind:  # somebody may be at work in one by itself: all are asked before anything changes
+                locks.append(Lock(place))
+                locked.callback(locks[-1].release)
+            text = dump_pipeline(self.pipeline)
+            changed = not begun or (self.path / PIPELINE).read_text(encoding="utf-8") != text
+            if changed or standing < stages or not self.done(stages - 1):
+                self._reopen()
+            if changed:
+                write_text(self.path / PIPELINE, text)
+            self.event("resumed" if begun else "started", stages=self.pipeline.names)
+            for place, lock in zip(behind, locks, strict=True):
+                tell(overtaken_line(place, "is set aside, and kept"))
+                lock.release()  # at the last moment: with an open file in it, Windows renames no folder
+                self._set_aside(place)
         for number in range(standing):
             self._bring_home(number)
 
@@ -170,9 +182,12 @@ class PipelineRun:
 
 
 def _copy(source: Path, folder: Path) -> None:
-    """All files of a folder, as hard links where the file system has them."""
-    for file in sorted(source.iterdir()):
-        try:
-            os.link(file, folder / file.name)
-        except OSError:
-            shutil.copyfile(file, folder / file.name)
+    """All of a folder, those in it (such as a LoRA adapter's) with it, as hard links where the file system has them."""
+    shutil.copytree(source, folder, copy_function=_link, dirs_exist_ok=True)
+
+
+def _link(source: str, to: str) -> None:
+    try:
+        os.link(source, to)
+    except OSError:
+        shutil.copyfile(source, to)

@@ -7,13 +7,19 @@ from typing import Any
 
 from groupthink.pipeline import Pipeline, Stage
 from groupthink.pipeline.reading import load_pipeline
-from groupthink.pipeline.references import placed, with_places
+from groupthink.pipeline.references import placed, references, wanted_by, with_places
 from groupthink.recipe import Recipe, load_recipe, settings_of
-from groupthink.run.directory import SETTLED
+from groupthink.run.directory import MAY_CHANGE, SETTLED
+from groupthink.run.lines import read_lines
+from groupthink.run.versions import data_version, weights_version
 
 PIPELINE, STAGES = "pipeline.toml", "stages"
-FREE = frozenset({"checkpoint_every", "trackers"})
-"""What may change of a stage that has begun: nothing that it makes depends on it."""
+UNDER_WAY = MAY_CHANGE - {"steps"}
+"""What may change of a stage that is not done: what a resumed run allows, but that another number of steps is another
+stage."""
+
+FREE = UNDER_WAY - {"evaluate.patience"}
+"""What may change of one that is done: nothing that it made depends on it but by rounding."""
 
 REPLACED = ".replaced-"
 
@@ -41,13 +47,33 @@ def stage_recipe(path: Path, pipeline: Pipeline, number: int) -> Recipe:
 
 def standing_stages(path: Path, pipeline: Pipeline) -> int:
     """How many stages, from the first on, need not be begun anew: all of them are done, but perhaps the last."""
+    took = recorded(path)
     for number, stage in enumerate(pipeline.stages):
         place = stage_place(path, pipeline, number)
         if not _is_as_it_was(place, stage, stage_recipe(path, pipeline, number)):
             return number
+        before, now = took.get(stage.name, {}), taken(path, pipeline, number)
+        if any(before[name] != now[name] for name in before.keys() & now.keys()):
+            return number  # it began with something else than what lies there now
         if not is_done(place):
             return number + 1
     return len(pipeline.stages)
+
+
+def taken(path: Path, pipeline: Pipeline, number: int) -> dict[str, str]:
+    """Which versions of what other stages made a stage would take now, by their names: those that are known."""
+    found: dict[str, str] = {}
+    for setting, name in references(pipeline.stages[number].recipe):
+        place = stage_place(path, pipeline, pipeline.names.index(name))
+        version = data_version(place / "data") if wanted_by(setting) == "data" else weights_version(place)
+        found |= {name: version} if version else {}
+    return found
+
+
+def recorded(path: Path) -> dict[str, dict[str, str]]:
+    """The same of what each stage took when it was last begun, by its name, as the pipeline in `path` noted it."""
+    events = read_lines(path / "events.jsonl")
+    return {event["stage"]: event.get("took", {}) for event in events if event["event"] == "stage started"}
 
 
 def made_models(path: Path, pipeline: Pipeline) -> dict[str, str]:
@@ -67,6 +93,11 @@ def overtaken(path: Path, pipeline: Pipeline) -> list[Path]:
     return [place for place in begun if place.name not in kept and REPLACED not in place.name]
 
 
+def overtaken_line(place: Path, fate: str) -> str:
+    """What is told of one of them; `fate`: "is set aside"."""
+    return f"{place} is not what the recipe asks for now, or follows one that is not: it {fate}"
+
+
 def is_done(place: Path) -> bool:
     """Whether the run in `place` has come to its end."""
     return (place / "summary.json").is_file()
@@ -77,10 +108,10 @@ def _is_as_it_was(place: Path, stage: Stage, wanted: Recipe) -> bool:
     if not (place / "recipe.toml").is_file():
         return False
     before, after = settings_of(load_recipe(place / "recipe.toml")), settings_of(wanted)
-    moving = placed(stage.recipe)
+    moving, free = placed(stage.recipe), FREE if is_done(place) else UNDER_WAY
     return all(
         before.get(name) == after.get(name)
-        or name in FREE
+        or name in free
         or (name in SETTLED and after.get(name) == 0)
         or (name in moving and _in_pipeline(before.get(name)) == _in_pipeline(after.get(name)))
         for name in {**before, **after}

@@ -12,9 +12,10 @@ from groupthink.model.loading import resolve
 from groupthink.pipeline import Pipeline, describe_stage
 from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.gate import figures_of, missed
+from groupthink.pipeline.references import references, wanted_by
 from groupthink.run.card import put_stages
 from groupthink.run.pipeline import PipelineRun
-from groupthink.run.stages import made_models, standing_stages
+from groupthink.run.stages import made_models, standing_stages, taken
 from groupthink.run.terminal import View
 from groupthink.stage.named import require_named
 from groupthink.stage.ready import require_ready
@@ -44,10 +45,11 @@ def require_stages(
     for number, one in enumerate(pipeline.stages[begun:], start=begun):
         try:
             recipe = forecast(pipeline, number, made)
+            to_come = any(wanted_by(setting) == "data" for setting, _ in references(one.recipe))
             if ready:
-                require_ready(recipe, once)
+                require_ready(recipe, once, data_to_come=to_come)
             else:
-                require_named(recipe, once)
+                require_named(recipe, once, data_to_come=to_come)
                 resolve(recipe.model)
         except (ValueError, OSError) as error:
             error.add_note(f"so it is for stage {one.name}, {number + 1} of {len(pipeline.stages)}")
@@ -83,7 +85,7 @@ def _run_stage(run: PipelineRun, number: int, view: View) -> None:
     name = run.pipeline.names[number]
     view.note(f"\n{describe_stage(run.pipeline, number)}")
     with run.open_stage(number) as one:
-        run.event("stage started", stage=name)
+        run.event("stage started", stage=name, took=taken(run.path, run.pipeline, number))
         view.started(one.recipe, one.remaining_steps())
         stage.train(one, view)
     run.event("stage done", stage=name)

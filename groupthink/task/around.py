@@ -18,6 +18,11 @@ class Around:
         return getattr(self.task, "size", None)
 
     @property
+    def held_out_size(self) -> int | None:
+        """How many are held out, where there are so many and no more."""
+        return getattr(self.task, "held_out_size", None)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         return tuple(getattr(self.task, "notes", ()))
 

@@ -2,8 +2,10 @@
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from groupthink.records import Problem
+from groupthink.task.mixture import Mixture
 
 
 class Finite:
@@ -21,6 +23,11 @@ class Finite:
     def size(self) -> int:
         """How many problems there are to train on."""
         return len(self._train)
+
+    @property
+    def held_out_size(self) -> int:
+        """How many are held out."""
+        return len(self._held)
 
     def sample(self, step: int, n: int) -> list[Problem]:
         """The `n` training problems of a step: every problem once, in a shuffled order, before any comes again."""
@@ -47,3 +54,13 @@ class Finite:
             random.Random(f"{self.seed}/{self.name}/{epoch}").shuffle(order)
             self._order = (epoch, order)
         return self._order[1][place]
+
+
+def every_held_out(task: Any, least: int) -> list[Problem]:
+    """All held-out problems where there are so many and no more; of a task that makes them, `least`.
+
+    So it is for each task of a mixture.
+    """
+    if isinstance(task, Mixture):
+        return [problem for one in task.tasks.values() for problem in every_held_out(one, least)]
+    return task.held_out(max(least, getattr(task, "held_out_size", None) or 0))

@@ -198,6 +198,16 @@ def test_words_for_a_repeated_stage_are_for_all_its_rounds_and_those_for_a_round
     assert [stage.require for stage in pipeline.stages if stage.kind == "sample"] == ["kept >= 7"] * 3
 
 
+def test_a_word_for_a_repeated_stage_takes_the_newest_of_the_stage_that_it_names_as_the_file_does(read):
+    word = read(ITERATED, "tuned.model=stage:zero", "chains-3.model=stage:tuned")
+    assert word["chains-3"].recipe.model == "stage:tuned"  # for one round: as it stands
+    file = ITERATED.replace('name = "tuned"', 'name = "tuned"\nmodel = "stage:zero"')
+    assert [word[name].recipe for name in ("tuned", "tuned-2", "tuned-3")] == [
+        read(file)[name].recipe for name in ("tuned", "tuned-2", "tuned-3")
+    ]
+    assert word["tuned-3"].recipe.model == "stage:zero-3"
+
+
 def test_a_word_counts_as_heard_only_by_stages_to_which_it_says_something(read):
     text = ITERATED.replace('name = "zero"', 'name = "zero"\nsteps = 3').replace("seed = 9", "steps = 9")
     with pytest.raises(ValueError, match=r"'steps=10' would change nothing.*the stages are zero, tuned, zero-2"):

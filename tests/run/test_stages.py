@@ -1,4 +1,8 @@
-from groupthink.run.stages import PIPELINE, STAGES, run_name, worked_seconds
+import pytest
+
+from groupthink.pipeline import Pipeline, Stage
+from groupthink.recipe import dump_recipe, load_recipe
+from groupthink.run.stages import PIPELINE, STAGES, run_name, stage_place, standing_stages, worked_seconds
 
 
 def event(kind: str, time: float) -> dict:
@@ -21,3 +25,26 @@ def test_a_stage_is_called_by_its_name_and_another_run_by_its_folder(tmp_path):
     assert run_name(place) == "12-rl-2"
     (tmp_path / PIPELINE).touch()
     assert run_name(place) == "rl-2" and run_name(tmp_path / "3-runs") == "3-runs"
+
+
+EVERY = ("evaluate.every=2",)
+
+
+@pytest.mark.parametrize(
+    ("word", "under_way", "done"),
+    [
+        ("scale.patience=99", True, True),
+        ("checkpoint_every=7", True, True),
+        ("evaluate.patience=3", True, False),
+        ("steps=9", False, False),
+        ("policy.learning_rate=0.5", False, False),
+    ],
+)
+def test_a_stage_under_way_may_change_as_a_resumed_run_may_but_in_its_steps(tmp_path, word, under_way, done):
+    begun, wanted = (Pipeline((Stage("zero", load_recipe(overrides=words)),)) for words in (EVERY, (*EVERY, word)))
+    place = stage_place(tmp_path, begun, 0)
+    place.mkdir(parents=True)
+    (place / "recipe.toml").write_text(dump_recipe(begun.stages[0].recipe))
+    assert standing_stages(tmp_path, wanted) == under_way
+    (place / "summary.json").touch()
+    assert standing_stages(tmp_path, wanted) == done

@@ -1,6 +1,7 @@
 """Several stages, one after the other: killed in any of them and resumed, they end with the same models."""
 
 import json
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -8,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from groupthink import cli
+from groupthink.insight.report import read_report
 from groupthink.pipeline.gate import EVALUATED, figures_of
+from groupthink.pipeline.reading import load_pipeline
 from groupthink.run.files import ASIDE
 from groupthink.run.lines import read_lines
-from groupthink.run.lock import LOCK
+from groupthink.run.lock import LOCK, Lock
+from groupthink.run.stages import recorded, standing_stages
+from groupthink.run.versions import weights_version
 from groupthink.stage.evaluate import recipe_of
 from tests.stage.conftest import GRPO, weights
 from tests.stage.test_resume import PATIENCE, die_at
@@ -154,6 +159,48 @@ def test_a_changed_stage_and_those_that_follow_it_are_run_anew(whole, tmp_path, 
     assert weights(run / "stages/03-rl.replaced-1") == weights(whole) != weights(run)
 
 
+def test_a_stage_at_which_another_is_at_work_is_not_set_aside(whole, tmp_path, capsys):
+    run = shutil.copytree(whole, tmp_path / "run")
+    lock = Lock(run / "stages/03-rl")
+    before = {file: file.stat().st_mtime_ns for file in run.rglob("*") if file.is_file() and file.name != LOCK}
+    try:
+        assert resume(run, "rl.policy.learning_rate=5e-3") == 2
+    finally:
+        lock.release()
+    said = capsys.readouterr().err
+    assert f"process {os.getpid()} on " in said and "03-rl: wait for its end" in said and "set aside" not in said
+    assert before == {file: file.stat().st_mtime_ns for file in run.rglob("*") if file.is_file()}
+
+
+def test_a_stage_that_is_gone_is_made_again_with_what_follows_and_what_was_said_of_all(whole, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(run / "stages/02-cold")
+    (run / "model/model.safetensors").write_bytes(b"old")
+    before = json.loads((run / "summary.json").read_text())
+    assert resume(run) == 0
+    assert weights(run) == weights(run / "stages/03-rl") == weights(whole)
+    after = json.loads((run / "summary.json").read_text())
+    assert [one["seconds"] for one in after["stages"][1:]] != [one["seconds"] for one in before["stages"][1:]]
+
+
+def test_a_stage_that_began_with_other_weights_does_not_stand(whole, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    pipeline = load_pipeline(run / "pipeline.toml")
+    versions = {name: weights_version(run / "stages" / name) for name in MODELS}
+    assert recorded(run) == {
+        **{"zero": {}, "cold": {"zero": versions["01-zero"]}},
+        **{"rl": {"cold": versions["02-cold"]}, "look": {"rl": versions["03-rl"]}},
+    }
+    assert standing_stages(run, pipeline) == 4
+    shutil.copytree(run / "stages/01-zero/checkpoints", run / "stages/02-cold/checkpoints", dirs_exist_ok=True)
+    shutil.rmtree(run / "stages/02-cold/checkpoints/step-000003")
+    assert weights_version(run / "stages/02-cold") == versions["01-zero"]
+    assert standing_stages(run, pipeline) == 2
+    assert [one.version for stage in read_report(run).stages for one in stage.origins if one.source == "cold"] == [
+        versions["02-cold"]
+    ]
+
+
 def test_a_recipe_that_differs_goes_on_with_what_is_the_same(whole, recipe, tmp_path):
     run = shutil.copytree(whole, tmp_path / "run")
     mine = tmp_path / "mine.toml"
@@ -256,3 +303,15 @@ def test_the_doctor_looks_at_each_stage(whole, capsys):
 def test_a_plain_run_is_not_begun_where_stages_are(whole, place, capsys):
     assert cli.main(["train", str(place / "grpo.toml"), "--run", str(whole)]) == 2
     assert "is there already" in capsys.readouterr().err
+
+
+def test_a_model_with_its_adapter_is_that_of_the_whole(place, tmp_path):
+    pytest.importorskip("peft")
+    file, run = tmp_path / "lora.toml", tmp_path / "run"
+    file.write_text(GRPO.format(place=place.as_posix()) + '[lora]\nrank = 2\n[[stages]]\nname = "zero"\nsteps = 1\n')
+    assert cli.main(["train", str(file), "--run", str(run)]) == 0
+    names = [
+        sorted(f"{file.relative_to(one / 'model')}" for file in (one / "model").rglob("*"))
+        for one in (run, run / "stages/01-zero")
+    ]
+    assert names[0] == names[1] and "adapter/adapter_model.safetensors" in names[0]

@@ -103,6 +103,10 @@ def test_r1_for_a_gpu_is_ready_where_model_and_data_are(models, gsm8k):
     model = models["qwen3"]
     few = ("rollout.max_tokens=60", "rollout.engine=torch", "evaluate.problems=4")
     words = [f"model={model}", f"student.model={model}", f"task.data={gsm8k}", *few]
+    with pytest.raises(ValueError, match=r"sample\.problems is 1500, and data has 20") as raised:
+        require_stages(load_pipeline("r1-qwen3", words), print)
+    assert raised.value.__notes__ == ["so it is for stage cold-data, 2 of 8"]
+    words += ["cold-data.sample.problems=20", "data.sample.problems=20"]
     pipeline, told = load_pipeline("r1-qwen3", words), []
     require_stages(pipeline, told.append)
     assert [stage.name for stage in pipeline.stages][-1] == "final" and told  # how the data was read

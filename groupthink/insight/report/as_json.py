@@ -10,11 +10,14 @@ from groupthink.insight.report.records import Evaluated, Figures, Kept, Report, 
 def as_json(report: Report) -> dict[str, Any]:
     """`stages`, in their order, and the `differences` of those that are compared (`compared.pairs`).
 
+    `whole` says where a recipe of several stages stands; it is None of a run.
+
     A figure `f` has its interval in `f_low` and `f_high`; all three are None where nobody knows it.
     """
     return {
         "run": str(report.run),
         "k": report.k,
+        "whole": None if report.whole is None else asdict(report.whole),
         "stages": [_stage(stage) for stage in report.stages],
         "differences": [asdict(found) for found in report.differences],
         "tokens": report.tokens,
@@ -42,7 +45,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
 
 
 def _asked(found: Evaluated) -> dict[str, Any]:
-    names = ("name", "command", "problems", "samples")
+    names = ("name", "command", "otherwise", "problems", "samples")
     return {**{name: getattr(found, name) for name in names}, "unjudged": dict(found.unjudged)}
 
 

@@ -2,8 +2,9 @@
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow.parquet as parquet
 
@@ -13,11 +14,16 @@ from groupthink.insight.report.course import course_of
 from groupthink.insight.report.figures import figures_of, traits_of
 from groupthink.insight.report.lineage import Makers, maker, origins_of
 from groupthink.insight.report.records import BASE, Evaluated, Kept, Report, Stage
+from groupthink.insight.report.whole import whole_of
 from groupthink.recipe import BY_SAMPLES, Recipe, load_recipe
+from groupthink.reward.sandbox import BUBBLEWRAP
 from groupthink.run.lines import Line, read_lines
 from groupthink.run.metrics import read_metrics
-from groupthink.run.stages import PIPELINE, begun_stages, is_pipeline, worked_seconds
+from groupthink.run.stages import PIPELINE, begun_stages, is_pipeline, recorded, worked_seconds
 from groupthink.run.versions import data_version, weights_version
+
+TORCH = "torch"
+"""The engine that `groupthink eval` draws with."""
 
 MEASURED = "evaluate"
 """The kind of a stage that makes nothing: its recipe says which model it asked, and how."""
@@ -25,24 +31,43 @@ MEASURED = "evaluate"
 
 def read_report(run: Path) -> Report:
     """What came of a run so far. Raises FileNotFoundError where there is none."""
-    begun = _begun(run)
-    k = min((samples for _, path, _ in begun if (samples := _fewest_samples(path))), default=0)
-    rows: list[Stage] = []
-    begun_with: list[int | None] = []
+    rows = _rows(_begun(run))
+    k = min((samples for row in rows if (samples := _samples(row))), default=0)
+    makers: dict[str, Path] = {}
+    took, stages = recorded(run), list[Stage]()
+    for row in rows:
+        stages.append(_base(row, k) if row.base else _stage(row, makers, took.get(row.name, {}), k))
+        makers |= {} if row.base else {row.name: row.path}
+    whole = whole_of(run) if is_pipeline(run) else None
+    return Report(run, k, tuple(stages), tuple(differences(stages, [row.begun_with for row in rows])), whole)
+
+
+class _Row(NamedTuple):
+    """A row of the report, before its figures are read."""
+
+    name: str
+    path: Path  # of the stage
+    recipe: Recipe
+    base: bool  # of the model that the stage began with
+    evaluation: str  # the name of the one that the row shows, where it is there
+    begun_with: int | None  # the row of what made the model that it began with
+
+
+def _rows(begun: list[tuple[str, Path, Recipe]]) -> list[_Row]:
+    """Each stage, and before it the model that it began with where that was evaluated and no stage made it."""
+    rows: list[_Row] = []
     made: dict[str, int] = {}  # the row of what made a model, by a stage's name, by a model's name
     makers: dict[str, Path] = {}
     for name, path, recipe in begun:
         before = f"stage:{source}" if (source := maker(recipe.model, makers)) else _of_elsewhere(path, recipe)
-        base = None if source or before in made else _base(name, path, recipe, first=not makers, k=k)
-        if base:
+        if not source and before not in made and (path / "evaluations" / "before.json").exists():
             made[before] = len(rows)
-            rows.append(base)
-            begun_with.append(None)
-        begun_with.append(made.get(before))
+            rows.append(_Row(f"{BASE} of {name}" if makers else BASE, path, recipe, True, "before", None))
+        begun_with = made.get(before)
         made[f"stage:{name}"] = len(rows)
-        rows.append(_stage(name, path, recipe, makers, k))
+        rows.append(_Row(name, path, recipe, False, _newest(path), begun_with))
         makers[name] = path
-    return Report(run, k, tuple(rows), tuple(differences(rows, begun_with)))
+    return rows
 
 
 def _begun(run: Path) -> list[tuple[str, Path, Recipe]]:
@@ -60,33 +85,30 @@ def _of_elsewhere(path: Path, recipe: Recipe) -> str:
     return f"{path}" if own else recipe.model
 
 
-def _stage(name: str, path: Path, recipe: Recipe, makers: Makers, k: int) -> Stage:
+def _stage(row: _Row, makers: Makers, took: Mapping[str, str], k: int) -> Stage:
+    path, recipe = row.path, row.recipe
     lines, summary = read_metrics(path / "metrics.jsonl"), _json(path / "summary.json")
     kept = _kept(summary)
     return Stage(
-        name=name,
+        name=row.name,
         kind=recipe.stage,
         path=path,
         done=len(lines),
         steps=0 if recipe.stage == MEASURED else recipe.steps,
         finished=summary is not None,
-        evaluated=_evaluated(path, recipe, _newest(path), k),
+        evaluated=_evaluated(row, k),
         tokens=_tokens(lines) if kept is None else kept.tokens,
         seconds=worked_seconds(read_lines(path / "events.jsonl"), lines),
-        origins=origins_of(path, recipe, makers),
+        origins=origins_of(path, recipe, makers, took),
         version=data_version(path / "data") or weights_version(path),
         kept=kept,
         course=course_of(lines) if recipe.stage in BY_SAMPLES else None,
     )
 
 
-def _base(name: str, path: Path, recipe: Recipe, first: bool, k: int) -> Stage | None:
-    """A row for the model that a stage begins with, where it was evaluated."""
-    evaluated = _evaluated(path, recipe, "before", k)
-    if evaluated is None:
-        return None
-    title = BASE if first else f"{BASE} of {name}"
-    return Stage(title, BASE, path, 0, 0, True, evaluated, 0, 0.0, (), weights_version(path, newest=False))
+def _base(row: _Row, k: int) -> Stage:
+    version = weights_version(row.path, newest=False)
+    return Stage(row.name, BASE, row.path, 0, 0, True, _evaluated(row, k), 0, 0.0, (), version)
 
 
 def _tokens(lines: list[Line]) -> int:
@@ -100,14 +122,16 @@ def _newest(path: Path) -> str:
     return "after" if (path / "evaluations" / "after.json").exists() or not during else during[-1].stem
 
 
-def _evaluated(path: Path, recipe: Recipe, name: str, k: int) -> Evaluated | None:
+def _evaluated(row: _Row, k: int) -> Evaluated | None:
+    path, name = row.path, row.evaluation
     found = _json(path / "evaluations" / f"{name}.json")
     if found is None:
         return None
     rows: list[Row] = parquet.read_table(path / "evaluations" / f"{name}.parquet").to_pylist()
     return Evaluated(
         name=name,
-        command=_command(path, recipe, name, found["samples"]),
+        command=_command(path, row.recipe, name, found["samples"]),
+        otherwise=_otherwise(row.recipe),
         problems=found["problems"],
         samples=found["samples"],
         figures=figures_of(rows, k),
@@ -125,13 +149,24 @@ def _command(path: Path, recipe: Recipe, name: str, samples: int) -> str | None:
     model, weights = (path, path / "model") if name == "after" else (checkpoint, checkpoint)
     if not weights.exists():
         return None
-    return f"groupthink eval {shlex.quote(str(model))} --problems {recipe.evaluate.problems} --samples {samples}"
+    trust = " --trust-remote-code" if recipe.trust_remote_code else ""
+    asked = f"--problems {recipe.evaluate.problems} --samples {samples}{trust}"
+    return f"groupthink eval {shlex.quote(str(model))} {asked}"
 
 
-def _fewest_samples(path: Path) -> int | None:
-    """The fewest samples to a problem of the evaluations of a stage that are reported."""
-    found = [_json(path / "evaluations" / f"{name}.json") for name in ("before", _newest(path))]
-    return min((one["samples"] for one in found if one is not None), default=None)
+def _otherwise(recipe: Recipe) -> tuple[str, ...]:
+    """What `groupthink eval` does not do as the run did: it takes what every machine has, and trusts no run."""
+    if recipe.stage == MEASURED:
+        return ()
+    engine = f"drawn by torch, not {recipe.rollout.engine}" if recipe.rollout.engine != TORCH else ""
+    sandbox = f"programs in {BUBBLEWRAP}, not {recipe.code.sandbox}" if recipe.code.sandbox != BUBBLEWRAP else ""
+    return tuple(filter(None, (engine, sandbox)))
+
+
+def _samples(row: _Row) -> int | None:
+    """How many there are to a problem of the evaluation that a row shows."""
+    found = _json(row.path / "evaluations" / f"{row.evaluation}.json")
+    return None if found is None else int(found["samples"])
 
 
 def _kept(summary: dict[str, Any] | None) -> Kept | None:

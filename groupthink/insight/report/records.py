@@ -20,6 +20,7 @@ class Evaluated:
 
     name: str  # "before", "after" or "step-000040"
     command: str | None  # gives the same again; None where its model is not kept
+    otherwise: tuple[str, ...]  # what the command does not do as it was done
     problems: int
     samples: int  # to each problem
     figures: Figures  # those of `figures.MEASURES`
@@ -85,6 +86,25 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a stage of a recipe stands, begun or not."""
+
+    name: str
+    state: str  # "done", "at work", "cut off" or "to come"
+    require: str  # its gate; empty: it has none
+    kept: bool | None  # the gate; None: it was not put to the stage yet
+    found: Mapping[str, float | None]  # the figures that the gate names, of a stage that is done
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Where a recipe of several stages stands."""
+
+    state: str  # "finished", "at work" or "stopped"
+    stages: tuple[Standing, ...]  # all of the recipe
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A run, or the stages of a recipe that has several."""
 
@@ -92,6 +112,7 @@ class Report:
     k: int  # of pass@k and maj@k: the fewest samples that any row has
     stages: tuple[Stage, ...]
     differences: tuple[Difference, ...]  # see `compared.pairs`
+    whole: Whole | None = None  # None: it is one run
 
     @property
     def tokens(self) -> int:

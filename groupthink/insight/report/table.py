@@ -22,7 +22,7 @@ class Table:
 
 def tables(report: Report) -> list[Table]:
     """All of them that have rows."""
-    every = (accuracy, responses, methods, differences, spent, kept, lineage, commands)
+    every = (accuracy, responses, methods, differences, whole, spent, kept, lineage, commands)
     return [table for table in (make(report) for make in every) if table.rows]
 
 
@@ -73,6 +73,23 @@ def differences(report: Report) -> Table:
     return Table("Differences", ("", "points", "problems"), tuple(map(_difference, report.differences)), (note,))
 
 
+def whole(report: Report) -> Table:
+    """Where a recipe of several stages stands, and its gates."""
+    title, heads = "The recipe as a whole", ("", "state", "gate", "", "found")
+    if report.whole is None:
+        return Table(title, heads, ())
+    verdicts = {None: "not put yet", True: "kept", False: "missed"}
+    rows = []
+    for one in report.whole.stages:
+        found = ", ".join(f"{name} {'-' if value is None else f'{value:.4g}'}" for name, value in one.found.items())
+        verdict = verdicts[one.kept] if one.require else "-"
+        rows.append((printable(one.name), one.state, printable(one.require or "-"), verdict, found or "-"))
+    missed = [f"{one.name} has missed its gate" for one in report.whole.stages if one.kept is False]
+    told = {"finished": "All is done", "at work": "It is at work", "stopped": "It has stopped"}[report.whole.state]
+    reason = f": {printable(', '.join(missed))}" if missed and report.whole.state == "stopped" else ""
+    return Table(title, heads, tuple(rows), (f"{told}{reason}.",))
+
+
 def spent(report: Report) -> Table:
     """What the stages took."""
     stages = [stage for stage in report.stages if stage.kind != BASE]
@@ -112,9 +129,14 @@ def lineage(report: Report) -> Table:
 
 def commands(report: Report) -> Table:
     """How each row's figures are had again."""
-    told = [(stage, stage.evaluated.command) for stage in report.stages if stage.evaluated]
-    rows = tuple((_name(stage), printable(command or "its model is not kept")) for stage, command in told)
-    return Table("The same figures again", ("", "command"), rows)
+    told = [(stage, stage.evaluated) for stage in report.stages if stage.evaluated]
+    rows = [(_name(stage), printable(found.command or "its model is not kept")) for stage, found in told]
+    otherwise = ["; ".join(found.otherwise if found.command else ()) for _, found in told]
+    if not any(otherwise):
+        return Table("The same figures again", ("", "command"), tuple(rows))
+    beside = tuple((*row, one or "-") for row, one in zip(rows, otherwise, strict=True))
+    note = "What is done otherwise may move the figures."
+    return Table("The same figures again", ("", "command", "done otherwise"), beside, (note,))
 
 
 def _of_evaluations(stages: Sequence[Stage], title: str, labels: dict[str, str], notes: Sequence[str]) -> Table:

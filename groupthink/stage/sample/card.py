@@ -44,7 +44,8 @@ Each response is counted under the first reason that holds, in this order.
 |---|---|---|
 {_counts(figures)}
 {_rules(settings)}
-Held-out problems of the task are in no row: they were not sampled, and what shares words with one is `contaminated`.
+Held-out problems of the task were not sampled, and what shares words with one is `contaminated`: the training problems
+were compared with {figures["held_out"]:,} of them.
 
 ## Recipe
 
@@ -68,7 +69,9 @@ def _rules(settings: SampleSettings) -> str:
         "wrong": "its answer is not right",
         "unfinished": "it was cut at the limit of tokens",
         "malformed": "it is not one `<think>...</think>` with an answer after it",
-        "repetitive": f"more than {settings.repeated:.0%} of its runs of 8 tokens came before",
+        "repetitive": f"more than {settings.repeated:.0%} of its runs of 8 tokens came before"
+        if settings.repeated < 1
+        else "",
         "mixed": script if settings.script else "",
         "short": f"it has fewer than {settings.shortest} tokens" if settings.shortest else "",
         "long": f"it has more than {settings.longest:,} tokens" if settings.longest else "",

@@ -22,10 +22,10 @@ from groupthink.run.versions import version_of
 from groupthink.scale.cluster import open_cluster
 from groupthink.scale.rewards import RayJudge
 from groupthink.stage.learner import load_policy
+from groupthink.stage.sample.askable import require_enough, require_sampled
 from groupthink.stage.supply import Supply
 from groupthink.stage.workshop import open_chat, open_judge, settled_engine
 from groupthink.task import Task, close_task, open_tasks
-from groupthink.task.reply import reply_of
 
 STATE = "policy.json"
 """In a checkpoint: which policy has drawn so far."""
@@ -58,12 +58,12 @@ def open_desk(run: Run) -> Iterator[Desk]:
     recipe, device = run.recipe, find_device()
     task = open_tasks(recipe.task, recipe.seed)
     try:
-        require_single_turns(task)
+        require_sampled(recipe, task)
         model = load_policy(run, device, getattr(torch, recipe.policy.dtype))
         policy = policy_name(recipe.model)
         require_same_policy(run, policy)
         chat = open_chat(run, task, model)
-        require_enough(task, recipe.sample.problems)
+        require_enough(task, recipe.sample.problems)  # of those that fit the model
         with (
             open_cluster(recipe.scale) as cluster,
             settled_engine(run, task, chat, model, cluster) as engine,
@@ -101,25 +101,6 @@ def require_same_policy(run: Run, policy: str) -> None:
         raise ValueError(
             f"the model {run.recipe.model} has changed since this run began ({before}, now {policy}): bring it back, "
             "or begin another run"
-        )
-
-
-def require_single_turns(task: Task) -> None:
-    """Raise ValueError where responses have turns between which the task replies."""
-    if reply_of(task):
-        raise ValueError(
-            f"task {task.name} replies to what the policy writes, and a row of a data set is one chain of thought and "
-            'its answer: take another task for stage="sample"'
-        )
-
-
-def require_enough(task: Task, problems: int) -> None:
-    """Raise ValueError where a finite task would give a problem twice."""
-    size = getattr(task, "size", None)
-    if size is not None and problems > size:
-        raise ValueError(
-            f"sample.problems is {problems}, and {task.name} has {size} problems to train on: take at most so many, "
-            "and in sample.responses more responses to each"
         )
 
 

@@ -1,6 +1,6 @@
 """The stage `sample`: responses batch by batch, and at the end the data set of those that are kept."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +18,10 @@ from groupthink.stage.sample.choice import Chosen, choose
 from groupthink.stage.sample.contamination import contaminated
 from groupthink.stage.sample.dataset import write_dataset
 from groupthink.stage.sample.desk import Desk, open_desk
+from groupthink.task.finite import every_held_out
 
 HELD_OUT = 1000
-"""Held-out problems, at least, from which a data set is kept clean, where the task has so many."""
+"""Held-out problems, at least, from which a data set is kept clean, of a task that makes them without end."""
 
 
 def sample(run: Run, view: View) -> dict[str, Any]:
@@ -28,8 +29,9 @@ def sample(run: Run, view: View) -> dict[str, Any]:
     with open_desk(run) as desk:
         draw(run, desk, view)
         view.note("choosing what is kept")
-        chosen = choose_from(run, desk)
-    figures = closing_figures(run, desk.policy, chosen)
+        held_out = every_held_out(desk.task, max(HELD_OUT, run.recipe.evaluate.problems))
+        chosen = choose_from(run, desk, held_out)
+    figures = closing_figures(run, desk.policy, chosen) | {"held_out": len(held_out)}
     card, rewards = data_card(run_name(run.path), run.recipe, figures), tuple(run.recipe.reward.weights)
     run.publish(lambda folder: write_dataset(folder, chosen.kept, rewards, desk.policy, card), "data")
     run.finish(figures)
@@ -63,11 +65,10 @@ def problems_of(run: Run, desk: Desk, step: int) -> list[Problem]:
     return desk.supply.draw(step, min(per_step, run.recipe.sample.problems - step * per_step))
 
 
-def choose_from(run: Run, desk: Desk) -> Chosen:
-    """From everything that was drawn, as the run directory has it, what is kept."""
+def choose_from(run: Run, desk: Desk, held_out: Sequence[Problem]) -> Chosen:
+    """From everything that was drawn, as the run directory has it, what is kept: nothing that is `held_out`."""
     settings = run.recipe.sample
     problems = [problems_of(run, desk, step) for step in range(run.recipe.steps)]
-    held_out = desk.task.held_out(max(HELD_OUT, run.recipe.evaluate.problems))
     soiled = contaminated([one for step in problems for one in step], held_out, settings.wording)
 
     def by_problem() -> Iterator[list[Candidate]]:

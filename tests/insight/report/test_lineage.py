@@ -38,6 +38,16 @@ def test_what_stages_made_is_named_by_them_once_by_reference_or_by_path(makers, 
         assert told(tmp_path, makers, *SFT, f"model={place}", f'sft.tasks=["data:{data}"]') == expected
 
 
+def test_a_name_is_no_path_wherever_it_is_asked(makers, tmp_path, monkeypatch):
+    monkeypatch.chdir(makers["zero"])
+    for folder in ("nano", "quadratics", "model"):
+        (makers["zero"] / folder).mkdir()
+    expected = [("nano", "nano"), ("someone/model", "someone/model"), ("model", "zero"), ("./model", "zero")]
+    for model, source in expected:
+        found = told(tmp_path, makers, f"model={model}")
+        assert [source for _, source, _ in found] == [source, "quadratics"]
+
+
 def test_a_place_elsewhere_of_the_same_name_is_another(makers, tmp_path):
     other = tmp_path / "other" / "01-zero" / "model"
     assert told(tmp_path, makers, f"model={other}") == [("model", str(other), None), ("task", "quadratics", None)]

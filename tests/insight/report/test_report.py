@@ -1,6 +1,7 @@
 """Reports of real runs: one that has finished, one at work, and the directory of several stages."""
 
 import json
+import os
 import shutil
 import sys
 
@@ -11,8 +12,10 @@ from groupthink.insight.report import read_report
 from groupthink.insight.report.markdown import card_section, escaped, in_markdown, write_markdown
 from groupthink.insight.report.words import in_words
 from groupthink.pipeline import Pipeline, Stage, dump_pipeline
-from groupthink.recipe import load_recipe
+from groupthink.pipeline.reading import load_pipeline
+from groupthink.recipe import dump_recipe, load_recipe
 from groupthink.run.card import put_stages
+from groupthink.run.lines import append_line
 from tests.stage.conftest import place, train  # noqa: F401
 
 SFT = ("stage=sft", "steps=2", "evaluate.base_samples=3", "sft.examples_per_step=4")
@@ -71,6 +74,18 @@ def test_every_row_says_what_gives_its_figures_again(several, capsys):
             assert again[name] == pytest.approx(stage.evaluated.figures[name].mean)
 
 
+def test_a_command_that_does_not_do_all_as_the_run_did_says_so(several, tmp_path):
+    plain = "\n".join(in_words(read_report(several)))
+    assert "--trust-remote-code" not in plain and "done otherwise" not in plain
+    path = shutil.copytree(several / "stages" / "01-zero", tmp_path / "zero")
+    words = ("trust_remote_code=true", "rollout.engine=vllm", "code.sandbox=none")
+    (path / "recipe.toml").write_text(dump_recipe(load_recipe(path / "recipe.toml", words)))
+    base, zero = read_report(path).stages
+    assert all(stage.evaluated.command.endswith(" --trust-remote-code") for stage in (base, zero))
+    assert zero.evaluated.otherwise == ("drawn by torch, not vllm", "programs in bubblewrap, not none")
+    assert "drawn by torch, not vllm; programs in bubblewrap, not none" in "\n".join(in_words(read_report(path)))
+
+
 def test_stages_stand_in_their_order_without_those_that_were_replaced(several):
     found = read_report(several)
     assert [stage.name for stage in found.stages] == ["base", "zero", "chains", "cold", "final"]
@@ -83,6 +98,13 @@ def test_stages_stand_in_their_order_without_those_that_were_replaced(several):
     pairs = {(one.later, one.earlier) for one in found.differences}
     assert ("final", "zero") in pairs and ("cold", "base") in pairs and len(pairs) == len(found.differences) == 6
     assert found.tokens == sum(stage.tokens for stage in found.stages)
+
+
+def test_an_evaluation_that_no_row_shows_takes_no_samples_from_the_others(several, tmp_path):
+    path = shutil.copytree(several, tmp_path / "r1")
+    file = path / "stages" / "04-final" / "evaluations" / "before.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"samples": 1}))  # of the model of zero, as its row says
+    assert read_report(path).k == 2
 
 
 def test_the_terminal_has_all_of_it(several):
@@ -109,6 +131,40 @@ def test_json_is_one_object_with_the_stages(several, capsys):
     assert cold["length"] > 0 and cold["seconds"] > 0 and cold["from"][0]["source"] == "zero"
     chains = next(stage for stage in found["stages"] if stage["name"] == "chains")
     assert chains["dropped"]["wrong"] == 880 and chains["pass@1"] is None
+
+
+def test_a_recipe_that_stopped_is_told_from_one_at_work_and_from_one_that_is_done(several, tmp_path, capsys):
+    path = shutil.copytree(several, tmp_path / "r1")
+    stages = [*load_pipeline(path / "pipeline.toml").stages]
+    stages[1] = Stage("chains", stages[1].recipe, "kept >= 400")
+    stages.append(Stage("late", stages[3].recipe))
+    (path / "pipeline.toml").write_text(dump_pipeline(Pipeline(tuple(stages))))
+    failed = {"event": "gate failed", "stage": "chains", "require": "kept >= 400", "missed": [], "time": 2.0}
+    started = {"event": "stage started", "stage": "chains", "time": 3.0}
+    append_line(path / "events.jsonl", failed | {"require": "kept >= 9", "event": "gate passed"})
+    append_line(path / "events.jsonl", failed)
+
+    found = read_report(path)
+    states = {one.name: one.state for one in found.whole.stages}
+    assert states == {"zero": "done", "chains": "done", "cold": "done", "final": "cut off", "late": "to come"}
+    assert found.whole.state == "stopped"
+    said = "\n".join(in_words(found))
+    assert "kept >= 400  missed" in said and "kept 300" in said and "stopped: chains has missed its gate." in said
+    assert "stopped: chains has missed its gate." in in_markdown(found)
+    assert cli.main(["report", str(path), "--json"]) == 0
+    chains = json.loads(capsys.readouterr().out)["whole"]["stages"][1]
+    assert (chains["kept"], chains["found"]) == (False, {"kept": 300})
+
+    append_line(path / "events.jsonl", started)
+    (path / ".lock").touch()
+    found = read_report(path)
+    assert found.whole.state == "at work" and found.whole.stages[3].state == "at work"
+    assert found.whole.stages[1].kept is None
+    os.utime(path / ".lock", (1, 1))  # of a process that was killed
+    assert read_report(path).whole.state == "stopped"
+    (path / "summary.json").write_text("{}")
+    assert read_report(path).whole.state == "finished"
+    assert read_report(path / "stages" / "01-zero").whole is None
 
 
 def test_markdown_has_its_plots_beside_it(several, tmp_path):

@@ -14,6 +14,7 @@ from groupthink.model.settings import ChatSettings
 from groupthink.recipe import load_recipe
 from groupthink.run.directory import Run
 from groupthink.run.versions import version_of
+from groupthink.stage.sample.card import data_card
 from groupthink.stage.settings import SftSettings
 from groupthink.stage.sft import demonstrations
 from groupthink.task import open_task
@@ -105,6 +106,15 @@ def test_the_card_has_the_counts_and_the_rules(sampled):
         assert f"| {reason} | {count} |" in card
     assert f"| **kept** | {figures['kept']} |" in card and figures["policy"] in card
     assert "2 better ones of its problem" in card and "`mixed`" not in card  # which is off
+
+
+def test_the_card_counts_what_was_compared_and_tells_of_no_filter_that_is_off(sampled):
+    figures = json.loads((sampled.path / "summary.json").read_text())
+    card = (sampled.path / "data/README.md").read_text()
+    assert figures["held_out"] == 1000 and "compared with 1,000 of them" in card  # of a task without end
+    assert "- `repetitive`" in card
+    off = load_recipe(sampled.path / "recipe.toml", ["sample.repeated=1.0"])
+    assert "- `repetitive`" not in data_card("off", off, figures)
 
 
 @pytest.mark.parametrize("opening", ["", "<think>"])
