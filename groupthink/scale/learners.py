@@ -5,8 +5,8 @@
     revive      where one is lost, stuck or out of memory, all are begun anew: from the newest checkpoint, and then
                 through the batches that were learned from since, which are kept here
 
-An update is a function of weights, moments and batch. So a learner that was revived stands where it stood, to the last
-bit (with as many ranks and micro-batches), and no step of the run is made again.
+An update is a function of weights, moments and batch. So a learner that was revived stands where it stood, but for
+rounding, and no step of the run is made again.
 """
 
 import time

@@ -76,9 +76,13 @@ def test_a_whole_group_is_scored(visitor, finished):
 
 def test_it_can_be_stopped(visitor, finished):
     page = visitor.to(link("chat", run=NAME, n=16, t=2, q="Solve x^2-5x+6=0"))
+    asked = []
+    page.on("request", lambda request: asked.append(request) if request.method == "POST" else None)
     page.get_by_role("button", name="Ask").click()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Ask")).to_be_visible()
+    page.wait_for_timeout(300)  # for what the press might set off beside that
+    assert len(asked) == 1
     expect(page.locator("main .failed")).to_have_count(0)
 
 
