@@ -1,5 +1,6 @@
 """Which engine serves a recipe on this machine."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from groupthink.model.threads import find_processes, is_small, physical_cores
 from groupthink.model.workers import Workers
 from groupthink.rollout.ahead_engine import AheadEngine
+from groupthink.rollout.decoder import Decoder
 from groupthink.rollout.engine import Engine
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.torch_engine import TorchEngine
@@ -27,11 +29,12 @@ def open_engine(
     device: torch.device,
     vllm: VllmSettings | None = None,
     folder: Path | None = None,
+    decoder: Callable[[PreTrainedModel], Decoder] | None = None,
 ) -> Engine:
     """An engine that draws from `model`, which lies on `device`, and shares its weights.
 
     With a lag it draws in a process of its own, from a copy of them. vLLM has a copy, too; `folder` is for what it is
-    told of the model and what it prints.
+    told of the model and what it prints. `decoder`: what makes the embedded engine's; None: the fastest that agrees.
     """
     if settings.engine == "vllm":
         assert vllm is not None and folder is not None
@@ -40,7 +43,8 @@ def open_engine(
     # A run that began on a CPU may go on, or be evaluated, on a GPU: that is not shared between processes.
     processes = (settings.processes or min(UNMEASURED, find_processes(model))) if device.type == "cpu" else 1
     alone = is_small(model) or processes > 1
-    engine = TorchEngine(model, tokenizer, threads=1 if alone else None)
+    made = decoder(model) if decoder is not None else None
+    engine = TorchEngine(model, tokenizer, decoder=made, threads=1 if alone else None)
     if settings.lag:
         threads = 1 if alone else max(1, physical_cores() // 2)
         at_once = settings.lag_by == "time"

@@ -11,7 +11,7 @@ that fails again and again without anything finished is given up; the others go 
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from groupthink.model.workers import SIGN_OF_LIFE
@@ -184,6 +184,9 @@ class Crew:
             told = before.restarts if before else ()
             self.restarts.extend(f"engine {member.post.index + 1}: {reason}" for reason in sign.restarts[len(told) :])
             member.sign = sign
+            # Who comes later would try decoders on later weights, of which another may be found to agree: it rounds
+            # otherwise.
+            self.opening = replace(self.opening, decoder=self.opening.decoder or sign.decoder)
 
         self.call(member, member.actor.sign.remote(), take)
 

@@ -31,6 +31,14 @@ IDLE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """A decoder that agrees with the model's own forward pass: Found("cpu", NativeDecoder)"""
+
+    device: str
+    decoder: Any  # its class
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """All that is needed to open an engine on another machine, but for the weights."""
 
@@ -41,6 +49,7 @@ class Opening:
     tokenizer: Any
     rollout: RolloutSettings
     vllm: VllmSettings
+    decoder: Found | None = None  # what one engine has found, all of its kind of device are to have
 
     @classmethod
     def of(cls, model: Any, tokenizer: Any, rollout: RolloutSettings, vllm: VllmSettings) -> "Opening":
@@ -215,7 +224,15 @@ class Drawer:
 
         its, model = self.opening, self._model
         folder = Path(tempfile.mkdtemp(prefix="groupthink-")) if its.rollout.engine == "vllm" else None
-        return open_engine(model, its.tokenizer, its.rollout, model.device, its.vllm, folder)
+        known = its.decoder is not None and its.decoder.device == model.device.type
+        decoder = its.decoder.decoder if known and its.decoder is not None else None
+        return open_engine(model, its.tokenizer, its.rollout, model.device, its.vllm, folder, decoder)
+
+    @property
+    def decoder(self) -> Found | None:
+        """That of its engine; None where there is no engine yet, or one that has none."""
+        decoder = getattr(self.engine, "decoder", None)
+        return None if decoder is None else Found(self._model.device.type, type(decoder))
 
     def _suits(self, asked: Asked) -> bool:
         return self.current is not None and (self.at_once or asked.load == self.current)

@@ -13,7 +13,7 @@ import numpy as np
 
 from groupthink.records import Response
 from groupthink.rollout.engine import Sampling
-from groupthink.scale.drawer import Drawer, Opening
+from groupthink.scale.drawer import Drawer, Found, Opening
 from groupthink.scale.weights import Delivery
 
 
@@ -27,6 +27,7 @@ class Sign:
     process: int
     machine: str
     restarts: tuple[str, ...]  # of a process that the engine itself has
+    decoder: Found | None = None  # the engine's
 
 
 class EngineActor:
@@ -61,5 +62,11 @@ class EngineActor:
         if drawer.failed is not None:
             raise drawer.failed
         return Sign(
-            drawer.progress, drawer.ready, drawer.opened, os.getpid(), socket.gethostname(), tuple(drawer.restarts)
+            drawer.progress,
+            drawer.ready,
+            drawer.opened,
+            os.getpid(),
+            socket.gethostname(),
+            tuple(drawer.restarts),
+            drawer.decoder,
         )

@@ -6,9 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 from groupthink.rollout.engine import EngineFailed
+from groupthink.rollout.settings import RolloutSettings
+from groupthink.rollout.vllm.settings import VllmSettings
 from groupthink.scale import crew as module
 from groupthink.scale.cluster import Place
 from groupthink.scale.crew import Crew
+from groupthink.scale.drawer import Found, Opening
 from groupthink.scale.engine_actor import Sign
 from groupthink.scale.settings import ScaleSettings
 
@@ -31,14 +34,19 @@ class Actor:
     def __init__(self):
         self.asked: list[Future] = []
         self.sign = SimpleNamespace(remote=self._sign)
-        self.options = lambda **_: SimpleNamespace(remote=lambda *_: self)
+        self.given: tuple = ()
+        self.options = lambda **_: SimpleNamespace(remote=self._begin)
+
+    def _begin(self, *given):
+        self.given = given
+        return self
 
     def _sign(self):
         self.asked.append(Future())
         return SimpleNamespace(future=lambda: self.asked[-1])
 
-    def answer(self, progress, opened=True):
-        self.asked[-1].set_result(Sign(progress, True, opened, 7, "here", ()))
+    def answer(self, progress, opened=True, decoder=None):
+        self.asked[-1].set_result(Sign(progress, True, opened, 7, "here", (), decoder))
 
 
 class Stage:
@@ -56,7 +64,7 @@ class Stage:
             util=util,
         )
         cluster = SimpleNamespace(ray=ray, settings=ScaleSettings(patience=50), missing=lambda bundles: "a GPU")
-        opening = SimpleNamespace(rollout=SimpleNamespace(patience=20.0, engine="torch"))
+        opening = Opening(None, None, None, None, None, RolloutSettings(patience=20.0), VllmSettings())
         self.crew = Crew(
             cluster,
             opening,
@@ -181,3 +189,14 @@ def failed(error):
     future = Future()
     future.set_exception(error)
     return future
+
+
+def test_who_takes_a_place_has_the_decoder_that_was_found_to_agree_at_first(stage):
+    """Tried on later weights another one may be found, which rounds otherwise."""
+    its = stage(2)
+    assert [actor.given[0].decoder for actor in its.actors] == [None, None]
+    for decoder, actor in zip((dict, list), its.actors, strict=True):
+        its.look(6)
+        actor.answer(1, decoder=Found("cpu", decoder))
+    its.look(60)  # neither is heard of
+    assert len(its.actors) == 4 and all(actor.given[0].decoder == Found("cpu", dict) for actor in its.actors[2:])
