@@ -224,8 +224,8 @@ class Drawer:
 
         its, model = self.opening, self._model
         folder = Path(tempfile.mkdtemp(prefix="groupthink-")) if its.rollout.engine == "vllm" else None
-        known = its.decoder is not None and its.decoder.device == model.device.type
-        decoder = its.decoder.decoder if known and its.decoder is not None else None
+        found = its.decoder
+        decoder = found.decoder if found is not None and found.device == model.device.type else None
         return open_engine(model, its.tokenizer, its.rollout, model.device, its.vllm, folder, decoder)
 
     @property
