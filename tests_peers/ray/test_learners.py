@@ -93,7 +93,8 @@ def test_ten_recorded_steps_come_to_what_one_alone_comes_to(learners, alone, rec
     """The same weights, to 1e-3 of how far they have moved, and the same figures."""
     for step, (batch, expected) in enumerate(recorded):
         report = learners.update(batch)
-        assert report.metrics == pytest.approx(expected.metrics, rel=1e-2, abs=1e-5)
+        for name in ("loss", "grad_norm", "entropy", "kl", "learning_rate", "num_tokens"):
+            assert report.metrics[name] == pytest.approx(expected.metrics[name], rel=1e-2, abs=1e-5)
         np.testing.assert_allclose(report.learner_logprobs_M, expected.learner_logprobs_M, atol=1e-3)
         assert learners.weights.version == learners.steps == step + 1
         if step == STEPS - 2:
