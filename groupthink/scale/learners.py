@@ -21,13 +21,11 @@ from transformers import PreTrainedModel
 
 from groupthink.policy.guard import Guard
 from groupthink.records import Batch, Report, Weights
+from groupthink.run.checkpoints import KEEP
 from groupthink.scale.cluster import Cluster, Place
 from groupthink.scale.rank import Curriculum, Rank, Standing
 from groupthink.scale.troubles import LOOK, NoRoom, Trouble, Watch, trouble_of
 from groupthink.scale.weights import Bucket, DeliveredWeights, Delivery, Gathered
-
-KEPT = 2
-"""Checkpoints back to which batches are kept: the newest may turn out to be damaged."""
 
 WATCH = "watch"
 """Ray's name for the thread of a rank that says what the other one is at."""
@@ -111,8 +109,8 @@ class Learners:
 
     def save(self, folder: Path) -> None:
         self._ask(lambda: self._all("save", str(folder)))
-        self._saved = [*self._saved, self.steps][-KEPT:]
-        oldest = self._saved[0] if len(self._saved) == KEPT else 0
+        self._saved = [*self._saved, self.steps][-KEEP:]  # the newest may turn out to be damaged
+        oldest = self._saved[0] if len(self._saved) == KEEP else 0
         self._lessons = {step: lesson for step, lesson in self._lessons.items() if step >= oldest}
 
     def restore(self, folder: Path) -> None:

@@ -20,8 +20,8 @@ class ScaleSettings:
     learner_cpus: float = 1.0
     learner_gpus: float = 0.0
     prompts: int = 16  # with an engine at a time, at most; others wait for whoever is free
-    patience: float = 600.0  # seconds that the cluster is waited for, where it has no room
-    failures: int = 3  # of an engine or of a reward's worker in a row, at which the run ends
+    patience: float = 600.0  # seconds that room on the cluster is waited for, and that learners wait for each other
+    failures: int = 3  # in a row, of an engine, a reward's worker or the learners, at which it is given up
 
     def __post_init__(self) -> None:
         for name, least in (("engines", 0), ("learners", 0), ("rewards", 0), ("prompts", 1), ("failures", 1)):

@@ -4,8 +4,8 @@
     Delivery        what was put: a few words for each piece, and a reference to each bucket
     who draws       gets one bucket after the other, writes each piece to its rows, and takes its checksum there
 
-A local learner puts whole parameters (`deliver`). Each of several sharded ones puts the rows that it holds
-(`put_rows`), and the deliveries of all are one (`merged`).
+A local learner puts whole parameters (`deliver`). Of several that share a model out each gives the rows that it holds,
+and `learners.py` makes one delivery of them.
 
 Buckets go through Ray's object store: shared memory on one machine, TCP between two, each machine fetching a bucket
 once. Tensors travel as integers of their width, for NumPy knows no bfloat16. What is put and what is got is decided in
@@ -125,12 +125,6 @@ def buckets_of(held: Iterable[Rows], most: int = BUCKET_BYTES) -> list[list[Rows
     """Rows in buckets of at most `most` bytes (or of one row)."""
     cut = [part for rows in held for part in _cut(rows, most)]
     return packed(cut, lambda part: part.tensor.nbytes, most)
-
-
-def merged(deliveries: Sequence[Delivery]) -> Delivery:
-    """What several processes have put of one version."""
-    (version,) = {delivery.version for delivery in deliveries}
-    return Delivery(version, tuple(bucket for delivery in deliveries for bucket in delivery.buckets))
 
 
 @torch.no_grad()

@@ -12,7 +12,6 @@ from groupthink.scale.weights import (
     Rows,
     assemble,
     deliver,
-    merged,
     packed,
     put_rows,
     require_delivered,
@@ -24,6 +23,11 @@ def store(monkeypatch):
     """In place of Ray's: what is put is what is got."""
     monkeypatch.setattr(module, "_put", lambda arrays: [array.copy() for array in arrays])
     monkeypatch.setattr(module, "_got", lambda bucket, seconds, version: bucket.reference)
+
+
+def merged(deliveries):
+    """As `Learners` makes one of what all ranks give."""
+    return Delivery(deliveries[0].version, tuple(bucket for its in deliveries for bucket in its.buckets))
 
 
 def tensors(dtype=torch.float32):

@@ -16,7 +16,7 @@ PUT = 1.0e9
 """Bytes a second at which a process takes checksums of its weights and puts them into the store of its machine."""
 
 TAKE = 0.6e9
-"""Bytes a second at which an engine writes what has come to its own, and takes checksums. (Both: `bench/scale.py`.)"""
+"""Bytes a second at which an engine writes what has come to its own, and takes checksums. Both are assumed."""
 
 ARRIVE = 0.05
 """Seconds for word of new weights to reach an engine, and for its answer."""
