@@ -64,8 +64,18 @@ model = "stage:previous"
 [stages.task]
 name = "stage:chains"
 problems_per_step = 2
+
+[[stages]]
+name = "student"
+stage = "distill"
+model = "stage:cold"
+checkpoint_every = 1
+[stages.task]
+problems_per_step = 2
+[stages.distill]
+teacher = "stage:rl"
 """
-MODELS = ["02-cold", "03-rl"]
+MODELS = ["02-cold", "03-rl", "04-student"]
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +143,8 @@ def test_killed_in_each_stage_and_moved_it_ends_the_same(whole, recipe, tmp_path
         f"01-chains/{ASIDE}data/",
         f"02-cold/checkpoints/{ASIDE}step-000002/",
         f"03-rl/rollouts/{ASIDE}step-000001",
+        f"04-student/checkpoints/{ASIDE}step-000001/",
+        f"04-student/rollouts/{ASIDE}step-000001",
     ):
         die_at(file, run, recipe)
     moved = tmp_path / "elsewhere"
