@@ -103,7 +103,12 @@ class Recipe:
         self.scale.require_learners(
             lora=bool(self.lora.rank), optimizer=self.policy.optimizer, processes=self.policy.processes
         )
-        self.scale.require_engines(processes=rollout.processes, own_process=vllm.own_process, engine=rollout.engine)
+        self.scale.require_engines(
+            processes=rollout.processes,
+            own_process=vllm.own_process,
+            engine=rollout.engine,
+            tensor_parallel=vllm.tensor_parallel,
+        )
         self._require_what_can_learn()
         self._require_what_can_be_compared()
         if self.stage == "distill":

@@ -71,7 +71,7 @@ class ScaleSettings:
                 "scale.learners, and leave policy.processes at 0"
             )
 
-    def require_engines(self, *, processes: int, own_process: bool, engine: str) -> None:
+    def require_engines(self, *, processes: int, own_process: bool, engine: str, tensor_parallel: int) -> None:
         """Raise ValueError where other settings of drawing are at odds with engines on a cluster."""
         if not self.engines:
             return
@@ -84,4 +84,9 @@ class ScaleSettings:
             raise ValueError(
                 "vllm.own_process=false draws in the thread that waits, and an engine of scale.engines must hear of "
                 "new weights meanwhile: leave it at true"
+            )
+        if engine == "vllm" and self.engine_gpus and self.engine_gpus < tensor_parallel:
+            raise ValueError(
+                f"vllm.tensor_parallel is {tensor_parallel}, and an engine has {self.engine_gpus:g} GPUs: set "
+                f"scale.engine_gpus={tensor_parallel}"
             )

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from groupthink.rollout.checksum import BLOCK, checksum, checksums
+from groupthink.rollout.checksum import BLOCK, checksum, checksums, of_whole
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
@@ -41,3 +41,24 @@ def test_it_does_not_depend_on_how_the_elements_are_cut_into_blocks():
         z = shift(z, 27) * 0x94D049BB133111EB & mask
         total += shift(z, 31)
     assert checksums({"a": tensor}) == {"a": total & mask}
+
+
+def test_shards_add_up_to_the_whole():
+    whole = torch.randn(12, 10)
+    upper, left, right = whole[:7], whole[7:, :4], whole[7:, 4:]
+    shards = [(upper, (0, 0), None), (left, (7, 0), 10), (right, (7, 4), 10)]
+    told = [{"w": (place, checksum(tensor, place, columns))} for tensor, place, columns in shards]
+    assert of_whole(told) == {"w": checksum(whole)}
+    assert of_whole([*told, told[0]]) == {"w": checksum(whole)}  # two may hold the same rows
+    assert of_whole(told[1:]) != {"w": checksum(whole)}
+    stale = {"w": ((0, 0), checksum(upper + 1))}
+    assert of_whole([*told, stale]) == {"w": -1}
+
+
+def test_shards_of_many_blocks_add_up():
+    whole = torch.randn(3, BLOCK)
+    told = [{"w": ((0, at), checksum(whole[:, at:end], (0, at), BLOCK))} for at, end in ((0, 1000), (1000, BLOCK))]
+    assert of_whole(told) == {"w": checksum(whole)}
+    bias = torch.randn(9)
+    told = [{"b": ((at, 0), checksum(bias[at : at + 3], (at, 0)))} for at in (0, 3, 6)]
+    assert of_whole(told) == {"b": checksum(bias)}

@@ -9,6 +9,11 @@ from groupthink.recipe import dump_recipe, load_recipe
         (("scale.engines=-1",), "give 0 or more"),
         (("scale.engines=2", "rollout.processes=2"), "leave rollout.processes at 0"),
         (("scale.engines=2", "rollout.engine=vllm", "vllm.own_process=false"), "leave it at true"),
+        (("vllm.tensor_parallel=2", "vllm.own_process=false"), "says that there are none"),
+        (
+            ("scale.engines=2", "scale.engine_gpus=1", "rollout.engine=vllm", "vllm.tensor_parallel=2"),
+            "set scale.engine_gpus=2",
+        ),
         (("scale.engine_gpus=1.5",), "a whole number, or a share below 1"),
         (("scale.placement=near",), "choose one of spread, pack"),
         (("scale.patience=0",), "give seconds above 0"),

@@ -159,7 +159,7 @@ def _beside_drawing(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workl
     if recipe.rollout.engine == "vllm":
         if device == "cuda":
             return recipe.vllm.memory_share * (total_memory(device) or 0)
-        return 2 * every + recipe.vllm.memory_gb * 2**30 + VLLM
+        return 2 * every + recipe.vllm.tensor_parallel * (recipe.vllm.memory_gb * 2**30 + VLLM)
     cache, copied = drawing_bytes(recipe, shape, staff, load, device)
     own = every + REMADE * copied + cache  # a model of its own, and what it decodes with
     if recipe.rollout.lag:

@@ -29,7 +29,6 @@ from vllm import EngineArgs, SamplingParams
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
 
-from groupthink.rollout.checksum import checksum
 from groupthink.rollout.vllm.pieces import Draw, Key, Piece, Plan, Span
 from groupthink.rollout.vllm.weights import decoded_with
 
@@ -45,7 +44,7 @@ class VllmCore:
         self.plan = plan
         self.on_cpu = current_platform.is_cpu()
         set_num_threads = torch.set_num_threads
-        self._engine = LLMEngine.from_engine_args(EngineArgs(**_arguments(plan, self.on_cpu)))
+        self._engine = LLMEngine.from_engine_args(EngineArgs(**self._arguments()))
         self._engine.set_weight_version(NOTHING)
         torch.set_num_threads = set_num_threads  # vLLM puts another in its place, which does nothing
         self._asleep = False
@@ -93,8 +92,7 @@ class VllmCore:
         Unfinished responses go on under the new weights, with the keys and values of their tokens made anew.
         """
         self._wake("weights")
-        # Not `load_weights` of the model: on a CPU it would fill parameters that nothing multiplies by any more.
-        self._engine.collective_rpc("reload_weights", kwargs={"weights_iterator": tensors})
+        self._put(tensors)
         self._engine.reset_prefix_cache(reset_running_requests=True)
         self._engine.set_weight_version(str(version))
 
@@ -103,8 +101,8 @@ class VllmCore:
 
         def read(model: Any) -> dict[str, int]:
             found: dict[str, int] = {}
-            for name, tensor in decoded_with(model):
-                found[name] = checksum(tensor)
+            for name, shard in decoded_with(model):
+                found[name] = shard.checksum()
                 alive()
             return found
 
@@ -124,6 +122,37 @@ class VllmCore:
     def close(self) -> None:
         self._engine.engine_core.shutdown()
 
+    def _arguments(self) -> dict[str, Any]:
+        plan = self.plan
+        arguments = {
+            "model": plan.folder,
+            "skip_tokenizer_init": True,
+            "load_format": "dummy",
+            "generation_config": "vllm",  # not the model's, which would change the law
+            "dtype": plan.dtype,
+            "max_model_len": plan.context,
+            "max_num_seqs": plan.max_sequences,
+            "logprobs_mode": "processed_logprobs",  # raw ones leave out the temperature
+            "enable_prefix_caching": True,
+            "async_scheduling": False,  # with it, a token drawn before a load would bear the version after it
+            "disable_log_stats": True,
+        }
+        if not self.on_cpu:
+            return {**arguments, "gpu_memory_utilization": plan.memory_share, "enable_sleep_mode": True}
+        return {
+            **arguments,
+            "enforce_eager": True,  # a compiled graph holds on to packed weights; a reload packs others
+            "kv_cache_memory_bytes": plan.kv_bytes,
+            "block_size": BLOCK,
+            # A prompt in chunks throws away draws by setting a generator's offset, which a CPU's has not.
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": max(plan.context, 4096),
+        }
+
+    def _put(self, tensors: Iterable[tuple[str, Tensor]]) -> None:
+        # Not `load_weights` of the model: on a CPU it would fill parameters that nothing multiplies by any more.
+        self._engine.collective_rpc("reload_weights", kwargs={"weights_iterator": tensors})
+
     def _warm_up(self) -> None:
         """Draw something: vLLM compiles at its first step, which would look like a hang later."""
         self.add(0, [0] * 2, [(j, Draw(seed=j, max_tokens=2, temperature=1.0)) for j in range(2)])
@@ -135,33 +164,6 @@ class VllmCore:
         """All of it, or the memory of `tags` alone: a learner may still hold the rest."""
         if self._asleep:
             self._asleep = not self._engine.wake_up(list(tags) or None)
-
-
-def _arguments(plan: Plan, on_cpu: bool) -> dict[str, Any]:
-    arguments = {
-        "model": plan.folder,
-        "skip_tokenizer_init": True,
-        "load_format": "dummy",
-        "generation_config": "vllm",  # not the model's, which would change the law
-        "dtype": plan.dtype,
-        "max_model_len": plan.context,
-        "max_num_seqs": plan.max_sequences,
-        "logprobs_mode": "processed_logprobs",  # raw ones leave out the temperature
-        "enable_prefix_caching": True,
-        "async_scheduling": False,  # with it, a token drawn before a load would bear the version after it
-        "disable_log_stats": True,
-    }
-    if not on_cpu:
-        return {**arguments, "gpu_memory_utilization": plan.memory_share, "enable_sleep_mode": True}
-    return {
-        **arguments,
-        "enforce_eager": True,  # a compiled graph holds on to packed weights; a reload packs others
-        "kv_cache_memory_bytes": plan.kv_bytes,
-        "block_size": BLOCK,
-        # A prompt in chunks throws away draws by setting a generator's offset, which a CPU's has not.
-        "enable_chunked_prefill": False,
-        "max_num_batched_tokens": max(plan.context, 4096),
-    }
 
 
 def _piece(output: Any) -> Piece:

@@ -20,8 +20,9 @@ class Plan:
     stop_ids: tuple[int, ...]
     aliases: dict[str, str]  # names of a tied tensor beside the one that it is sent by
     max_sequences: int
-    kv_bytes: int  # on a CPU: keys and values
+    kv_bytes: int  # on a CPU: keys and values, of each process
     memory_share: float  # on a GPU
+    tensor_parallel: int = 1  # processes that share the model out
 
 
 class Draw(NamedTuple):

@@ -3,7 +3,7 @@
 import copy
 from pathlib import Path
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from groupthink.model.chat import stop_ids
 from groupthink.rollout.vllm.pieces import Plan
@@ -24,7 +24,8 @@ def make_plan(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settin
     config = copy.deepcopy(model.config)
     config.architectures = [type(model).__name__]
     config.save_pretrained(folder)
-    token_bytes = _token_bytes(model)
+    _require_shares(text, settings.tensor_parallel)
+    token_bytes = _token_bytes(model, settings.tensor_parallel)
     context = min(getattr(text, "max_position_embeddings", None) or CONTEXT, settings.context or CONTEXT**2)
     memory = int(settings.memory_gb * 2**30)
     if model.device.type == "cpu":
@@ -40,6 +41,7 @@ def make_plan(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settin
         max_sequences=settings.max_sequences,
         kv_bytes=min(memory, (settings.max_sequences + 1) * (context + 64) * token_bytes),
         memory_share=settings.memory_share,
+        tensor_parallel=settings.tensor_parallel,
     )
 
 
@@ -50,9 +52,23 @@ def aliases_of(model: PreTrainedModel) -> dict[str, str]:
     return {name: first[id(parameter)] for name, parameter in named if first[id(parameter)] != name}
 
 
-def _token_bytes(model: PreTrainedModel) -> int:
-    """Bytes of a token's keys and values."""
+def _require_shares(text: PretrainedConfig, processes: int) -> None:
+    """Raise ValueError where so many processes cannot share the heads out evenly."""
+    heads, kv_heads = text.num_attention_heads, _kv_heads(text)
+    fit = [n for n in range(1, heads + 1) if heads % n == 0 and (kv_heads % n == 0 or n % kv_heads == 0)]
+    if processes not in fit:
+        raise ValueError(
+            f"vllm.tensor_parallel={processes} does not share out {heads} heads, {kv_heads} of them of keys and "
+            f"values: give one of {', '.join(map(str, fit))}"
+        )
+
+
+def _kv_heads(text: PretrainedConfig) -> int:
+    return getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+
+
+def _token_bytes(model: PreTrainedModel, processes: int) -> int:
+    """Bytes of a token's keys and values in each process."""
     text = model.config.get_text_config()
     head_dim = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    kv_heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    return 2 * text.num_hidden_layers * kv_heads * head_dim * model.dtype.itemsize
+    return 2 * text.num_hidden_layers * -(-_kv_heads(text) // processes) * head_dim * model.dtype.itemsize

@@ -9,6 +9,7 @@ class VllmSettings:
 
     python: str = ""  # a Python that has vLLM, which may be another environment's; "": this one
     own_process: bool = True  # False: within the learner's process, where nothing restarts it
+    tensor_parallel: int = 1  # processes, each with a GPU of its own, that share every matrix out
     threads: int = 1  # on a CPU
     max_sequences: int = 256  # that are decoded at a time; others wait
     context: int = 0  # tokens of a prompt and its response; 0: the model's own, or what a CPU's memory_gb holds
@@ -17,9 +18,19 @@ class VllmSettings:
     failures: int = 3  # of its process in a row, at which the run ends
 
     def __post_init__(self) -> None:
-        for name, least in (("threads", 1), ("max_sequences", 1), ("context", 0), ("failures", 1)):
+        for name, least in (
+            ("tensor_parallel", 1),
+            ("threads", 1),
+            ("max_sequences", 1),
+            ("context", 0),
+            ("failures", 1),
+        ):
             if getattr(self, name) < least:
                 raise ValueError(f"vllm.{name} is {getattr(self, name)}: give {least} or more")
+        if self.tensor_parallel > 1 and not self.own_process:
+            raise ValueError(
+                "vllm.tensor_parallel needs processes, and vllm.own_process=false says that there are none"
+            )
         if not 0 < self.memory_gb < float("inf"):
             raise ValueError(f"vllm.memory_gb is {self.memory_gb}: give a number above 0")
         if not 0 < self.memory_share < 1:

@@ -81,7 +81,12 @@ class Service:
         tensors = {name: torch.empty(shape, dtype=getattr(torch, plan.dtype)) for name, shape in like.items()}
         self.tensors = SharedTensors(path, tensors).tensors
         self.aliases = plan.aliases
-        self.core = VllmCore(plan)
+        if plan.tensor_parallel > 1:
+            from groupthink.rollout.vllm.tensor_parallel import TensorParallelCore
+
+            self.core: VllmCore = TensorParallelCore(plan, path, like)
+        else:
+            self.core = VllmCore(plan)
         opening.set()
         self.outbox.put(("ready",))
         while True:

@@ -182,8 +182,9 @@ def engine_bytes(recipe: Recipe, shape: ModelShape, load: Workload, device: str)
     """Of one of several: a model of its own, what it decodes with, and keys and values of what it draws at a time."""
     scale, every = recipe.scale, shape.parameters * item_of(recipe)
     if recipe.rollout.engine == "vllm":
+        processes = recipe.vllm.tensor_parallel
         beside = recipe.vllm.memory_gb * 2**30 if device == "cpu" else 0.0
-        return {"weights": 2 * every, "cache": beside, "libraries": float(VLLM)}
+        return {"weights": 2 * every, "cache": processes * beside, "libraries": float(processes * VLLM)}
     most = scale.engines * scale.prompts
     asked = replace(
         recipe,
