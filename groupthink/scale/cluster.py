@@ -90,10 +90,9 @@ class Cluster:
             [bundle or {"CPU": 0.001} for bundle in held], strategy=self.settings.placement.upper()
         )
 
-    def leave(self, places: Sequence[Place], staying: Sequence[Place] = ()) -> None:
-        """Give places back, but for those that were reserved together with one of `staying`."""
-        kept = {place.group.id for place in staying}
-        for group in {place.group.id: place.group for place in places if place.group.id not in kept}.values():
+    def leave(self, places: Sequence[Place]) -> None:
+        """Give places back."""
+        for group in {place.group.id: place.group for place in places}.values():
             self.ray.util.remove_placement_group(group)
 
     def missing(self, bundles: Sequence[Bundle]) -> str:

@@ -145,14 +145,6 @@ class Crew:
             self.restarts.append(f"{reason}, as {len(post.failures) - 1} before it, and none follows there")
             self.given_up.append(post)
 
-    def dismiss(self, count: int) -> None:
-        """Let the last `count` members go."""
-        gone = self.members[len(self.members) - count :]
-        for member in gone:
-            self._end(member)
-            self.on_loss(member)
-        self.cluster.leave([member.post.place for member in gone], [member.post.place for member in self.members])
-
     def close(self) -> None:
         posts = [*self.given_up, *(member.post for member in self.members)]
         for member in [*self.members]:

@@ -71,8 +71,10 @@ class RayEngines:
             on_loss=self._lose,
         )
         self.restarts = self.crew.restarts
-        n = cluster.settings.engines
-        self.crew.begin(cluster.reserve([self.crew.bundle] * n, f"{n} engines (scale.engines)"))
+        n, bundle = cluster.settings.engines, self.crew.bundle
+        first = cluster.settings.least_engines or n
+        self.crew.begin(cluster.reserve([bundle] * first, f"{first} engines (scale.engines)"))
+        self.crew.begin(cluster.expect([bundle] * (n - first)))
         self._thread = threading.Thread(target=self._work, name="groupthink-engines", daemon=True)
         self._thread.start()
 
@@ -126,23 +128,6 @@ class RayEngines:
         self._events.put(None)
         self._thread.join(timeout=30)
         self.crew.close()
-
-    # -- engines that come and go --
-
-    def resize(self, n: int) -> None:
-        """Draw with `n` engines from now on. Those that join do so when the cluster has room; work of those that go is
-        given to others."""
-        if n < 1:
-            raise ValueError(f"{n} engines draw nothing: keep at least 1")
-
-        def change() -> None:
-            more = n - len(self.crew.members)
-            if more > 0:
-                self.crew.begin(self.crew.cluster.expect([self.crew.bundle] * more))
-            elif more < 0:
-                self.crew.dismiss(-more)
-
-        self.order(change)
 
     # -- what handles ask for --
 

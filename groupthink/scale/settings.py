@@ -11,6 +11,7 @@ class ScaleSettings:
     """What of a run works on a cluster of Ray, and how much of it each part takes."""
 
     engines: int = 0  # that draw, each an actor of Ray; 0: the local engine
+    least_engines: int = 0  # the run begins with so many, others join when there is room; 0: it begins with all
     learners: int = 0  # that learn together, each an actor of Ray; 0: the local learner
     rewards: int = 0  # workers that score, for rewards that are slow; 0: responses are scored here
     address: str = ""  # of a running cluster, "auto": the one of this machine; "": a local one, ended with the run
@@ -27,6 +28,11 @@ class ScaleSettings:
         for name, least in (("engines", 0), ("learners", 0), ("rewards", 0), ("prompts", 1), ("failures", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"scale.{name} is {getattr(self, name)}: give {least} or more")
+        if not 0 <= self.least_engines <= self.engines:
+            raise ValueError(
+                f"scale.least_engines is {self.least_engines}, and scale.engines {self.engines}: give 1 to "
+                "scale.engines, or 0 to begin with all"
+            )
         for name in ("engine_cpus", "engine_gpus", "learner_cpus", "learner_gpus"):
             share = getattr(self, name)
             if not 0 <= share < math.inf or (share > 1 and share % 1):

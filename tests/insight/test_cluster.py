@@ -264,6 +264,10 @@ def test_what_is_lacking_is_said():
     assert fits.fits and [full.parts for full in fits.machines] == [{"engine": 2}, {"engine": 1}]
     short = room.room_of(list(its), [Node("a", 5, 0, 1e10)], store=0.0, pack=False)
     assert short.lacks == ("3 engines take 2 CPU each, and there is room for 2: add machines, or set scale.engines=2",)
+    begun = parts("scale.engines=3", "scale.engine_cpus=2", "scale.least_engines=2").values()
+    assert room.room_of(list(begun), [Node("a", 5, 0, 1e10)], store=0.0, pack=False).fits
+    least = room.room_of(list(begun), [Node("a", 3, 0, 1e10)], store=0.0, pack=False).lacks
+    assert least == ("2 engines take 2 CPU each, and there is room for 1: add machines, or set scale.engines=1",)
     full = room.room_of(list(its), [Node("a", 8, 0, 1e8)], store=5e8, driver=1e8, pack=True)
     assert full.lacks[0].startswith("a is to hold ") and "0.1 GB are free" in full.lacks[0]
 

@@ -7,6 +7,7 @@ from groupthink.recipe import dump_recipe, load_recipe
     ("words", "said"),
     [
         (("scale.engines=-1",), "give 0 or more"),
+        (("scale.engines=2", "scale.least_engines=3"), "or 0 to begin with all"),
         (("scale.engines=2", "rollout.processes=2"), "leave rollout.processes at 0"),
         (("scale.engines=2", "rollout.engine=vllm", "vllm.own_process=false"), "leave it at true"),
         (("vllm.tensor_parallel=2", "vllm.own_process=false"), "says that there are none"),

@@ -37,10 +37,9 @@ def test_what_is_missing_is_said_within_the_bound(cluster):
 
 def test_the_work_of_a_machine_that_dies_is_done_by_others_and_one_that_joins_is_used(nodes, cluster):
     expected = bits(drawn(plain(), MANY))
-    own = Cluster(ScaleSettings(engines=1, engine_cpus=4, address=nodes.address))
-    engines = opened(own, patience=15)
+    own = Cluster(ScaleSettings(engines=2, least_engines=1, engine_cpus=4, address=nodes.address))
+    engines = opened(own, patience=15)  # there is room for one
     try:
-        engines.resize(2)  # there is room for one
         assert bits(drawn(engines, MANY)) == expected and len(engines.crew.ready()) == 1
         added = nodes.add_node(num_cpus=4)
         until(lambda: len(engines.able()) == 2)

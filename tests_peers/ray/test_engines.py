@@ -134,13 +134,3 @@ def test_one_that_dies_or_hangs_in_mid_draw_is_replaced_and_the_same_is_drawn(en
     assert reason.startswith(f"engine {victim.post.index + 1} (process {victim.sign.process} on ") and what in reason
     until(lambda: len(engines.able()) == 2)
     assert bits(drawn(engines, MANY)) == expected
-
-
-def test_engines_join_and_leave_while_they_draw(engines, expected):
-    for n in (3, 1, 2):
-        handles = [engines.submit(*request) for request in MANY]
-        handles[-1].start()
-        engines.resize(n)
-        assert bits([handle.result() for handle in handles]) == expected
-        until(lambda n=n: len(engines.able()) == n)
-    assert bits(drawn(engines, MANY)) == expected

@@ -39,6 +39,7 @@ class Part:
     gpus: float
     held: Bytes  # where it computes: on its GPU where it has one
     host: Bytes  # beside that, of its machine's own memory, where it computes on a GPU
+    least: int | None = None  # with so many the run begins; None: with all
 
     @property
     def device(self) -> str:
@@ -97,10 +98,12 @@ def room_of(
         for done in range(part.count):
             able = [place for place, its in enumerate(free) if its[0] >= part.cpus and its[1] >= part.gpus]
             if not able:
-                lacks.append(
-                    f"{part.count} {part.name}s take {_taken(part)} each, and there is room for {done}: add machines"
-                    + (f", or set scale.{part.name}s={done}" if done else "")
-                )
+                least = part.count if part.least is None else part.least
+                if done < least:
+                    lacks.append(
+                        f"{least} {part.name}s take {_taken(part)} each, and there is room for {done}: add machines"
+                        + (f", or set scale.{part.name}s={done}" if done else "")
+                    )
                 break
             most = min if pack else max
             place = most(able, key=lambda place: (free[place][1], free[place][0]))
@@ -137,7 +140,9 @@ def parts_of(recipe: Recipe, shape: ModelShape, load: Workload) -> tuple[Part, .
     if scale.engines:
         held = engine_bytes(recipe, shape, load, "cuda" if scale.engine_gpus else "cpu")
         host = {"libraries": TYPICAL.worker, "weights on their way": BUCKETS}
-        found.append(Part("engine", scale.engines, scale.engine_cpus, scale.engine_gpus, held, host))
+        found.append(
+            Part("engine", scale.engines, scale.engine_cpus, scale.engine_gpus, held, host, scale.least_engines or None)
+        )
     if scale.learners:
         held = learner_bytes(recipe, shape, load, "cuda" if scale.learner_gpus else "cpu")
         host = {"libraries": TYPICAL.worker, "opening": shape.parameters * SINGLE}
