@@ -12,15 +12,8 @@ import torch
 
 from groupthink.insight.statistics import interval, majority_right, pass_at_k
 from groupthink.model.chat import Chat
-from groupthink.model.loading import (
-    context_of,
-    find_device,
-    load_model,
-    load_tokenizer,
-    read_config,
-    resolve,
-    stored_dtype,
-)
+from groupthink.model.loading import context_of, find_device, load_model, load_tokenizer, read_config, stored_dtype
+from groupthink.model.place import resolve
 from groupthink.model.settings import MODEL, PLAIN, ChatSettings
 from groupthink.recipe import Recipe, load_recipe
 from groupthink.records import Group
