@@ -157,7 +157,7 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
     from groupthink.recipe import recipe_name
     from groupthink.run.directory import free_directory, refuse_taken
     from groupthink.run.pipeline import PipelineRun
-    from groupthink.run.stages import PIPELINE, overtaken, overtaken_line
+    from groupthink.run.stages import PIPELINE, chosen_line, overtaken, overtaken_line, to_choose
     from groupthink.run.terminal import open_view
     from groupthink.stage.pipeline import require_stages, run_stages
 
@@ -175,6 +175,8 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
     if args.dry_run:
         for place in overtaken(args.run, pipeline) if args.resume else ():
             _tell(overtaken_line(place, "would be set aside"))
+        if args.resume and (place := to_choose(args.run, pipeline)):
+            _tell(chosen_line(place, "would be chosen"))
         return _dry_run_stages(args, pipeline)
     begin = partial(PipelineRun.resume, tell=_tell) if args.resume else PipelineRun.create
     place = args.run or free_directory(recipe_name(recipe_path))
