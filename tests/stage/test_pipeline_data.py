@@ -9,6 +9,7 @@ import pytest
 
 from groupthink import cli
 from groupthink.insight.report import read_report
+from groupthink.insight.report.words import in_words
 from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.gate import SAMPLED, figures_of
 from groupthink.pipeline.reading import load_pipeline
@@ -116,6 +117,18 @@ def test_all_of_it_is_imitated(whole):
     assert event["notes"] == list(task.notes) and "all of it is imitated: no evaluation draws from it" in task.notes
     read = load_recipe(whole / "stages/03-rl/recipe.toml").task
     assert open_demonstrated("stage:chains", 3, read).size < task.size  # evaluations draw from it there
+
+
+def test_the_report_says_which_held_out_problems_have_been_imitated(whole, tmp_path, capsys):
+    """`rl` and `student` come from `cold`, which has imitated all of the data set that `rl` is evaluated on."""
+    moved = shutil.copytree(whole, tmp_path / "moved")
+    for run in (whole, moved):
+        found = {stage.name: stage.evaluated for stage in read_report(run).stages}
+        assert found["rl"].imitated == {"cold": found["rl"].problems} and found["rl"].problems > 0
+        assert found["cold"].imitated == found["student"].imitated == {}  # evaluated on quadratics
+    assert "held out from its model: cold has imitated answers to them." in " ".join(in_words(read_report(moved)))
+    alone = read_report(whole / "stages/03-rl").stages[-1].evaluated
+    assert alone.imitated == {"cold": alone.problems}
 
 
 def test_cards_are_titled_by_the_stages_without_their_numbers(whole):
