@@ -28,7 +28,7 @@ from turns import Spec
 from vs_trl import Side, opened, processor, tell
 from workload import draw, write_model
 
-from groupthink.model.loading import NANO
+from groupthink.model.place import NANO
 
 SEED = 0
 WAYS: dict[str, dict[str, Any]] = {"eager": {}, "compiled": {"torch_compile": True}}

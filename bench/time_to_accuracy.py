@@ -26,7 +26,7 @@ from report import add_report, add_torch_index, report
 from turns import Spec
 from vs_trl import Choice, Side, our_side, processor, tell, trl_side
 
-from groupthink.model.loading import resolve
+from groupthink.model.place import resolve
 from groupthink.stage.evaluate import evaluate_model
 
 

@@ -26,7 +26,7 @@ import environments
 from report import add_report, add_torch_index, report
 from turns import Spec
 
-from groupthink.model.loading import resolve
+from groupthink.model.place import resolve
 
 BENCH = Path(__file__).resolve().parent
 REPOSITORY = BENCH.parent

@@ -116,10 +116,10 @@ def train(args: argparse.Namespace) -> None:
     from groupthink import stage
     from groupthink.run.terminal import open_view
 
-    _quieten()
     view = open_view(stream=sys.stderr if args.json else sys.stdout)
     with _open_run(args, recipe_path, overrides) as run, web.beside(run.path, view.note, wanted=args.view):
         try:
+            _quieten()
             view.started(run.recipe, run.remaining_steps())
             figures = stage.train(run, view)
             view.note(_what_next(run.path, run.recipe))
@@ -157,7 +157,7 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
     from groupthink.recipe import recipe_name
     from groupthink.run.directory import free_directory, refuse_taken
     from groupthink.run.pipeline import PipelineRun
-    from groupthink.run.stages import PIPELINE, overtaken, overtaken_line
+    from groupthink.run.stages import PIPELINE, chosen_line, overtaken, overtaken_line, to_choose
     from groupthink.run.terminal import open_view
     from groupthink.stage.pipeline import require_stages, run_stages
 
@@ -175,6 +175,8 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
     if args.dry_run:
         for place in overtaken(args.run, pipeline) if args.resume else ():
             _tell(overtaken_line(place, "would be set aside"))
+        if args.resume and (place := to_choose(args.run, pipeline)):
+            _tell(chosen_line(place, "would be chosen"))
         return _dry_run_stages(args, pipeline)
     begin = partial(PipelineRun.resume, tell=_tell) if args.resume else PipelineRun.create
     place = args.run or free_directory(recipe_name(recipe_path))
@@ -192,13 +194,20 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
 
 
 def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> "Run":
+    from groupthink.model.place import resolve
     from groupthink.recipe import recipe_name
-    from groupthink.run.directory import Run, free_directory
-    from groupthink.stage.ready import require_ready
+    from groupthink.run.directory import Run, free_directory, refuse_taken
 
     if args.resume:
         return Run.resume(args.run, overrides)
     recipe = _load(recipe_path, overrides)
+    if args.run is not None:
+        refuse_taken(args.run)
+    resolve(recipe.model)
+
+    from groupthink.stage.ready import require_ready
+
+    _quieten()
     require_ready(recipe, _tell)
     return Run.create(args.run or free_directory(recipe_name(recipe_path)), recipe)
 
@@ -206,17 +215,14 @@ def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequ
 def evaluate(args: argparse.Namespace) -> None:
     """groupthink eval MODEL [--task T] [--split S] [--problems N] [--samples K] [--temperature T] [--max-tokens N]
     [--template T] [--trust-remote-code]"""
-    from groupthink.model.loading import require_model
+    _require_there(args.model)
+
+    from groupthink.model.loading import require_readable
     from groupthink.run.terminal import evaluation_lines
     from groupthink.stage.evaluate import evaluate_model
 
     _quieten()
-    try:
-        require_model(args.model, _tell, trust_remote_code=args.trust_remote_code)
-    except ValueError as error:
-        if _is_pipeline(Path(args.model)):
-            error.add_note(_where_models_are(Path(args.model)))
-        raise
+    require_readable(args.model, trust_remote_code=args.trust_remote_code)
     figures = evaluate_model(
         args.model,
         task=args.task,
@@ -233,6 +239,18 @@ def evaluate(args: argparse.Namespace) -> None:
         _print_json(figures)
     else:
         print("\n".join(evaluation_lines(figures)))
+
+
+def _require_there(model: str) -> None:
+    """Raise ValueError for a model that is not there, before what reads models is imported, which takes seconds."""
+    from groupthink.model.place import require_there
+
+    try:
+        require_there(model, _tell)
+    except ValueError as error:
+        if _is_pipeline(Path(model)):
+            error.add_note(_where_models_are(Path(model)))
+        raise
 
 
 def _where_models_are(run: Path) -> str:
@@ -261,6 +279,8 @@ def explain(args: argparse.Namespace) -> None:
 def serve(args: argparse.Namespace) -> None:
     """groupthink serve MODEL [--host H] [--port P] [--token T]"""
     web.require_web("groupthink serve")
+    _require_there(args.model)
+
     from groupthink.web.serve.serving import serve as answer
 
     _quieten()
@@ -269,6 +289,8 @@ def serve(args: argparse.Namespace) -> None:
 
 def chat(args: argparse.Namespace) -> None:
     """groupthink chat MODEL [--temperature T] [--max-tokens N] [--system S] [--seed N]"""
+    _require_there(args.model)
+
     from groupthink.web import chat_terminal
 
     _quieten()
@@ -410,7 +432,7 @@ def _what_next(run: Path, recipe: "Recipe") -> str:
 
 
 def _dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequence[str]) -> None:
-    from groupthink.model.loading import resolve
+    from groupthink.model.place import resolve
     from groupthink.recipe import describe_step, dump_recipe, recipe_table
     from groupthink.run.directory import find_standing, refuse_taken
     from groupthink.stage.named import require_named

@@ -257,3 +257,34 @@ def test_help_imports_nothing_heavy():
     code = "import sys, groupthink.cli as cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "transformers", "numpy", "pyarrow", "rich"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("serve ./absent --port 0", "there is no folder './absent': give a run"),
+        ("eval ./absent", "there is no folder './absent': give a run"),
+        ("eval empty", "'empty' holds no model"),
+        ("chat ./absent", "there is no folder './absent': give a run"),
+        ("train model=./absent", "there is no folder './absent': give a run"),
+        ("train --run empty/.. nano", "is there already: go on with it by --resume"),
+        ("train --run absent --resume", "there is no run in absent to resume"),
+        ("view absent", "there is no folder absent: name the one that holds your runs"),
+        ("report absent", "there is no run in absent: name the folder"),
+        ("doctor absent", "there is no run in absent: name the folder"),
+        ("eval absent/of/all", "it is no folder here, and https://huggingface.co can have none of that name"),
+        ("eval absent", "it is no folder here, and https://huggingface.co did not give it"),
+    ],
+)
+def test_a_wrong_name_is_refused_before_torch_is_imported(words, said, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code = "import sys, groupthink.cli as cli\ncode = cli.main(sys.argv[1:])\nprint(*sys.modules)\nsys.exit(code)"
+    refused = subprocess.run(
+        [sys.executable, "-c", code, *words.split()],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(tmp_path / "cache")},
+    )
+    assert refused.returncode == 2 and said in refused.stderr, refused.stderr
+    assert "groupthink.cli" in refused.stdout and not {"torch", "transformers"} & set(refused.stdout.split())

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from groupthink.model.loading import load_model, resolve
+from groupthink.model.loading import load_model
+from groupthink.model.place import resolve
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.rollout.engine import NoRoom, Sampling
 from groupthink.rollout.torch_engine import TorchEngine

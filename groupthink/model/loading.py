@@ -1,4 +1,4 @@
-"""Where a model lies, and how it is read: safetensors and JSON, never pickles; code of its own if that is asked for."""
+"""How a model is read: safetensors and JSON, never pickles; code of its own if that is asked for."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,34 +18,10 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from groupthink.model.attention import register_attention
+from groupthink.model.place import require_there, resolve
 
-NANO = Path(__file__).parent.parent / "nano" / "model"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 """How files end that transformers would read as weights, if it were let to."""
-
-
-def resolve(name: str | Path) -> Path | str:
-    """The folder that `name` stands for; a name that is no folder here is a hub id, returned as it is.
-
-    `name`: "nano" (the bundled model), a run directory (its final model, or else its newest complete
-    checkpoint), a checkpoint, or a folder in Hugging Face format. Raises ValueError for a folder
-    that holds no model.
-    """
-    if name == "nano":
-        return NANO
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        if isinstance(name, Path) or folder.is_absolute() or str(name).startswith(("~", ".")):
-            raise ValueError(
-                f"there is no folder {str(name)!r}: give a run, a checkpoint, a model's folder or a hub id"
-            )
-        return str(name)
-    # What a checkpoint must hold is written last, as its complete.json: without that it is damaged.
-    checkpoints = [sealed.parent for sealed in sorted(folder.glob("checkpoints/step-*/complete.json"), reverse=True)]
-    for candidate in (folder, folder / "model", *checkpoints):
-        if (candidate / "config.json").is_file():
-            return candidate
-    raise ValueError(f"{str(name)!r} holds no model: neither config.json, model/, nor a complete checkpoint")
 
 
 def read_config(name: str | Path, *, layers: int = 0, trust_remote_code: bool = False) -> PretrainedConfig:
@@ -96,6 +72,12 @@ def require_model(name: str, tell: Callable[[str], None], *, trust_remote_code: 
 
     `tell` hears that the hub is asked, which may take its time. `trust_remote_code`: its code may be run.
     """
+    require_there(name, tell)
+    require_readable(name, trust_remote_code=trust_remote_code)
+
+
+def require_readable(name: str, *, trust_remote_code: bool = False) -> None:
+    """The same of a model that is known to be there."""
     place = resolve(name)
     if isinstance(place, Path):
         for file in place.glob("*.safetensors"):
@@ -105,18 +87,8 @@ def require_model(name: str, tell: Callable[[str], None], *, trust_remote_code: 
             except SafetensorError as error:
                 raise ValueError(f"{file} is damaged ({error}): make the model anew, or take another") from None
         refuse_pickles(place)
-        with no_unasked_code(name):
-            AutoConfig.from_pretrained(place, trust_remote_code=trust_remote_code, local_files_only=True)
-        return
-    tell(f"{name} is no folder here: asking the Hugging Face hub for it")
-    try:
-        with no_unasked_code(name):
-            AutoConfig.from_pretrained(place, trust_remote_code=trust_remote_code)
-    except OSError as error:
-        raise ValueError(
-            f"there is no model {name!r}: it is no folder here, and the hub did not give it "
-            f"({str(error).partition(chr(10))[0]}); take nano, a run, a checkpoint, a model's folder or a hub id"
-        ) from error
+    with no_unasked_code(name):
+        read_config(name, trust_remote_code=trust_remote_code)
 
 
 def load_model(

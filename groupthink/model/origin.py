@@ -9,7 +9,8 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from groupthink.model.attention import register_attention
 from groupthink.model.gradient_checkpointing import checkpoint_layers
-from groupthink.model.loading import load_model, new_model, read_config, resolve
+from groupthink.model.loading import load_model, new_model, read_config
+from groupthink.model.place import resolve
 
 
 @dataclass(frozen=True, slots=True)

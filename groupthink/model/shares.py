@@ -89,19 +89,18 @@ def read_shares(tensors: Mapping[str, Tensor], folder: Path, group: Group = None
 
 def shapes_in(folder: Path) -> dict[str, torch.Size]:
     """The tensors that the safetensors files of a folder hold, together."""
-    metadata = checkpoint.HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
-    return {name: its.size for name, its in metadata.items() if isinstance(its, TensorStorageMetadata)}
+    return {name: its.size for name, its in _headers(folder).items()}
 
 
-def types_in(folder: Path) -> dict[str, torch.dtype]:
+def _headers(folder: Path) -> dict[str, TensorStorageMetadata]:
+    """Shapes and types, from the beginning of each file."""
     metadata = checkpoint.HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
-    return {name: its.properties.dtype for name, its in metadata.items() if isinstance(its, TensorStorageMetadata)}
+    return {name: its for name, its in metadata.items() if isinstance(its, TensorStorageMetadata)}
 
 
 def read_whole(folder: Path) -> dict[str, Tensor]:
     """All tensors of a folder, whole, in the precision that they were saved in."""
-    types = types_in(folder)
-    tensors = {name: torch.empty(shape, dtype=types[name]) for name, shape in shapes_in(folder).items()}
+    tensors = {name: torch.empty(its.size, dtype=its.properties.dtype) for name, its in _headers(folder).items()}
     if tensors:
         reader = checkpoint.HuggingFaceStorageReader(str(folder))
         checkpoint.load(tensors, storage_reader=reader, no_dist=True)

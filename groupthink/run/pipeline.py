@@ -19,6 +19,7 @@ from groupthink.run.lock import Lock
 from groupthink.run.stages import (
     PIPELINE,
     REPLACED,
+    chosen_line,
     is_done,
     is_pipeline,
     overtaken,
@@ -26,6 +27,7 @@ from groupthink.run.stages import (
     stage_place,
     stage_recipe,
     standing_stages,
+    to_choose,
     worked_seconds,
 )
 
@@ -79,6 +81,7 @@ class PipelineRun:
             refuse_taken(self.path)  # another may have been quicker
         remove_unfinished(self.path, below=False)
         standing, stages = standing_stages(self.path, self.pipeline), len(self.pipeline.stages)
+        choosing = to_choose(self.path, self.pipeline)
         with ExitStack() as locked:
             behind = overtaken(self.path, self.pipeline)[::-1]  # the last first: what is left is whole
             locks: list[Lock] = []
@@ -96,6 +99,9 @@ class PipelineRun:
                 tell(overtaken_line(place, "is set aside, and kept"))
                 lock.release()  # at the last moment: with an open file in it, Windows renames no folder
                 self._set_aside(place)
+        if choosing is not None:  # it is not done any more; and before its recipe says that nothing has changed
+            tell(chosen_line(choosing, "is chosen"))
+            (choosing / "summary.json").unlink()
         for number in range(standing):
             self._bring_home(number)
 

@@ -21,6 +21,9 @@ stage."""
 FREE = UNDER_WAY - {"evaluate.patience"}
 """What may change of one that is done: nothing that it made depends on it but by rounding."""
 
+DRAWN = frozenset({"sample.problems", "sample.responses"})
+"""Of [sample], what says which responses are drawn. The rest says what is kept of them, and may be said anew."""
+
 REPLACED = ".replaced-"
 
 
@@ -49,13 +52,13 @@ def standing_stages(path: Path, pipeline: Pipeline) -> int:
     """How many stages, from the first on, need not be begun anew: all of them are done, but perhaps the last."""
     took = recorded(path)
     for number, stage in enumerate(pipeline.stages):
-        place = stage_place(path, pipeline, number)
-        if not _is_as_it_was(place, stage, stage_recipe(path, pipeline, number)):
+        place, wanted = stage_place(path, pipeline, number), stage_recipe(path, pipeline, number)
+        if not _is_as_it_was(place, stage, wanted):
             return number
         before, now = took.get(stage.name, {}), taken(path, pipeline, number)
         if any(before[name] != now[name] for name in before.keys() & now.keys()):
             return number  # it began with something else than what lies there now
-        if not is_done(place):
+        if not is_done(place) or _chooses_anew(place, wanted):
             return number + 1
     return len(pipeline.stages)
 
@@ -98,9 +101,27 @@ def overtaken_line(place: Path, fate: str) -> str:
     return f"{place} is not what the recipe asks for now, or follows one that is not: it {fate}"
 
 
+def to_choose(path: Path, pipeline: Pipeline) -> Path | None:
+    """The run directory of the stage that chooses anew from what it has drawn, where one does: the last that stands."""
+    if not (standing := standing_stages(path, pipeline)):
+        return None
+    place = stage_place(path, pipeline, standing - 1)
+    return place if _chooses_anew(place, stage_recipe(path, pipeline, standing - 1)) else None
+
+
 def is_done(place: Path) -> bool:
     """Whether the run in `place` has come to its end."""
     return (place / "summary.json").is_file()
+
+
+def _chooses_anew(place: Path, wanted: Recipe) -> bool:
+    """Whether a stage that has drawn all that it is to draw keeps something else of it by what is `wanted` now."""
+    return wanted.stage == "sample" and is_done(place) and load_recipe(place / "recipe.toml").sample != wanted.sample
+
+
+def chosen_line(place: Path, fate: str) -> str:
+    """What is told of such a stage; `fate`: "is chosen"."""
+    return f"what was drawn in {place} stands: what is kept of it {fate} anew"
 
 
 def _is_as_it_was(place: Path, stage: Stage, wanted: Recipe) -> bool:
@@ -109,6 +130,8 @@ def _is_as_it_was(place: Path, stage: Stage, wanted: Recipe) -> bool:
         return False
     before, after = settings_of(load_recipe(place / "recipe.toml")), settings_of(wanted)
     moving, free = placed(stage.recipe), FREE if is_done(place) else UNDER_WAY
+    if stage.kind == "sample":
+        free |= {name for name in after if name.startswith("sample.")} - DRAWN
     return all(
         before.get(name) == after.get(name)
         or name in free

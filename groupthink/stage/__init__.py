@@ -14,6 +14,7 @@ def train(run: "Run", view: "View") -> dict[str, Any]:
     from groupthink.run.trackers import tracked
 
     with tracked(run, view) as telling:
+        telling.note(f"opening {run.recipe.model}")
         return _stage(run.recipe.stage)(run, telling)
 
 

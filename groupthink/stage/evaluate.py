@@ -12,15 +12,8 @@ import torch
 
 from groupthink.insight.statistics import interval, majority_right, pass_at_k
 from groupthink.model.chat import Chat
-from groupthink.model.loading import (
-    context_of,
-    find_device,
-    load_model,
-    load_tokenizer,
-    read_config,
-    resolve,
-    stored_dtype,
-)
+from groupthink.model.loading import context_of, find_device, load_model, load_tokenizer, read_config, stored_dtype
+from groupthink.model.place import resolve
 from groupthink.model.settings import MODEL, PLAIN, ChatSettings
 from groupthink.recipe import Recipe, load_recipe
 from groupthink.records import Group
@@ -165,7 +158,7 @@ def evaluate_run(run: Run, shop: Workshop, view: View, name: str, samples: int, 
     recipe = run.recipe
     if run.has_evaluation(name):
         return
-    view.note(f"evaluating on {recipe.evaluate.problems} held-out problems ({name})")
+    view.note(f"evaluating {_whom(name)} on {asked_in_words(recipe.evaluate.problems, samples, cool_samples)}")
     found = evaluate(
         shop.engine,
         shop.chat,
@@ -180,6 +173,18 @@ def evaluate_run(run: Run, shop: Workshop, view: View, name: str, samples: int, 
     shop.make_room()
     run.write_evaluation(name, found.rows(), found.figures)
     view.evaluated(name, found.figures)
+
+
+def asked_in_words(problems: int, samples: int, cool_samples: int = 0) -> str:
+    """What an evaluation asks of a model: "200 held-out problems: 16 samples and 1 greedy response to each"."""
+    cool = f", and {cool_samples} at temperature 0.5" if cool_samples else ""
+    return f"{problems} held-out problems: {samples} samples and 1 greedy response to each{cool}"
+
+
+def _whom(name: str) -> str:
+    """The policy that an evaluation of this name measures."""
+    known = {"before": "the model before training", "after": "the trained model"}
+    return known.get(name) or f"the model after {int(name.removeprefix('step-'))} steps"
 
 
 def evaluate_model(

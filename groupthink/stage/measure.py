@@ -14,7 +14,7 @@ from groupthink.run.directory import Run
 from groupthink.run.terminal import View
 from groupthink.scale.cluster import open_cluster
 from groupthink.scale.engines import RayEngines
-from groupthink.stage.evaluate import evaluate
+from groupthink.stage.evaluate import asked_in_words, evaluate
 from groupthink.task import close_task, notes_of, open_tasks
 from groupthink.task.context import leave_out_long
 
@@ -53,7 +53,8 @@ def _evaluate(run: Run, view: View) -> None:
         if (notes := notes_of(task)) or too_long:
             run.event("task", notes=list(notes), too_long=too_long)
         engine = _open_engine(run, model, tokenizer, closing)
-        view.note(f"evaluating {recipe.model} on {recipe.evaluate.problems} held-out problems")
+        asked = asked_in_words(recipe.evaluate.problems, recipe.evaluate.samples)
+        view.note(f"evaluating {recipe.model} on {asked}")
         found = evaluate(
             engine,
             chat,

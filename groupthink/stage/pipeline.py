@@ -8,7 +8,7 @@ from groupthink import stage
 from groupthink.insight.doctor import examine, in_words
 from groupthink.insight.report import read_report
 from groupthink.insight.report.markdown import card_section
-from groupthink.model.loading import resolve
+from groupthink.model.place import resolve
 from groupthink.pipeline import Pipeline, describe_stage
 from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.gate import figures_of, missed

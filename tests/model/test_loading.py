@@ -4,7 +4,8 @@ import sys
 import pytest
 import torch
 
-from groupthink.model.loading import NANO, has_own_code, load_model, load_tokenizer, new_model, require_model, resolve
+from groupthink.model.loading import has_own_code, load_model, load_tokenizer, new_model, require_model
+from groupthink.model.place import NANO, resolve
 from groupthink.model.saving import restore_policy
 from groupthink.nano.tokenizer import build_tokenizer
 from tests.tiny import tiny

@@ -7,7 +7,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from groupthink.model.chat import Chat
-from groupthink.model.loading import NANO, load_model
+from groupthink.model.loading import load_model
+from groupthink.model.place import NANO
 from groupthink.nano.architecture import CONTEXT, FOLDER, write_architecture
 from groupthink.nano.tokenizer import CHARACTERS, UNKNOWN
 from groupthink.recipe import load_recipe

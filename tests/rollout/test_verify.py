@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from groupthink.model.loading import load_model, resolve
+from groupthink.model.loading import load_model
+from groupthink.model.place import resolve
 from groupthink.rollout.fast import FastDecoder
 from groupthink.rollout.plain import PlainDecoder
 from groupthink.rollout.verify import agrees, differ

@@ -2,7 +2,7 @@ import pytest
 
 from groupthink.pipeline import Pipeline, Stage
 from groupthink.recipe import dump_recipe, load_recipe
-from groupthink.run.stages import PIPELINE, STAGES, run_name, stage_place, standing_stages, worked_seconds
+from groupthink.run.stages import PIPELINE, STAGES, run_name, stage_place, standing_stages, to_choose, worked_seconds
 
 
 def event(kind: str, time: float) -> dict:
@@ -38,6 +38,7 @@ EVERY = ("evaluate.every=2",)
         ("evaluate.patience=3", True, False),
         ("steps=9", False, False),
         ("policy.learning_rate=0.5", False, False),
+        ("sample.keep=3", False, False),
     ],
 )
 def test_a_stage_under_way_may_change_as_a_resumed_run_may_but_in_its_steps(tmp_path, word, under_way, done):
@@ -48,3 +49,27 @@ def test_a_stage_under_way_may_change_as_a_resumed_run_may_but_in_its_steps(tmp_
     assert standing_stages(tmp_path, wanted) == under_way
     (place / "summary.json").touch()
     assert standing_stages(tmp_path, wanted) == done
+
+
+@pytest.mark.parametrize(
+    ("word", "stands"),
+    [
+        ("sample.keep=3", True),
+        ("sample.longest=80", True),
+        ("sample.problems=32", False),
+        ("sample.responses=5", False),
+        ("seed=9", False),
+    ],
+)
+def test_what_a_stage_has_drawn_stands_where_it_is_only_chosen_from_otherwise(tmp_path, word, stands):
+    words = ("stage=sample", "sample.problems=16")
+    begun, wanted = (Pipeline((Stage("chains", load_recipe(overrides=each)),)) for each in (words, (*words, word)))
+    place = stage_place(tmp_path, begun, 0)
+    place.mkdir(parents=True)
+    (place / "recipe.toml").write_text(dump_recipe(begun.stages[0].recipe))
+    for summary in (False, True):
+        if summary:
+            (place / "summary.json").touch()
+        assert standing_stages(tmp_path, wanted) == stands
+        assert to_choose(tmp_path, wanted) == (place if summary and stands else None)
+        assert to_choose(tmp_path, begun) is None

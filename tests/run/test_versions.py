@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from groupthink.model.loading import NANO
+from groupthink.model.place import NANO
 from groupthink.run.versions import data_version, version_of, weights_version
 
 

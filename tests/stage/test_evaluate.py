@@ -15,7 +15,7 @@ from groupthink.records import Group, Problem, Response
 from groupthink.reward.judge import Judge
 from groupthink.reward.sandbox import Confinement
 from groupthink.reward.settings import RewardSettings
-from groupthink.stage.evaluate import Evaluation, evaluate, evaluate_model, summarise
+from groupthink.stage.evaluate import Evaluation, _whom, asked_in_words, evaluate, evaluate_model, summarise
 from groupthink.stage.grade import UNKNOWN, grade
 from groupthink.task.quadratics import Quadratics, held_out_pairs
 from groupthink.task.scoring import Assessment
@@ -239,6 +239,19 @@ def test_a_prompt_of_messages_is_kept_as_json():
     problem = Problem("q", "quadratics", messages, "x=2, x=3", PROBLEM.info)
     row = Evaluation({}, [[grade_one(a_response("x=2"), problem)]], [], []).rows()[0]
     assert json.loads(row["prompt"]) == list(messages)
+
+
+def test_it_is_said_what_is_asked_of_whom():
+    assert asked_in_words(200, 16, 4) == (
+        "200 held-out problems: 16 samples and 1 greedy response to each, and 4 at temperature 0.5"
+    )
+    assert asked_in_words(20, 4) == "20 held-out problems: 4 samples and 1 greedy response to each"
+    names = ("before", "step-000040", "after")
+    assert [_whom(name) for name in names] == [
+        "the model before training",
+        "the model after 40 steps",
+        "the trained model",
+    ]
 
 
 def test_one_object_stands_alone_on_standard_output(finished, capsys):

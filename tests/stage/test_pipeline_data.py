@@ -9,13 +9,16 @@ import pytest
 
 from groupthink import cli
 from groupthink.insight.report import read_report
+from groupthink.insight.report.words import in_words
 from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.gate import SAMPLED, figures_of
 from groupthink.pipeline.reading import load_pipeline
 from groupthink.recipe import load_recipe
+from groupthink.rollout.generate import generate
 from groupthink.run.files import ASIDE
 from groupthink.run.lines import read_lines
 from groupthink.run.versions import weights_version
+from groupthink.stage.sample import sampling
 from groupthink.stage.sample.desk import policy_name
 from groupthink.task import open_demonstrated, open_task
 from tests.stage.conftest import weights
@@ -116,6 +119,18 @@ def test_all_of_it_is_imitated(whole):
     assert open_demonstrated("stage:chains", 3, read).size < task.size  # evaluations draw from it there
 
 
+def test_the_report_says_which_held_out_problems_have_been_imitated(whole, tmp_path, capsys):
+    """`rl` and `student` come from `cold`, which has imitated all of the data set that `rl` is evaluated on."""
+    moved = shutil.copytree(whole, tmp_path / "moved")
+    for run in (whole, moved):
+        found = {stage.name: stage.evaluated for stage in read_report(run).stages}
+        assert found["rl"].imitated == {"cold": found["rl"].problems} and found["rl"].problems > 0
+        assert found["cold"].imitated == found["student"].imitated == {}  # evaluated on quadratics
+    assert "held out from its model: cold has imitated answers to them." in " ".join(in_words(read_report(moved)))
+    alone = read_report(whole / "stages/03-rl").stages[-1].evaluated
+    assert alone.imitated == {"cold": alone.problems}
+
+
 def test_cards_are_titled_by_the_stages_without_their_numbers(whole):
     for place, name in (("01-chains/data", "chains"), ("02-cold/model", "cold"), ("03-rl/model", "rl")):
         assert f"\n# {name}\n" in (whole / "stages" / place / "README.md").read_text()
@@ -154,6 +169,34 @@ def test_killed_in_each_stage_and_moved_it_ends_the_same(whole, recipe, tmp_path
         assert weights(moved / "stages" / name) == weights(whole / "stages" / name)
     data = [(one / "stages/01-chains/data/train.jsonl").read_bytes() for one in (moved, whole)]
     assert data[0] == data[1]
+
+
+def test_other_filters_choose_anew_from_what_was_drawn(whole, recipe, tmp_path, monkeypatch, capsys):
+    run = shutil.copytree(whole, tmp_path / "run")
+    chains, mine, batches = run / "stages/01-chains", tmp_path / "mine.toml", []
+    mine.write_text(recipe.read_text().partition('[[stages]]\nname = "rl"')[0])
+    drawn = {file.name: file.read_bytes() for file in (chains / "rollouts").iterdir()}
+    monkeypatch.setattr(sampling, "generate", lambda *asked: batches.append(1) or generate(*asked))
+    words = ["train", str(mine), "--resume", "--run", str(run)]
+    before = {file: file.stat().st_mtime_ns for file in run.rglob("*")}
+    assert cli.main([*words, "chains.sample.keep=1", "--dry-run"]) == 0
+    assert "stands: what is kept of it would be chosen anew" in capsys.readouterr().err
+    assert before == {file: file.stat().st_mtime_ns for file in run.rglob("*")}
+    # A gate that is missed, and then one that is not: nothing is drawn for either.
+    assert cli.main([*words, "chains.sample.keep=1", "chains.require=kept>99"]) == 2
+    assert "stands: what is kept of it is chosen anew" in capsys.readouterr().err
+    assert cli.main([*words, "chains.sample.keep=1", "chains.require=kept_problems>0"]) == 0
+    assert not batches and drawn == {file.name: file.read_bytes() for file in (chains / "rollouts").iterdir()}
+    found, old = (json.loads((one / "stages/01-chains/summary.json").read_text()) for one in (run, whole))
+    assert found["kept"] == found["kept_problems"] == old["kept_problems"] < old["kept"]
+    assert found["sampled"] == old["sampled"] and load_recipe(chains / "recipe.toml").sample.keep == 1
+    rows = [json.loads(line) for line in (chains / "data/train.jsonl").read_text().splitlines()]
+    assert len({row["id"] for row in rows}) == len(rows) == found["kept"]
+    assert sorted(place.name for place in (run / "stages").iterdir()) == [
+        *("01-chains", "02-cold", "02-cold.replaced-1", "03-rl.replaced-1", "04-student.replaced-1")
+    ]
+    assert cli.main([*words, "chains.sample.responses=5", "chains.sample.keep=1"]) == 0
+    assert len(batches) == 2 and (run / "stages/01-chains.replaced-1").is_dir()
 
 
 def test_a_forecast_holds_the_problems_that_data_will_be_sampled_from(recipe):

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from groupthink.model.loading import NANO
+from groupthink.model.place import NANO
 from groupthink.recipe import dump_recipe, load_recipe
 from groupthink.run.lines import append_line
 from groupthink.run.rollouts import schema

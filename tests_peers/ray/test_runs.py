@@ -6,7 +6,7 @@ import pyarrow.parquet as parquet
 import pytest
 from safetensors.torch import load_file
 
-from groupthink.model.loading import NANO
+from groupthink.model.place import NANO
 from groupthink.run.metrics import read_metrics
 from tests.stage.conftest import resume, train, weights
 

@@ -46,7 +46,8 @@ def _stage(stage: Stage) -> dict[str, Any]:
 
 def _asked(found: Evaluated) -> dict[str, Any]:
     names = ("name", "command", "otherwise", "problems", "samples")
-    return {**{name: getattr(found, name) for name in names}, "unjudged": dict(found.unjudged)}
+    counts = {"unjudged": dict(found.unjudged), "imitated": dict(found.imitated)}
+    return {name: getattr(found, name) for name in names} | counts
 
 
 def _counted(kept: Kept) -> dict[str, Any]:

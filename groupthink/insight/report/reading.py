@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +12,11 @@ from groupthink.insight.paired import Row, rates
 from groupthink.insight.report.compared import differences
 from groupthink.insight.report.course import course_of
 from groupthink.insight.report.figures import figures_of, traits_of
+from groupthink.insight.report.imitated import Imitating, begins_anew, imitated, runs_behind
 from groupthink.insight.report.lineage import Makers, maker, origins_of
 from groupthink.insight.report.records import BASE, Evaluated, Kept, Report, Stage
 from groupthink.insight.report.whole import whole_of
+from groupthink.pipeline.references import with_places
 from groupthink.recipe import BY_SAMPLES, Recipe, load_recipe
 from groupthink.reward.sandbox import BUBBLEWRAP
 from groupthink.run.lines import Line, read_lines
@@ -35,8 +37,9 @@ def read_report(run: Path) -> Report:
     k = min((samples for row in rows if (samples := _samples(row))), default=0)
     makers: dict[str, Path] = {}
     took, stages = recorded(run), list[Stage]()
-    for row in rows:
-        stages.append(_base(row, k) if row.base else _stage(row, makers, took.get(row.name, {}), k))
+    for number, row in enumerate(rows):
+        found = _evaluated(row, k, tuple(_behind(rows, number)))
+        stages.append(_base(row, found) if row.base else _stage(row, makers, took.get(row.name, {}), found))
         makers |= {} if row.base else {row.name: row.path}
     whole = whole_of(run) if is_pipeline(run) else None
     return Report(run, k, tuple(stages), tuple(differences(stages, [row.begun_with for row in rows])), whole)
@@ -85,7 +88,28 @@ def _of_elsewhere(path: Path, recipe: Recipe) -> str:
     return f"{path}" if own else recipe.model
 
 
-def _stage(row: _Row, makers: Makers, took: Mapping[str, str], k: int) -> Stage:
+def _behind(rows: list[_Row], number: int) -> Iterator[Imitating]:
+    """Whatever has shaped the weights that a row shows: what made them, what made those that it began with, ..."""
+    row = rows[number]
+    if not row.base:
+        lies = {one.name: one.path for one in rows if not one.base}
+        yield (
+            row.name,
+            with_places(
+                row.recipe,
+                models=lambda name: (lies[name] / "model").as_posix(),
+                data=lambda name: (lies[name] / "data").as_posix(),
+            ),
+        )
+    if begins_anew(row.recipe):
+        return
+    if row.begun_with is not None:
+        yield from _behind(rows, row.begun_with)
+    else:
+        yield from runs_behind(row.recipe.model)
+
+
+def _stage(row: _Row, makers: Makers, took: Mapping[str, str], evaluated: Evaluated | None) -> Stage:
     path, recipe = row.path, row.recipe
     lines, summary = read_metrics(path / "metrics.jsonl"), _json(path / "summary.json")
     kept = _kept(summary)
@@ -96,7 +120,7 @@ def _stage(row: _Row, makers: Makers, took: Mapping[str, str], k: int) -> Stage:
         done=len(lines),
         steps=0 if recipe.stage == MEASURED else recipe.steps,
         finished=summary is not None,
-        evaluated=_evaluated(row, k),
+        evaluated=evaluated,
         tokens=_tokens(lines) if kept is None else kept.tokens,
         seconds=worked_seconds(read_lines(path / "events.jsonl"), lines),
         origins=origins_of(path, recipe, makers, took),
@@ -106,9 +130,9 @@ def _stage(row: _Row, makers: Makers, took: Mapping[str, str], k: int) -> Stage:
     )
 
 
-def _base(row: _Row, k: int) -> Stage:
+def _base(row: _Row, evaluated: Evaluated | None) -> Stage:
     version = weights_version(row.path, newest=False)
-    return Stage(row.name, BASE, row.path, 0, 0, True, _evaluated(row, k), 0, 0.0, (), version)
+    return Stage(row.name, BASE, row.path, 0, 0, True, evaluated, 0, 0.0, (), version)
 
 
 def _tokens(lines: list[Line]) -> int:
@@ -122,7 +146,7 @@ def _newest(path: Path) -> str:
     return "after" if (path / "evaluations" / "after.json").exists() or not during else during[-1].stem
 
 
-def _evaluated(row: _Row, k: int) -> Evaluated | None:
+def _evaluated(row: _Row, k: int, behind: Sequence[Imitating]) -> Evaluated | None:
     path, name = row.path, row.evaluation
     found = _json(path / "evaluations" / f"{name}.json")
     if found is None:
@@ -138,6 +162,7 @@ def _evaluated(row: _Row, k: int) -> Evaluated | None:
         traits=traits_of(rows),
         right=rates(rows, "sampled"),
         unjudged=found["unjudged"],
+        imitated=imitated(rows, behind),
     )
 
 

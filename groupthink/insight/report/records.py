@@ -27,6 +27,9 @@ class Evaluated:
     traits: Figures  # the share of responses whose chains have each of them
     right: Mapping[Asked, float]  # the share of right samples, by problem, where that is known
     unjudged: Mapping[str, int]  # how many problems are left out of what is right, for each reason
+    imitated: Mapping[
+        str, int
+    ]  # how many problems are none to the model: what it comes from, by name, has imitated them
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,11 @@ def accuracy(report: Report) -> Table:
     for stage in report.stages:
         if stage.evaluated:
             notes += [f"{_name(stage)}: {line}." for line in unjudged_lines({"unjudged": stage.evaluated.unjudged})]
+            notes += [
+                f"{_name(stage)}: {count} of its {stage.evaluated.problems} problems are not held out from its model: "
+                f"{printable(name)} has imitated answers to them."
+                for name, count in stage.evaluated.imitated.items()
+            ]
     stages = report.stages if any(stage.evaluated for stage in report.stages) else ()
     return _of_evaluations(stages, "Accuracy on held-out problems", labels, notes)
 

@@ -10,8 +10,9 @@ import torch
 
 from groupthink.model.allocator import keep_freed_memory
 from groupthink.model.chat import Chat
-from groupthink.model.loading import NANO, find_device, resolve, weights_here
+from groupthink.model.loading import find_device, weights_here
 from groupthink.model.lora import merged_tensors
+from groupthink.model.place import NANO, resolve
 from groupthink.recipe import Recipe
 from groupthink.records import Weights
 from groupthink.reward.judge import Judge

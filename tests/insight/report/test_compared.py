@@ -7,7 +7,7 @@ from groupthink.insight.report.records import BASE, Evaluated, Stage
 
 
 def row(name: str, kind: str = "grpo", evaluated: bool = True) -> Stage:
-    found = Evaluated("after", None, (), 1, 1, {}, {}, {}, {}) if evaluated else None
+    found = Evaluated("after", None, (), 1, 1, {}, {}, {}, {}, {}) if evaluated else None
     return Stage(name, kind, Path(name), 1, 1, True, found, 0, 0.0, (), None)
 
 

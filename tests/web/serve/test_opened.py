@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from groupthink.model.loading import NANO
+from groupthink.model.place import NANO
 from groupthink.rollout.engine import Sampling
 from groupthink.rollout.fast import FastDecoder
 from groupthink.web.serve import opened as module
