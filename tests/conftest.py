@@ -5,10 +5,25 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.warm import processes_anew, warm_processes
+
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported, which comes later
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what is proved here is exact on a CPU
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    with warm_processes():
+        yield
+
+
+@pytest.fixture
+def anew() -> Iterator[None]:
+    """Worker processes of this test begin as they do for users."""
+    with processes_anew():
+        yield
 
 
 @pytest.hookimpl(wrapper=True)
