@@ -69,6 +69,13 @@ class Warm:
         self._process.kill()
 
 
+def run(command: list[str], *, env: dict[str, str], timeout: float, **_: object) -> subprocess.CompletedProcess:
+    """In place of `subprocess.run`, of `python -c TEXT WORDS`."""
+    process = Warm(code, *command[2:], env=env)
+    out, err = process.communicate(timeout)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
 def module(name: str, *words: str) -> None:
     """`python -m NAME WORDS`."""
     sys.argv = [name, *words]
