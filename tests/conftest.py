@@ -1,14 +1,38 @@
 """One thread for every test, so that sums are made in one order; no progress bars; in CI, no test that skips itself."""
 
 import os
+import subprocess
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
+
+from tests.warm import processes_anew, run, warm_processes
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported, which comes later
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what is proved here is exact on a CPU
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    with warm_processes():
+        yield
+
+
+@pytest.fixture
+def warm_rehearsal(monkeypatch) -> None:
+    """The process that measures a step is forked."""
+    forked = SimpleNamespace(run=run, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr("groupthink.insight.plan.measure.subprocess", forked)
+
+
+@pytest.fixture
+def anew() -> Iterator[None]:
+    """Worker processes of this test begin as they do for users."""
+    with processes_anew():
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

@@ -327,6 +327,7 @@ def test_check_of_a_cluster_on_this_machine(measured, capsys, monkeypatch):
     assert code == 0 and "Simulated: engines and learners take turns" in out and "engines idle" in out
 
 
+@pytest.mark.usefixtures("warm_rehearsal")
 def test_check_rehearses_what_one_of_several_engines_draws(place, capsys):  # noqa: F811
     words = ("scale.engines=2", "scale.learners=2", "stage=grpo_async", "rollout.lag=1", "policy.processes=0")
     code = cli.main(["check", str(place / "grpo.toml"), "rollout.processes=0", "policy.threads=0", *words, "--json"])

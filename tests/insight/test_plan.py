@@ -450,6 +450,7 @@ def test_sampling_takes_the_time_of_its_steps_alone():
     assert planning._total(recipe, SHAPE, {"generate": 3.0, "learn": 0.0}, 0.1, 7.0) == 7 + 3 * 3
 
 
+@pytest.mark.usefixtures("warm_rehearsal")
 def test_check_rehearses_what_a_stage_without_learning_does(place, capsys):  # noqa: F811
     words = ["stage=sample", "sample.problems=4", "sample.responses=2"]
     assert cli.main(["check", "--json", str(place / "grpo.toml"), *words]) == 0

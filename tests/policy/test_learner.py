@@ -1,7 +1,6 @@
 """The learner against a plain, padded reference, and against itself."""
 
 import dataclasses
-import subprocess
 import sys
 
 import numpy as np
@@ -14,6 +13,7 @@ from groupthink.policy.learner import Learner
 from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.optimizer import load_optimizer, save_optimizer
 from groupthink.policy.settings import PolicySettings
+from tests.warm import Warm, code
 
 TEMPERATURE = 0.7
 SETTINGS = PolicySettings(max_grad_norm=1e9, threads=1)
@@ -320,9 +320,10 @@ for limited in (False, True):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited through Linux's RLIMIT_AS")
 def test_micro_batches_that_do_not_fit_are_halved_and_the_gradient_is_the_same():
-    done = subprocess.run([sys.executable, "-c", SCARCE], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    (norm, seen, whole), (same_norm, same_seen, halved) = (line.split() for line in done.stdout.splitlines())
+    process = Warm(code, SCARCE)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    (norm, seen, whole), (same_norm, same_seen, halved) = (line.split() for line in out.splitlines())
     assert int(whole) == 1024 and 256 <= int(halved) < 2**14
     assert float(same_norm) == pytest.approx(float(norm), rel=1e-5)
     assert float(same_seen) == pytest.approx(float(seen), rel=1e-4)

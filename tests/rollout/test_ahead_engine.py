@@ -34,6 +34,7 @@ def engine():
     opened.close()
 
 
+@pytest.mark.usefixtures("anew")
 def test_it_draws_what_an_engine_in_this_process_draws(engine):
     assert_same(rollout(engine), rollout(plain()))
     assert not os.path.exists(engine._folder.name)  # nothing is left on disk

@@ -1,8 +1,6 @@
 """Learners that share a model out, as real processes that talk by gloo: each figure against a learner alone."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from safetensors import safe_open
 from groupthink.model.loading import load_model
 from groupthink.model.shares import files_of
 from tests.scale.ranks import OBJECTIVES, SIZES
+from tests.warm import Warm, module
 
 REPOSITORY = Path(__file__).parent.parent.parent
 RANKS = max(SIZES)
@@ -22,13 +21,7 @@ GRADIENT = 1e-5
 def folder(tmp_path_factory) -> Path:
     """What four ranks have written: `tests/scale/ranks.py`."""
     folder = tmp_path_factory.mktemp("ranks")
-    words = [sys.executable, "-m", "tests.scale.ranks"]
-    ranks = [
-        subprocess.Popen(
-            [*words, str(rank), str(RANKS), str(folder)], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
-        )
-        for rank in range(RANKS)
-    ]
+    ranks = [Warm(module, "tests.scale.ranks", rank, RANKS, folder, cwd=REPOSITORY) for rank in range(RANKS)]
     try:
         said = [rank.communicate(timeout=300)[1] for rank in ranks]
     finally:

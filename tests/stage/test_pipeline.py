@@ -282,6 +282,7 @@ def test_a_dry_run_shows_every_stage_and_changes_nothing(whole, recipe, tmp_path
     assert before == {file: file.stat().st_mtime_ns for file in whole.rglob("*")}
 
 
+@pytest.mark.usefixtures("warm_rehearsal")
 def test_a_check_looks_at_each_stage(recipe, place, tmp_path, capsys):
     two, begun = tmp_path / "two.toml", recipe.read_text().partition('[[stages]]\nname = "cold"')[0]
     two.write_text(begun + '[[stages]]\nname = "look"\nstage = "evaluate"\nmodel = "stage:zero"\n')

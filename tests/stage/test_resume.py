@@ -4,8 +4,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,10 +14,11 @@ from groupthink.run.directory import Run
 from groupthink.run.lock import LOCK
 from groupthink.run.metrics import read_metrics
 from tests.stage.conftest import STEPS, resume, train, weights
+from tests.warm import Warm, code, module
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
 PATIENCE = 300  # seconds
-CLI = ("-m", "groupthink.cli")
+CLI = (module, "groupthink.cli")
 DYING = """\
 import os, signal, sys
 from groupthink import cli
@@ -38,22 +37,21 @@ sys.exit(cli.main())
 """The command line that is killed when the file named by its first word is to be brought to the disk."""
 
 
-def begin_or_resume(run: Path, recipe: Path, *settings: str, python: tuple[str, ...] = CLI) -> subprocess.Popen:
+def begin_or_resume(run: Path, recipe: Path, *settings: str, python: tuple = CLI) -> Warm:
     """What a user would do: begin the run, or go on with it where it was begun."""
     begun = any((run / name).exists() for name in ("recipe.toml", "pipeline.toml"))
     words = ("--resume",) if begun else (recipe, *settings)
-    command = [sys.executable, *python, "train", *map(str, words), "--run", str(run)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return Warm(*python, "train", *words, "--run", run, merged=True)
 
 
 def die_at(file: str, run: Path, recipe: Path) -> None:
     """Begin or resume the run, and be killed when `file` is written."""
-    process = begin_or_resume(run, recipe, python=("-c", DYING, file))
+    process = begin_or_resume(run, recipe, python=(code, DYING, file))
     said = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == -signal.SIGKILL, said
 
 
-def kill_when(process: subprocess.Popen, moment) -> bool:
+def kill_when(process: Warm, moment) -> bool:
     """Kill the process when `moment()` has come; False where it ended before."""
     end = time.monotonic() + PATIENCE
     while process.poll() is None and not moment():
@@ -165,7 +163,7 @@ def test_a_run_of_two_processes_killed_in_a_random_step(place, tmp_path):
     run, whole = tmp_path / "run", tmp_path / "whole"
     assert kill_when(begin_or_resume(run, recipe, *settings), (run / f"rollouts/step-{step:06d}.parquet").exists)
     finish(run, recipe)
-    finish(whole, recipe, *settings)
+    train(whole, recipe, *settings)
     assert_same(run, whole)
 
 

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from contextlib import aclosing
 from pathlib import Path
 
@@ -20,9 +17,8 @@ from groupthink.web.chat_question import read_question
 from groupthink.web.reading.places import Places
 from groupthink.web.reading.settings import recipe_of
 from groupthink.web.serve.fields import BadRequest
+from tests.warm import Warm, module
 from tests.web.made import begin_run, row, write_step
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +27,9 @@ def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     settings = ["steps=2", "checkpoint_every=1", "task.problems_per_step=2", "evaluate.problems=4"]
     settings += ["rollout.group_size=4", "evaluate.samples=2", "policy.processes=1", "rollout.processes=1"]
-    command = [sys.executable, "-m", "groupthink.cli", "train", "--run", str(folder / "zero"), *settings]
-    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    process = Warm(module, "groupthink.cli", "train", "--run", folder / "zero", *settings, merged=True)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
     return folder
 
 

@@ -187,22 +187,7 @@ def test_the_server_itself_stays_without_torch_and_takes_it_along_when_it_dies(v
 
 
 @linux
-def test_a_page_is_told_that_it_died_and_may_ask_again(viewed):
-    _, answer = viewed.begin(**LONG)
-    first = answer.readline()
-    os.kill(viewed.worker(), signal.SIGKILL)
-    last = (first + answer.read()).splitlines()[-1]
-    assert "has died (exit code -9)" in json.loads(last)["error"]
-    _, answer = viewed.begin(**SHORT)
-    assert answer.read().endswith(b'{"end":true}\n')
-    viewed.process.send_signal(signal.SIGTERM)
-    worker = viewed.worker()
-    assert viewed.process.wait(10) == 0
-    until(lambda: gone(worker))
-
-
-@linux
-def test_nothing_is_written_to_a_page_that_has_gone(viewed):
+def test_nothing_is_written_to_a_page_that_has_gone_and_one_is_told_that_it_died_and_may_ask_again(viewed):
     viewed.begin(**SHORT)[1].read()
     for _ in range(8):
         connection, answer = viewed.begin(**LONG | {"n": 64})
@@ -213,5 +198,14 @@ def test_nothing_is_written_to_a_page_that_has_gone(viewed):
         answer.close()
     time.sleep(0.5)
     assert viewed.begin(**SHORT)[1].read().endswith(b'{"end":true}\n')
+    _, answer = viewed.begin(**LONG)
+    first = answer.readline()
+    os.kill(viewed.worker(), signal.SIGKILL)
+    last = (first + answer.read()).splitlines()[-1]
+    assert "has died (exit code -9)" in json.loads(last)["error"]
+    _, answer = viewed.begin(**SHORT)
+    assert answer.read().endswith(b'{"end":true}\n')
     viewed.process.send_signal(signal.SIGTERM)
-    assert viewed.process.communicate(timeout=10)[1] == ""
+    worker = viewed.worker()
+    assert viewed.process.communicate(timeout=10)[1] == "" and viewed.process.returncode == 0
+    until(lambda: gone(worker))

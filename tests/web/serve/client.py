@@ -16,13 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.warm import Warm, module
+
 ROOT = Path(__file__).parents[3]
 
 
 class Served:
     """`groupthink serve`, at work."""
 
-    def __init__(self, process: subprocess.Popen[str], host: str, port: int, said: list[str]):
+    def __init__(self, process: Warm | subprocess.Popen[str], host: str, port: int, said: list[str]):
         self.process, self.host, self.port, self.said = process, host, port, said
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
@@ -88,17 +90,15 @@ def reset(connection: socket.socket) -> None:
 
 
 @contextmanager
-def served(model: str = "nano", *words: str, env: dict[str, str] | None = None) -> Iterator[Served]:
-    """`groupthink serve`, in a process of its own, at any free port."""
-    command = [sys.executable, "-m", "groupthink.cli", "serve", model, "--port", "0", *words]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | (env or {}),
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell may have set it aside
-    )
+def served(model: str = "nano", *words: str, env: dict[str, str] | None = None, warm: bool = True) -> Iterator[Served]:
+    """`groupthink serve`, in a process of its own, at any free port; not `warm`: as users begin it."""
+    words = ("groupthink.cli", "serve", model, "--port", "0", *words)
+    process: Warm | subprocess.Popen[str]
+    if warm:
+        process = Warm(module, *words, cwd=ROOT, env=env)
+    else:
+        command = [sys.executable, "-m", *words]
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | (env or {}))
     said: list[str] = []
     found: re.Match[str] | None = None
     try:

@@ -312,7 +312,7 @@ def test_many_at_once_are_answered_each_as_if_alone(server):
 
 
 def test_a_signal_ends_it_and_streams_are_told():
-    with served() as one:
+    with served(warm=False) as one:
         connection = one.begin(CHAT, messages=MESSAGES, n=128, temperature=2.0, stream=True)
         connection.recv(10)
         begun = time.monotonic()
