@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, expect
 from tests.web.made import begin_run, made_run, row, write_step
 from tests_peers.web.places import link
 from tests_peers.web.test_static_file import exported
-from tests_peers.web.viewing import PATIENCE, Visitor, route_of, viewed
+from tests_peers.web.viewing import HEIGHT, PATIENCE, WIDTH, Visitor, route_of, viewed
 
-COMMA, AGAIN = "a,b", "again"
+COMMA, AGAIN, EIGHT = "a,b", "again", "eight"
 BUSY = """
 const [real, Live] = [window.fetch, window.EventSource];
 window.flying = window.most = window.answered = 0;
@@ -48,6 +48,7 @@ window.EventSource = class extends EventTarget {
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "runs"
     made_run(folder / COMMA, steps=20)
+    made_run(folder / EIGHT, steps=2, groups=2, size=8)
     again = begin_run(folder / AGAIN)
     for step in range(3):
         texts = [f"<think>{'2*3=6 ' * 60}</think>x={step}", "x=1"]
@@ -81,6 +82,27 @@ def test_a_run_whose_name_has_a_comma_stands_beside_another(visitor):
     expect(page).to_have_url(re.compile("with=a%252Cb,again"))
     visitor.reload()
     expect(headlines).to_have_text([COMMA, AGAIN])
+
+
+def test_responses_out_of_sight_are_told_of_and_led_to(visitor):
+    page = visitor.to(link("group", run=EIGHT, step=0, group=0))
+    index = page.get_by_role("navigation", name="the group's responses")
+    hidden = index.locator(".five-out")
+    expect(index).to_contain_text(re.compile(r"8 responses, best first, [12] out of sight"))
+    expect(page.locator(".five-right")).to_have_count(1)  # a shadow lies on what follows
+    wanted = hidden.last
+    response = wanted.get_attribute("aria-label").removeprefix("to response ")
+    wanted.click()
+    expect(index.get_by_role("button", name=f"to response {response}", exact=True)).to_have_class("choice")
+    expect(page.locator(".five-left")).to_have_count(1)
+    page.set_viewport_size({"width": 360, "height": 740})
+    expect(hidden).to_have_count(0)
+    index.get_by_role("button").last.click()
+    expect(page.locator(".five-response").last).to_be_in_viewport()
+    page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    visitor.to(link("group", run=COMMA, step=0, group=0))
+    expect(index).to_contain_text("4 responses, best first:")
+    expect(page.locator(".five-left, .five-right")).to_have_count(0)
 
 
 def test_a_table_of_tokens_opens_at_the_token(visitor):

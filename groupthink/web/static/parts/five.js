@@ -3,8 +3,10 @@
 import { classes, html, useEffect, useRef } from "./html.js";
 import { equation, measured, repeated, sumOf } from "./asked.js";
 import { Bar, rangeOf } from "./bars.js";
+import { Index } from "./five_index.js";
 import { Moved } from "./five_moved.js";
 import { Parts, Reason } from "./five_reward.js";
+import { show, useSight } from "./five_sight.js";
 import { Thought } from "./five_thought.js";
 import { link } from "./route.js";
 import { arrow, moved } from "./scale.js";
@@ -20,14 +22,18 @@ export function FiveSteps({ data, at, whole, onAt }) {
     change: rangeOf(responses.map((one) => one.change)),
   };
   const same = repeated(responses);
+  const columns = useRef(null);
+  const sight = useSight(columns, responses.map((one) => one.response).join(" "));
   const frame = {
+    ref: columns,
     class: classes("five", whole && "five-whole"),
     style: { "--columns": responses.length },
     role: "group",
     "aria-label": "the responses, best first",
   };
-  return html`<div class="five-frame">
-    <div ...${frame}>
+  return html`<div class=${classes("five-frame", sight.left && "five-left", sight.right && "five-right")}>
+    <${Index} responses=${responses} out=${sight.out} at=${at} onAt=${onAt} />
+    <div class="five-window"><div ...${frame}>
       <${Labels} data=${data} range=${ranges.reward} />
       <${Average} data=${data} />
       ${responses.map((one, place) => {
@@ -35,7 +41,7 @@ export function FiveSteps({ data, at, whole, onAt }) {
         const column = { data, one, place, ranges, chosen, onAt, twin: same[one.response] };
         return html`<${Column} key=${one.response} ...${column} />`;
       })}
-    </div>
+    </div></div>
   </div>`;
 }
 
@@ -127,22 +133,6 @@ function Column({ data, one, place, ranges, chosen, onAt, twin }) {
       <${Moved} one=${one} range=${ranges.change} seen=${measured(data.responses)} />
     </div>
   </article>`;
-}
-
-// Into view: among the columns only sideways, between those that stay at the edges; on a phone, in one column, down
-function show(column) {
-  const frame = column.parentElement;
-  if (getComputedStyle(frame).display === "flex") return column.scrollIntoView({ block: "start" });
-  const stays = (one) => one !== column && getComputedStyle(one).position === "sticky";
-  const [labels, , first] = frame.children;
-  const last = frame.lastElementChild;
-  const box = column.getBoundingClientRect();
-  const from = (stays(first) ? first : labels).getBoundingClientRect().right;
-  const to = stays(last) ? last.getBoundingClientRect().left : frame.getBoundingClientRect().right;
-  if (column === first) frame.scrollLeft = 0;
-  else if (column === last) frame.scrollLeft = frame.scrollWidth;
-  else if (box.left < from) frame.scrollLeft -= from - box.left;
-  else if (box.right > to) frame.scrollLeft += box.right - to;
 }
 
 function Here({ at, name }) {
