@@ -64,8 +64,15 @@ def described(place: Path, rows: Rows, step: int, group: int, name: str) -> dict
         "gradient": bool(live.any()),
         "why_none": None if live.any() else why_none(some, recipe),
         "arithmetic": told,
+        "traced": {"groups": traced_groups(rows), "most": recipe.policy.traced_groups},
         "responses": entries,
     }
+
+
+def traced_groups(rows: Rows) -> list[int]:
+    """The groups of a step of which was measured what the update did to their responses."""
+    seen = np.array([one is not None and bool(np.isfinite(one).any()) for one in rows.tokens("change")], bool)
+    return np.flatnonzero(np.logical_or.reduceat(seen, rows.starts[:-1])).tolist() if len(seen) else []
 
 
 def require_group(rows: Rows, step: int, group: int) -> None:

@@ -50,8 +50,8 @@ function Labels({ data, range }) {
   const mean = known(data.mean) ? (100 * (data.mean - range.low)) / (range.high - range.low) : null;
   const rule = [data.arithmetic?.formula, data.arithmetic?.why].filter(Boolean).join(" ");
   const update = measured(data.responses)
-    ? "how far it moved the log-probability of each, in nats a token"
-    : "makes what is above likelier, what is below less likely";
+    ? `how far it moved the log-probability of each, in nats a token; measured for ${ofGroups(data)}`
+    : "makes what is above likelier, what is below less likely; not measured for this group";
   return html`<div class="five-labels">
     <div class="five-head"></div>
     <div>
@@ -70,6 +70,13 @@ function Labels({ data, range }) {
     <div><${Label} at="4" name="Each against the average" /><p>${shown(rule)}</p></div>
     <div><${Label} at="5" name="The update" /><p>${update}</p></div>
   </div>`;
+}
+
+// "this group alone, of the step's 6"
+function ofGroups({ traced, groups }) {
+  const others = traced.groups.length - 1;
+  if (others + 1 >= groups) return groups === 1 ? "this group" : "all groups of the step";
+  return `this group ${others ? `and ${count(others, "other")}` : "alone"}, of the step's ${number(groups)}`;
 }
 
 function Label({ at, name }) {
