@@ -81,5 +81,6 @@ function ReadSteps({ run }) {
   return html`<form class="read-steps" onSubmit=${open}>
     read ${to(first, "the first step")}, ${to(last, "the newest")}, or${" "}
     <label>step <input name="step" type="number" min=${first} max=${last} required /></label> <button>Open</button>
+    <span class="counted">(numbered from 0: the newest of ${number(run.done)} is step ${last})</span>
   </form>`;
 }
