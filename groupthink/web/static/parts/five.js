@@ -102,6 +102,7 @@ function Column({ data, one, place, ranges, chosen, onAt, twin }) {
   }, [chosen]);
   const href = link("response", { run: data.run, step: data.step, group: data.group, response: one.response });
   const written = data.arithmetic?.each?.[place];
+  const reward = one.written ? equation(one.written.reward) : number(one.reward);
   const attributes = {
     class: classes("five-response", chosen && "five-chosen"),
     style: { "--place": place },
@@ -120,10 +121,10 @@ function Column({ data, one, place, ranges, chosen, onAt, twin }) {
     <div class="five-reward">
       <${Here} at="2" name="reward" />
       <${Bar} kind="reward" value=${one.reward} range=${ranges.reward} line=${data.mean}>
-        <b>${number(one.reward)}</b>
+        <b>${reward}</b>
       </${Bar}>
-      <p class="hidden">reward ${number(one.reward)}</p>
-      <${Parts} one=${one} weights=${data.parts} />
+      <p class="hidden">reward ${reward}</p>
+      <${Parts} one=${one} />
       <${Reason} one=${one} expected=${data.expected} />
     </div>
     <div class="five-gap"></div>
