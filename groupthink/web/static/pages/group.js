@@ -121,9 +121,9 @@ function Unmeasured({ data }) {
     href=${link("group", { run, step, group })}>group ${group}</a>`);
   const rest = traced.groups.length - named.length;
   return html`<p class="muted unmeasured">
-    Step 5, what the update did, was not measured for this group. In step ${step} it was for${" "}
+    What the update did was not measured for this group. In this step it was for${" "}
     ${named.length ? named : "none"}${rest > 0 && ` and ${rest} more`}.
     A run with <code>policy.traced_groups=N</code> measures it for the first N groups of each step that teach
-    something; this one has N = ${traced.most}.
+    something; here N is ${traced.most}.
   </p>`;
 }

@@ -84,15 +84,18 @@ function Label({ at, name }) {
 }
 
 function Average({ data }) {
-  const written = sumOf(data);
-  const notes = data.arithmetic?.notes ?? [];
   return html`<div class="five-average">
     <div class="five-average-inner">
-      <span class="five-here"><${Label} at="3" name="The average" /></span>
-      <p class="sum">${written ? equation(shown(written)) : known(data.mean) ? number(data.mean) : "not known"}</p>
-      ${notes.map((note) => html`<p key=${note} class="sum">${equation(shown(note))}</p>`)}
+      <span class="five-here"><${Label} at="3" name="The average" /></span><${Sum} data=${data} />
     </div>
   </div>`;
+}
+
+function Sum({ data }) {
+  const written = sumOf(data);
+  const notes = data.arithmetic?.notes ?? [];
+  return html`<p class="sum">${written ? equation(shown(written)) : known(data.mean) ? number(data.mean) : "not known"}</p>
+    ${notes.map((note) => html`<p key=${note} class="sum">${equation(shown(note))}</p>`)}`;
 }
 
 function Column({ data, one, place, ranges, chosen, onAt, twin }) {
@@ -127,7 +130,10 @@ function Column({ data, one, place, ranges, chosen, onAt, twin }) {
       <${Parts} one=${one} />
       <${Reason} one=${one} expected=${data.expected} />
     </div>
-    <div class="five-gap"></div>
+    <div class="five-gap">
+      <${Here} at="3" name="the average" />
+      ${place === 0 ? html`<${Sum} data=${data} />` : html`<p class="sum">${number(data.mean)}</p>`}
+    </div>
     <div class="five-advantage">
       <${Here} at="4" name="against the average" />
       <${Bar} kind="advantage" value=${one.advantage} range=${ranges.advantage}>
