@@ -108,7 +108,7 @@ class PlainView:
         done, last = int(metrics["step"]) + 1, self._steps.stop
         if done in (self._steps.start + 1, last) or done % max(1, len(self._steps) // PLAIN_LINES) == 0:
             figures = (f"{label} {form.format(metrics[name])}" for label, name, form in _figures(metrics))
-            self.note("  ".join([f"step {done}/{last}", *figures]))
+            self.note("  ".join([f"{done}/{last} steps", *figures]))
 
     def evaluated(self, name: str, figures: Mapping[str, Any]) -> None:
         self.note(f"{name}: {describe_evaluation(figures)}")

@@ -140,7 +140,7 @@ def _select_problems(place: Path, name: str, problems: Sequence[str], add: Calla
         for page in range(1, PAGES + 1):
             asked = {"sort": sort, **({"page": page} if page > 1 else {})}
             add("problems", partial(list_problems, place, sort, page, "", name), **asked)
-    for kind in ("mixed", "right", "wrong"):
+    for kind in ("held-out", "trained", "mixed", "right", "wrong"):
         add("problems", partial(list_problems, place, "visits", 1, kind, name), sort="visits", kind=kind)
     for problem in problems[:MOST_PROBLEMS]:
         add("problem", partial(read_problem, place, problem, name), problem=problem)

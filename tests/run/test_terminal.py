@@ -123,7 +123,7 @@ def test_plain_lines_are_few_and_hold_the_last_step():
         view.stepped(metrics(step))
     lines = stream.getvalue().splitlines()
     assert 20 <= len(lines) <= 24
-    assert lines[-1] == "step 100/100  reward 0.50  right 25%  KL 0.0010"
+    assert lines[-1] == "100/100 steps  reward 0.50  right 25%  KL 0.0010"
 
 
 def test_escapes_of_a_model_are_shown_as_text():

@@ -57,6 +57,7 @@ def test_a_run_is_in_its_file(tmp_path):
     assert f"/api/group?group=2&run={name}&step=1" in data  # it has a note
     assert f"/api/response?group=2&response=3&run={name}&step=1" in data
     assert f"/api/problems?run={name}&sort=visits" in data
+    assert {f"/api/problems?kind={kind}&run={name}&sort=visits" for kind in ("held-out", "trained")} <= data.keys()
     assert "<title>a &amp; &lt;b&gt; · groupthink</title>" in page and "5 of 5 steps" in page
     assert chosen.counts["step"] == 5 and str(tmp_path) not in page
 

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -10,9 +11,9 @@ from playwright.sync_api import Browser, expect
 from tests.web.made import begin_run, made_run, row, write_step
 from tests_peers.web.places import link
 from tests_peers.web.test_static_file import exported
-from tests_peers.web.viewing import PATIENCE, Visitor, route_of, viewed
+from tests_peers.web.viewing import HEIGHT, PATIENCE, WIDTH, Visitor, route_of, viewed
 
-COMMA, AGAIN = "a,b", "again"
+COMMA, AGAIN, EIGHT, FINE = "a,b", "again", "eight", "fine"
 BUSY = """
 const [real, Live] = [window.fetch, window.EventSource];
 window.flying = window.most = window.answered = 0;
@@ -44,10 +45,25 @@ window.EventSource = class extends EventTarget {
 """Answers take longer than it is from one event to the next."""
 
 
+def write_fine(run: Path) -> None:
+    """A step of rewards, advantages and changes that three digits do not do justice to."""
+    rewards = [0.984375, 0.984375, 0.953125, 0.2]
+    mean = sum(rewards) / len(rewards)
+    rows = []
+    for place, reward in enumerate(rewards):
+        text = f"<think>2*3=6</think>x={place}"
+        moved = [0.00123456 * (place - 2) + 0.000007] * len(text)
+        more = {"advantage": reward - mean, "change": moved, "learner_logprobs": [-0.031616 - place] * len(text)}
+        rows.append(row(place, text, reward, (reward - 0.2) / 0.6, **more))
+    write_step(run, 0, rows)
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "runs"
     made_run(folder / COMMA, steps=20)
+    made_run(folder / EIGHT, steps=2, groups=2, size=8)
+    write_fine(begin_run(folder / FINE))
     again = begin_run(folder / AGAIN)
     for step in range(3):
         texts = [f"<think>{'2*3=6 ' * 60}</think>x={step}", "x=1"]
@@ -81,6 +97,52 @@ def test_a_run_whose_name_has_a_comma_stands_beside_another(visitor):
     expect(page).to_have_url(re.compile("with=a%252Cb,again"))
     visitor.reload()
     expect(headlines).to_have_text([COMMA, AGAIN])
+
+
+def test_responses_out_of_sight_are_told_of_and_led_to(visitor):
+    page = visitor.to(link("group", run=EIGHT, step=0, group=0))
+    index = page.get_by_role("navigation", name="the group's responses")
+    hidden = index.locator(".five-out")
+    expect(index).to_contain_text(re.compile(r"8 responses, best first, [12] out of sight"))
+    expect(page.locator(".five-right")).to_have_count(1)  # a shadow lies on what follows
+    wanted = hidden.last
+    response = wanted.get_attribute("aria-label").removeprefix("to response ")
+    wanted.click()
+    expect(index.get_by_role("button", name=f"to response {response}", exact=True)).to_have_class("choice")
+    expect(page.locator(".five-left")).to_have_count(1)
+    page.set_viewport_size({"width": 360, "height": 740})
+    expect(hidden).to_have_count(0)
+    index.get_by_role("button").last.click()
+    expect(page.locator(".five-response").last).to_be_in_viewport()
+    page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    visitor.to(link("group", run=COMMA, step=0, group=0))
+    expect(index).to_contain_text("4 responses, best first:")
+    expect(page.locator(".five-left, .five-right")).to_have_count(0)
+
+
+def test_what_is_written_out_adds_up_as_it_is_shown(visitor):
+    page = visitor.to(link("group", run=FINE, step=0, group=0))
+    sums = page.locator(".sum").all_inner_texts()
+    assert len(sums) == 1 + 4 and all("=" in one for one in sums)
+    for column in page.locator(".five-response").all():
+        change = column.locator(".five-change .bar-tip").inner_text().lstrip("▲▼· ")
+        before, after = re.findall(r"[−\d.]+(?= →|\n)", column.locator(".five-change p").last.inner_text() + "\n")[:2]
+        sums.append(f"{after} - {before} = {change}")
+    page = visitor.to("#/seed")
+    sums += page.locator("p.seed-sum, .seed-bar .seed-sum").all_inner_texts()
+    rows = [row.locator("th, td").all_inner_texts() for row in page.locator(".seed-step").last.get_by_role("row").all()]
+    sums += [f"{after} - {before} = {change.lstrip('▲▼ ')}" for _, _, before, after, change in rows[1:]]
+    assert len(sums) == 5 + 4 + 4 + 3
+    for one in sums:
+        assert adds_up(one), one
+
+
+def adds_up(equation: str) -> bool:
+    """Whether who computes with the figures of the left side comes to the right one, rounded."""
+    left, right = equation.replace("−", "-").replace("×", "*").rsplit(" = ", 1)
+    assert re.fullmatch(r"[-+*/(). 0-9]+", left), equation
+    unit = 10.0 ** -len(right.partition(".")[2])
+    return abs(eval(left.replace("- -", "+ ")) - float(right)) <= unit / 2 + 1e-12
 
 
 def test_a_table_of_tokens_opens_at_the_token(visitor):

@@ -32,7 +32,8 @@ def accuracy(report: Report) -> Table:
     labels |= {"maj@k": f"maj@{report.k}", "pass@k": f"pass@{report.k}"} if report.k > 1 else {}
     notes = [
         "Percent, with the 95 % interval over problems. pass@1 is strict: in form and right; lenient takes the last "
-        "answer anywhere in the text. Samples are drawn at temperature 1."
+        "answer anywhere in the text. Samples are drawn at temperature 1. [-]: all problems gave the same, of which "
+        "resampling tells no interval."
     ]
     if any(stage.evaluated and stage.evaluated.samples != report.k for stage in report.stages):
         notes.append(

@@ -97,7 +97,7 @@ def _of_stages(place: Path, name: str, now: float) -> dict[str, Any]:
 
 
 def marks_of(place: Path, evaluations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What happened to a run, in its order; `step` is None where it belongs to none.
+    """What happened to a run, in its order; `step` is None where it belongs to none. The text follows upon the kind.
 
     A checkpoint or an evaluation is of the policy as it was before the step whose number it has.
     """
@@ -111,15 +111,15 @@ def marks_of(place: Path, evaluations: list[dict[str, Any]]) -> list[dict[str, A
 def _mark(event: dict[str, Any]) -> dict[str, Any] | None:
     kind, step = event["event"], event.get("step")
     words = {
-        "checkpoint": lambda: f"checkpoint after {step} steps",
+        "checkpoint": lambda: "",
         "finding": lambda: f"{title_of(str(event.get('cause')))} {event.get('evidence', '')}",
-        "disagreement": lambda: f"engine and learner disagree: {event.get('cause', '')}",
+        "disagreement": lambda: f"of engine and learner: {event.get('cause', '')}",
         "restarted": lambda: f"a process that draws was replaced: {event.get('reason', '')}",
-        "resumed": lambda: f"gone on with after {step} steps",
-        "finished": lambda: "finished",
-        "ended early": lambda: f"ended early, {event.get('reason', '')}",
-        "stage started": lambda: f"stage {event.get('stage')} begun",
-        "stage done": lambda: f"stage {event.get('stage')} done",
+        "resumed": lambda: "",
+        "finished": lambda: "",
+        "ended early": lambda: str(event.get("reason", "")),
+        "stage started": lambda: str(event.get("stage")),
+        "stage done": lambda: str(event.get("stage")),
         "gate passed": lambda: f"stage {event.get('stage')} has reached what it must: {event.get('require', '')}",
         "gate failed": lambda: f"stage {event.get('stage')} has not reached what it must: {event.get('require', '')}",
         "replaced": lambda: f"stage {event.get('stage')} was set aside",
@@ -136,4 +136,4 @@ def _mark(event: dict[str, Any]) -> dict[str, Any] | None:
 
 def _evaluated(found: dict[str, Any]) -> str:
     share = found["pass@1"]
-    return f"evaluation {found['name']}" + ("" if share is None else f": pass@1 {share:.1%}")
+    return "" if share is None else f"pass@1 {share:.1%}"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from groupthink.recipe import BY_REWARDS, Recipe
-from groupthink.web.reading.arithmetic import sum_of, write_out
+from groupthink.web.reading.arithmetic import rewards_of, sum_of, write_out
 from groupthink.web.reading.chains import asked, chain_of, opening_of
 from groupthink.web.reading.numbers import known, mean_of
 from groupthink.web.reading.pieces import decoded
@@ -46,7 +46,6 @@ def described(place: Path, rows: Rows, step: int, group: int, name: str) -> dict
     told = write_out(rows, group, recipe)
     if told["each"] is not None:
         told["each"] = [told["each"][entry["response"]] for entry in entries]
-    weights = weights_of(recipe)
     return {
         "run": name,
         "step": step,
@@ -59,13 +58,19 @@ def described(place: Path, rows: Rows, step: int, group: int, name: str) -> dict
         "prompt": asked(some.value("prompt", 0) or ""),
         "expected": some.value("expected", 0),
         "estimator": recipe.advantage.estimator if recipe.stage in BY_REWARDS else None,
-        "parts": {part: weights.get(part) for part in some.parts},
         "mean": known(rewards.mean()),
         "gradient": bool(live.any()),
         "why_none": None if live.any() else why_none(some, recipe),
         "arithmetic": told,
+        "traced": {"groups": traced_groups(rows), "most": recipe.policy.traced_groups},
         "responses": entries,
     }
+
+
+def traced_groups(rows: Rows) -> list[int]:
+    """The groups of a step of which was measured what the update did to their responses."""
+    seen = np.array([one is not None and bool(np.isfinite(one).any()) for one in rows.tokens("change")], bool)
+    return np.flatnonzero(np.logical_or.reduceat(seen, rows.starts[:-1])).tolist() if len(seen) else []
 
 
 def require_group(rows: Rows, step: int, group: int) -> None:
@@ -121,7 +126,7 @@ def _responses(place: Path, rows: Rows, recipe: Recipe) -> list[dict[str, Any]]:
     texts, finishes = rows.values("text"), rows.values("finish")
     plain = {name: rows.values(name) for name in ("note", "extracted")}
     rewards, advantages, right = rows.numbers("reward"), rows.numbers("advantage"), rows.right
-    means = token_means(rows)
+    means, written = token_means(rows), rewards_of(columns, weights, rewards)
     entries = []
     for row in range(len(rows)):
         chain = chain_of(texts[row] or "", opening)
@@ -138,6 +143,7 @@ def _responses(place: Path, rows: Rows, recipe: Recipe) -> list[dict[str, Any]]:
                 "length": int(rows.lengths[row]),
                 "reward": reward,
                 "parts": parts,
+                "written": None if reward is None else written[row],
                 "sum": None if reward is None else sum_of(parts, weights, rewards[row]),
                 **{name: values[row] for name, values in plain.items()},
                 "right": None if np.isnan(right[row]) else bool(right[row]),
@@ -172,7 +178,6 @@ def token_means(rows: Rows) -> list[dict[str, Any]]:
         found.append(
             {
                 "logprob": before,
-                "logprob_after": None if before is None or moved is None else known(before + moved),
                 "change": moved,
                 "change_sum": known(change[np.isfinite(change)].sum()) if moved is not None else None,
                 "kl": mean_of(k3(learner, reference)) if len(learner) == len(reference) else None,

@@ -1,6 +1,6 @@
 """The problems of a run: how often each came up, and how often it was answered right, at first and at last."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from groupthink.web.reading.places import own_name
 
 PAGE = 50
 SORTS = ("visits", "rate", "gain", "name")
-HELD_OUT = "held-out"
-"""The kind of the problems that evaluations ask, and training never sees."""
+HELD_OUT, TRAINED = "held-out", "trained"
+"""The kinds of the problems that evaluations ask, and training never sees; and of those that it does."""
+
+EVERY = ("", HELD_OUT, TRAINED, *KINDS)
 
 SECONDS = 0.1
 """For which rollouts that were not read before are read at once; who asks again gets further."""
@@ -33,6 +35,7 @@ class Table:
     rate_last: np.ndarray
     rate: np.ndarray  # over all visits
     mean: np.ndarray  # reward
+    held_out: np.ndarray  # bool: its visits are evaluations, and the steps those that were done before them
 
     def __len__(self) -> int:
         return len(self.names)
@@ -43,24 +46,26 @@ def list_problems(
 ) -> dict[str, Any]:
     """A page of the problems of the run in `place`, counted from 1.
 
-    `sort`: by visits, the most first; by the rate of right responses, the lowest first; by its gain from first to last
-    visit, the largest first; by name. What nobody knows comes last. `kind`: those whose last visit went so (mixed,
-    right, wrong, unknown), or those held out; all that were trained on where it is empty.
+    `sort`: by visits, the most first, and of equal ones those held out; by the rate of right responses, the lowest
+    first; by its gain from first to last visit, the largest first; by name. What nobody knows comes last. `kind`: those
+    held out, those trained on, or of these those whose last visit went so (mixed, right, wrong, unknown); all where it
+    is empty.
 
     `steps` of `of` recorded ones were read so far: there may be more problems until they are the same.
     """
     if sort not in SORTS:
         raise ValueError(f"problems are not sorted by {sort!r}: choose one of {', '.join(SORTS)}")
-    if kind and kind not in (*KINDS, HELD_OUT):
-        raise ValueError(f"no problems are of the kind {kind!r}: choose one of {', '.join((*KINDS, HELD_OUT))}")
-    if kind == HELD_OUT:
-        table, steps, of = held_out(place), 0, 0
-        chosen = np.arange(len(table))
-    else:
+    if kind not in EVERY:
+        raise ValueError(f"no problems are of the kind {kind!r}: choose one of {', '.join(EVERY[1:])}")
+    table, steps, of, chosen = held_out(place), 0, 0, None
+    if kind != HELD_OUT:
         groups = groups_of(place, SECONDS)
-        table, last = trained_on(groups)
+        trained, last = trained_on(groups)
         steps, of = groups.steps, groups.of
-        chosen = np.flatnonzero(groups.kind[last] == KINDS.index(kind)) if kind else np.arange(len(table))
+        table = trained if kind else _together(table, trained)
+        chosen = np.flatnonzero(groups.kind[last] == KINDS.index(kind)) if kind in KINDS else None
+    if chosen is None:
+        chosen = np.arange(len(table))
     ordered = chosen[_order(table, chosen, sort)]
     pages = max(1, -(-len(ordered) // PAGE))
     page = min(max(page, 1), pages)
@@ -91,6 +96,7 @@ def trained_on(groups: Groups) -> tuple[Table, np.ndarray]:
         rate_last=rate[last],
         rate=np.where(judged > 0, _sums(groups.problem, groups.right, numbers) / np.maximum(judged, 1), np.nan),
         mean=_sums(groups.problem, groups.mean, numbers) / np.maximum(visits, 1),
+        held_out=np.zeros(len(numbers), bool),
     )
     return table, last
 
@@ -116,6 +122,17 @@ def held_out(place: Path) -> Table:
         rate_last=np.array([some[-1][1] for some in visits], np.float64),
         rate=np.array([np.mean(some) if some else np.nan for some in known_rates], np.float64),
         mean=np.full(len(visits), np.nan),
+        held_out=np.ones(len(visits), bool),
+    )
+
+
+def _together(one: Table, other: Table) -> Table:
+    columns = {field.name: (getattr(one, field.name), getattr(other, field.name)) for field in fields(Table)}
+    return Table(
+        **{
+            name: first + second if isinstance(first, list) else np.concatenate([first, second])
+            for name, (first, second) in columns.items()
+        }
     )
 
 
@@ -136,7 +153,8 @@ def _order(table: Table, chosen: np.ndarray, sort: str) -> np.ndarray:
         "gain": (table.rate_first - table.rate_last)[chosen],
         "name": np.zeros(len(chosen)),
     }
-    return np.lexsort((by_name, keys[sort]))  # NaN comes last
+    level = ~table.held_out[chosen] if sort == "visits" else np.zeros(len(chosen), bool)
+    return np.lexsort((by_name, level, keys[sort]))  # NaN comes last
 
 
 def _family(name: str) -> str:
@@ -151,5 +169,6 @@ def _row(table: Table, row: int) -> dict[str, Any]:
         "visits": int(table.visits[row]),
         "first_step": int(table.first_step[row]),
         "last_step": int(table.last_step[row]),
+        "held_out": bool(table.held_out[row]),
         **{name: known(getattr(table, name)[row]) for name in ("rate_first", "rate_last", "rate", "mean")},
     }

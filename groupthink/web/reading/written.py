@@ -69,26 +69,39 @@ class Written:
 class Digits:
     """How figures are written: with three decimals, or as many as the largest of `values` needs to show three digits.
 
+    `finer`: by how many decimals more what a figure comes from is written, so that it is seen to come to it.
+
     >>> digits = Digits([1 / 3])
     >>> digits(2 / 3), digits(1), digits(-0.2), digits.signed(1 / 3)
     ('0.667', '1.0', '(-0.2)', '+0.333')
+    >>> Digits([1 / 3], finer=1)(2 / 3)
+    '0.6667'
     """
 
-    def __init__(self, values: Sequence[float] | np.ndarray):
+    def __init__(self, values: Sequence[float] | np.ndarray, finer: int = 0):
         sizes = [abs(value) for value in values if value and np.isfinite(value)]
         self.decimals = min(max(3, ceil(-log10(max(sizes))) + 2), 9) if sizes else 3
+        self.before = self.decimals + finer
 
     def __call__(self, value: float) -> str:
-        """Without zeros at its end; in brackets where it is below 0, as it follows an operator."""
-        text = f"{value:.{self.decimals}f}".rstrip("0")
-        text = f"{text}0" if text.endswith(".") else text
-        if text == "-0.0":
-            return "0.0"
+        """What stands before a result: without zeros at its end; in brackets below 0, as it follows an operator."""
+        text = _short(value, self.before)
+        text = text if "." in text else f"{text}.0"
         return f"({text})" if text.startswith("-") else text
+
+    def plain(self, value: float, result: bool = False) -> str:
+        """One that stands by itself: what a result comes from, or the result."""
+        return _short(value, self.decimals if result else self.before)
 
     def signed(self, value: float) -> str:
         """A result: with its sign, and all decimals."""
         return f"{round(value, self.decimals) + 0.0:+.{self.decimals}f}"
+
+
+def _short(value: float, decimals: int) -> str:
+    """Without zeros at its end."""
+    text = f"{round(value, decimals) + 0.0:.{decimals}f}"
+    return text.rstrip("0").removesuffix(".") if "." in text else text
 
 
 def centered(values: np.ndarray) -> np.ndarray:

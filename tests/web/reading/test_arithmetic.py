@@ -9,10 +9,11 @@ from groupthink.advantage import ESTIMATORS, AdvantageSettings, advantage
 from groupthink.recipe import load_recipe
 from groupthink.records import Group, Score
 from groupthink.run.rollouts import rollout_table, sampled_table
-from groupthink.web.reading.arithmetic import mean_of, sum_of, write_out
+from groupthink.web.reading.arithmetic import mean_of, rewards_of, sum_of, write_out
 from groupthink.web.reading.estimators import ESTIMATORS as WRITTEN
 from groupthink.web.reading.rows import Rows
 from groupthink.web.reading.settings import weights_of
+from groupthink.web.reading.truth import holds
 from groupthink.web.reading.written import Digits
 from tests.web.reading.making import PROMPT, ask, encode, judge, respond, step_of
 
@@ -43,7 +44,12 @@ def value_of(equation: str) -> tuple[float, float]:
     """Both sides of an equation: the left one is Python's arithmetic, but for its multiplication sign."""
     left, right = equation.rsplit(" = ", 1)
     assert re.fullmatch(r"[-+*/(). 0-9x]+", left)
-    return float(eval(left.replace("x", "*"))), float(right)
+    return float(eval(left.replace("x", "*"))), float(right.strip("()"))
+
+
+def unit_of(equation: str) -> float:
+    """What the last digit of its right side counts."""
+    return 10.0 ** -len(equation.strip("()").rpartition(".")[2])
 
 
 def test_the_seeds_example():
@@ -56,10 +62,10 @@ def test_the_seeds_example():
 @pytest.mark.parametrize(
     ("estimator", "expected"),
     [
-        ("standardize", ["(1.0 - 0.667) / (0.416 + 0.0001) = +0.800", "(0.2 - 0.667) / (0.416 + 0.0001) = -1.121"]),
+        ("standardize", ["(1.0 - 0.6667) / (0.4163 + 0.0001) = +0.800", "(0.2 - 0.6667) / (0.4163 + 0.0001) = -1.121"]),
         ("leave_one_out", ["1.0 - 0.5 = +0.500", "0.2 - 0.9 = -0.700"]),
         ("rank", ["(3 - 2) / 2 = +0.500", "(1 - 2) / 2 = -0.500"]),
-        ("maxrl", ["(1.0 - 0.667) / 0.667 = +0.500", "(0.2 - 0.667) / 0.667 = -0.700"]),
+        ("maxrl", ["(1.0 - 0.6667) / 0.6667 = +0.500", "(0.2 - 0.6667) / 0.6667 = -0.700"]),
         ("reward", ["1.0 = +1.000", "0.2 = +0.200"]),
     ],
 )
@@ -71,8 +77,8 @@ def test_hand_worked(estimator, expected):
 def test_pass_at_k_by_hand():
     """Two of four are wrong: one set of two in six fails; with one wrong response given, one in three."""
     found = told([[1.0, 1.0, 0.0, 0.0]] * 2, "pass_at_k", "advantage.k=2")
-    assert found["each"] == ["0.167 / 0.373 = +0.447"] * 2 + ["(0.167 - 0.333) / 0.373 = -0.447"] * 2
-    assert found["notes"][0] == "share of sets that fail = C(2, 2) / C(4, 2) = 0.167"
+    assert found["each"] == ["0.1667 / 0.3727 = +0.447"] * 2 + ["(0.1667 - 0.3333) / 0.3727 = -0.447"] * 2
+    assert found["notes"][0] == "share of sets that fail = C(2, 2) / C(4, 2) = 0.1667"
 
 
 def test_every_estimator_is_written_out():
@@ -95,10 +101,9 @@ def test_it_is_what_the_estimator_computes(estimator):
             found = write_out(rows, group, recipe)
             sides = [value_of(one) for one in found["each"]]
             np.testing.assert_allclose([right for _, right in sides], expected_PG[group], rtol=0, atol=6e-4)
-            # The left side is of rounded figures: its value is the right one's, as far as they go.
-            spread = max(1.0, max(abs(right) for _, right in sides))
-            for left, right in sides:
-                assert left == pytest.approx(right, rel=0.05, abs=0.02 * spread)
+            for written in [*found["each"], found["mean"]]:  # true of the figures that stand there
+                left, right = value_of(written)
+                assert abs(left - right) <= unit_of(written) / 2 + 1e-12, written
 
 
 @pytest.mark.parametrize("estimator", ["center", "gdpo", "standardize"])
@@ -119,7 +124,7 @@ def test_of_several_parts(estimator):
     if estimator == "gdpo":
         assert "other" not in found["formula"] and "6 rewards of the step's 2 groups" in found["why"]
         assert "Weighed in this order: accuracy, format, brevity." in found["why"]
-        assert found["notes"][0] == "accuracy: average 0.333, standard deviation 0.577"
+        assert found["notes"][0].startswith("accuracy: average 0.333")
     assert all(value_of(one)[1] == 0 for one in write_out(rows, 1, recipe)["each"])
 
 
@@ -172,7 +177,42 @@ def test_a_long_sum_has_its_ends():
     assert text.startswith("(0.0 + 0.016 + ") and text.endswith(" + ... + 0.969 + 0.984) / 64 = 0.492")
 
 
+def test_differences_add_up_as_they_are_shown():
+    """0.984375 - 0.765625 is 0.219 to three digits, though 0.984 - 0.766 is not."""
+    found = told([[0.984375, 0.984375, 0.546875, 0.546875], [0.0] * 4], "center")
+    assert found["mean"] == "(0.9844 + 0.9844 + 0.5469 + 0.5469) / 4 = 0.7656"
+    assert found["each"][0] == "0.9844 - 0.7656 = +0.219"
+
+
+def test_a_reward_is_what_its_parts_count_for():
+    parts = {"accuracy": np.array([1.0, 0.0]), "brevity": np.array([0.921875, np.nan]), "own": np.array([0.5, -1.0])}
+    one, other = rewards_of(parts, {"accuracy": 0.6, "brevity": 0.2}, np.array([1.284375, -1.0]))
+    assert one["parts"]["brevity"] == {"value": "0.922", "weight": "0.2", "share": "0.184"}
+    assert one["parts"]["own"] == {"value": "0.5", "weight": None, "share": "0.5"} and one["reward"] == "1.284"
+    assert other["parts"]["brevity"] is None and other["reward"] == "-1"
+    thirds = {name: np.array([1 / 3]) for name in "abc"}
+    (found,) = rewards_of(thirds, dict.fromkeys("abc", 1.0), np.array([1.0]))
+    assert found["reward"] == "1" and {one["share"] for one in found["parts"].values()} == {"0.3333"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["0.984 - 0.766 = +0.219", "(1.0 + 0.4) / 2 = 0.8", "2 x (-0.5) = 1", "sqrt(0.25) = 0.6", "C(4, 2) / 2 = 2"],
+)
+def test_what_does_not_hold_is_noticed(wrong):
+    assert not holds(wrong)
+    assert holds("0.333 + 0.333 + 0.333 = 1") and not holds("0.333 + 0.333 + 0.333 = 1", decimals=3)
+
+
+@pytest.mark.parametrize(
+    "right", ["share = C(2, 2) / C(4, 2) = 0.167", "2 x (-0.5) = -1", "(0.1 + (-0.5)) / 2 = (-0.2)", "a = __import__"]
+)
+def test_what_holds_and_what_is_no_arithmetic_is_left(right):
+    assert holds(right)
+
+
 def test_a_reward_is_the_sum_of_its_parts():
+    assert sum_of({"a": 1 / 3}, {"a": 0.2}, 0.2 / 3) == "0.2 x 0.3333 = 0.0667"
     assert sum_of({"accuracy": 0.0, "own": None}, {"accuracy": 1.0, "own": 1.0}, 0.0) == "1 x 0 = 0"
     assert sum_of({"kl": -0.5, "format": 1.0}, {"kl": 0.01, "format": 0.2}, 0.195) == "0.01 x (-0.5) + 0.2 x 1 = 0.195"
     assert sum_of({"accuracy": None}, {"accuracy": 1.0}, 0.0) == "0 = 0"

@@ -211,7 +211,10 @@ def test_a_recipe_of_several_stages(several):
     ]
     assert [one["run"] for one in stages] == ["r1/stages/01-zero", "r1/stages/02-cold", None]
     assert "zero (grpo), cold (sft), last (grpo)" in found["words"]
-    assert [mark["text"] for mark in found["marks"]] == ["stage zero begun", "stage cold begun"]
+    assert [(mark["kind"], mark["text"]) for mark in found["marks"]] == [
+        ("stage started", "zero"),
+        ("stage started", "cold"),
+    ]
     assert found["series"] == {}
     report = report_of(several)["report"]
     assert [row[0] for row in report["rows"]] == ["zero", "cold"] and report["heads"][:2] == ["", "pass@1"]

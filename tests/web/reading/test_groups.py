@@ -41,15 +41,16 @@ def test_a_group_is_all_five_steps(run):
     assert (found["first"], found["last"], found["problem"]) == (0, 1, "quadratics/train/0/2")
     assert (found["prompt"], found["expected"], found["estimator"]) == ("Solve x^2-5x+6=0", "x=2, x=3", "center")
     assert found["mean"] == 0.666667 and found["gradient"] and found["why_none"] is None
-    assert found["parts"] == {"accuracy": 1.0}
     assert found["arithmetic"]["each"] == ["1.0 - 0.667 = +0.333", "0.8 - 0.667 = +0.133", "0.2 - 0.667 = -0.467"]
     first, second, third = found["responses"]
     assert (first["reasoning"], first["answer"], first["formed"]) == ("2*3=6", "x=2, x=3", True)
     assert (first["reward"], first["parts"], first["sum"]) == (1.0, {"accuracy": 1.0}, "1 x 1 = 1")
     assert (first["right"], second["right"], first["length"]) == (True, False, len(encode(RIGHT)) + 1)
     assert first["change"] == 0.25 and first["change_sum"] == 0.25 * first["length"]
-    assert (first["logprob"], first["logprob_after"], first["drawn"]) == (-0.5, -0.25, -0.5)
-    assert second["change"] is None and second["logprob_after"] is None and third["change"] == -0.125
+    assert (first["logprob"], first["drawn"]) == (-0.5, -0.5)
+    assert first["written"] == {"reward": "1", "parts": {"accuracy": {"value": "1", "weight": "1", "share": "1"}}}
+    assert found["traced"] == {"groups": [0], "most": 1}
+    assert second["change"] is None and third["change"] == -0.125
     log_ratio = -0.7 + 0.5  # of the reference to the policy
     assert first["kl"] == pytest.approx(np.exp(log_ratio) - log_ratio - 1, rel=1e-5)
     assert (first["entropy"], first["clipped"], first["versions"], first["turns"]) == (0.3, 0.0, [1], None)
@@ -69,6 +70,7 @@ def test_a_group_of_equals_has_no_gradient(run):
     assert not found["gradient"]
     assert found["why_none"].startswith("All 3 responses earned 0.5, so each is exactly the average.")
     assert "KL" in found["why_none"]  # objective.kl is 0.001
+    assert found["traced"]["groups"] == [0]  # it is told which one was
     assert [one["response"] for one in found["responses"]] == [0, 1, 2]
     assert [one["parts"] for one in found["responses"]] == [{"accuracy": 0.5}] * 3
 
@@ -171,6 +173,7 @@ def test_what_is_only_drawn(tmp_path):
         step, group, response = read_step(run.path, 0), read_group(run.path, 0, 0), read_response(run.path, 0, 0, 1)
     assert [one["advantage"] for one in step["groups"][0]["responses"]] == [None] * 3
     assert [one["response"] for one in group["responses"]] == [1, 2, 0]  # by reward
+    assert group["traced"]["groups"] == []
     assert group["estimator"] is None and "only draws and judges" in group["why_none"]
     assert group["arithmetic"]["each"] is None and group["arithmetic"]["mean"] == "(0.0 + 1.0 + 1.0) / 3 = 0.667"
     assert group["responses"][0]["logprob"] is None and group["responses"][0]["clipped"] is None

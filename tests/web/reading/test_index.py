@@ -172,6 +172,7 @@ def test_problems_by_what_they_are_sorted(run):
         "visits": 2,
         "first_step": 0,
         "last_step": 2,
+        "held_out": False,
         "rate_first": 0.666667,
         "rate_last": 0.0,
         "rate": 0.333333,
@@ -227,7 +228,17 @@ def test_held_out_problems_are_those_of_evaluations(run):
     assert [one["problem"] for one in found["problems"]] == ["q/held", "q/odd"]
     held, odd = found["problems"]
     assert (held["visits"], held["rate_first"], held["rate_last"], held["last_step"]) == (2, 0.0, 0.5, 2)
-    assert (odd["visits"], odd["rate"]) == (1, None)
+    assert (odd["visits"], odd["rate"], odd["held_out"]) == (1, None, True)
+    every = list_problems(run.path)["problems"]
+    assert [(one["problem"][-4:], one["visits"]) for one in every] == [
+        ("held", 2),
+        ("/0/0", 2),
+        ("/0/1", 2),
+        ("/odd", 1),
+        ("/0/2", 1),
+        ("/0/3", 1),
+    ]
+    assert not any(one["held_out"] for one in list_problems(run.path, kind="trained")["problems"])
     told = read_problem(run.path, "q/held")
     assert told["visits"] == [] and [(one["name"], one["step"]) for one in told["evaluations"]] == [
         ("before", 0),

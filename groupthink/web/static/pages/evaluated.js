@@ -27,7 +27,8 @@ export function Evaluations({ evaluations }) {
     <h2 id="evaluated">On held-out problems</h2>
     <${Table} columns=${columns} rows=${evaluations} caption="On held-out problems" kind="table-tight"
       rowKey=${(row) => row.name} />
-    <p class="curve-note">k is the number of samples to a problem; intervals are 95%.</p>
+    <p class="curve-note">k is the number of samples to a problem; intervals are 95%, by
+      resampling the problems; [–] where all of them gave the same, which tells none.</p>
   </section>`;
 }
 

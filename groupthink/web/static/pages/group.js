@@ -8,7 +8,7 @@ import { useKeys } from "../parts/keys.js";
 import { beside, Near } from "../parts/near.js";
 import { Page, useData, Waited } from "../parts/page.js";
 import { go, link } from "../parts/route.js";
-import { known, oneLine, Prompt, shown } from "../parts/text.js";
+import { oneLine, Prompt, shown } from "../parts/text.js";
 
 const LONG = 90; // characters of a problem that is the page's title; a longer one stands below it, too
 const FEW = 6; // groups of the step that are named
@@ -74,6 +74,7 @@ function Body({ data, params, set, next }) {
         ${data.gradient === false
         && html`<p class="no-gradient"><b>✗ No gradient from this group.</b> ${shown(data.why_none ?? "")}</p>`}
         <p class="story">${story(data).join(" ")}</p>
+        ${!measured(data.responses) && html`<${Unmeasured} data=${data} />`}
         <${Facts} data=${data} />
         <${Tools} data=${data} params=${params} set=${set} next=${next} />
       </div>
@@ -83,7 +84,6 @@ function Body({ data, params, set, next }) {
       </div>
     </div>
     <${FiveSteps} data=${data} at=${params.at} whole=${Boolean(params.whole)} onAt=${pick} />
-    ${!measured(data.responses) && data.gradient !== false && html`<${Unmeasured} data=${data} />`}
   </div>`;
 }
 
@@ -113,17 +113,17 @@ function Facts({ data }) {
   </dl>`;
 }
 
-// A step measures what the update did for some of its groups alone (policy.traced_groups): which ones
+// A step measures what the update did for its first groups that teach something alone: which ones, and how to get more
 function Unmeasured({ data }) {
-  const { run, step } = data;
-  const found = useData("step", { run, step });
-  const others = (found.data?.groups ?? []).filter((group) => group.responses.some((one) => known(one.change)));
-  const named = others
-    .slice(0, FEW)
-    .map(({ group }) => html` <a href=${link("group", { run, step, group })}>Group ${group}</a>`);
-  return html`<p class="muted group-foot">
-    What the update did to each response was not measured for this group: <code>policy.traced_groups</code>${" "}
-    says of how many groups of a step it is.${named}
-    ${others.length > 0 && (others.length === 1 ? " of this step has it." : " of this step have it.")}
+  const { run, step, traced } = data;
+  if (!traced.groups.length && traced.most > 0) return null; // nothing was learned in this step
+  const named = traced.groups.slice(0, FEW).map((group, at) => html`${at > 0 && ", "}<a
+    href=${link("group", { run, step, group })}>group ${group}</a>`);
+  const rest = traced.groups.length - named.length;
+  return html`<p class="muted unmeasured">
+    What the update did was not measured for this group. In this step it was for${" "}
+    ${named.length ? named : "none"}${rest > 0 && ` and ${rest} more`}.
+    A run with <code>policy.traced_groups=N</code> measures it for the first N groups of each step that teach
+    something; here N is ${traced.most}.
   </p>`;
 }

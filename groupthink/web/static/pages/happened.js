@@ -6,6 +6,7 @@ import { ALERTS } from "../parts/chart_plot.js";
 import { known, count, shown } from "../parts/text.js";
 
 const FEW = 12; // that are shown at once
+const BETWEEN = new Set(["checkpoint", "evaluation", "resumed", "finished"]);
 
 export function Happened({ run }) {
   const [whole, setWhole] = useState(false);
@@ -17,14 +18,19 @@ export function Happened({ run }) {
     <h2 id="happened">What happened</h2>
     <ol class="happened">${told.map(
       (mark, at) => html`<li key=${`${marks.length - at}`} class=${ALERTS.has(mark.kind) ? "happened-alert" : null}>
-        <span class="happened-step">${known(mark.step) ? `step ${mark.step}` : ""}</span>
-        <span class="happened-kind">${shown(mark.kind)}</span>
-        <span>${mark.text === mark.kind ? "" : shown(mark.text)}</span>
+        <span class="happened-step">${when(mark)}</span>
+        <span class="happened-kind">${shown(mark.kind)}</span><span>${shown(mark.text)}</span>
       </li>`,
     )}</ol>
     ${rest > 0 && html`<button type="button" class="quiet" onClick=${() => setWhole(true)}>
       ${count(rest, "earlier event")}</button>`}
   </section>`;
+}
+
+// what is made of the policy as it stands is made between two steps
+function when({ step, kind }) {
+  if (!known(step)) return "";
+  return BETWEEN.has(kind) ? `after ${count(step, "step")}` : `in step ${step}`;
 }
 
 // by their steps, the last first; what belongs to no step stays beside what came before it

@@ -16,13 +16,14 @@ export function Headline({ run }) {
     low=${last["pass@1_low"]} high=${last["pass@1_high"]} />`;
   const kl = ends(run, "kl")[1];
   const steps = width(run) * run.every;
-  const over = steps > 1 ? `, first and last ${steps} steps` : "";
+  const over = steps > 1 ? `, first and last ${steps} steps` : ", first and last step";
+  const newest = steps > 1 ? `the last ${steps} steps` : "the last step";
   return html`<${Figures} figures=${[
       ["steps", run.steps ? html`${number(run.done)}<small> / ${number(run.steps)}</small>` : null],
       ["accuracy, held out", accuracy],
       [`reward${over}`, moved(run, "reward", (value) => fixed(value, 2))],
       [`tokens a response${over}`, moved(run, "completions/mean_length", (value) => number(Math.round(value)))],
-      ["KL to the reference", known(kl) ? number(kl) : null, "nats"],
+      [`KL to the reference in ${newest}`, known(kl) ? number(kl) : null, "nats a token"],
       ["a step", known(pace) ? seconds(pace) : null],
       ["left", left ? seconds(pace * (run.steps - run.done)) : null],
     ]} />
@@ -81,5 +82,6 @@ function ReadSteps({ run }) {
   return html`<form class="read-steps" onSubmit=${open}>
     read ${to(first, "the first step")}, ${to(last, "the newest")}, or${" "}
     <label>step <input name="step" type="number" min=${first} max=${last} required /></label> <button>Open</button>
+    <span class="counted">(numbered from 0: the newest of ${number(run.done)} is step ${last})</span>
   </form>`;
 }

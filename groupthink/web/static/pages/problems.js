@@ -1,17 +1,21 @@
-// All problems that a run has met: how often, and how the share of right answers went.
+// All problems that a run has met, in training or in evaluations: how often, and how the share of right answers went.
 
 import { html, useState, useEffect } from "../parts/html.js";
 import { link, go } from "../parts/route.js";
 import { Page, Waited, Empty, useData } from "../parts/page.js";
 import { Table } from "../parts/table.js";
-import { number, percent, fixed, oneLine, count, shown } from "../parts/text.js";
+import { known, number, percent, fixed, oneLine, count, shown } from "../parts/text.js";
 import { Slope } from "./evaluated.js";
 
-const KINDS = [
+const WHICH = [
+  [undefined, "all"],
+  ["held-out", "held out"],
+  ["trained", "trained on"],
+];
+const WENT = [
   ["mixed", "some right"],
   ["right", "all right"],
   ["wrong", "all wrong"],
-  ["held-out", "held out"],
 ];
 const SORTED_AS = { visits: "-visits", rate: "rate", gain: "-gain", name: "name" }; // the server's words for an order
 const AGAIN = 700; // milliseconds after which it is asked how far the reading has come
@@ -33,10 +37,8 @@ export default function Problems({ params }) {
   ];
   return html`<${Page} title="Problems" crumbs=${crumbs}>
     <div class="controls">
-      <fieldset><legend>last visit</legend>${KINDS.map(
-        ([name, title]) => html`<button key=${name} type="button" class="choice" aria-pressed=${kind === name}
-          onClick=${() => set({ kind: kind === name ? null : name })}>${title}</button>`,
-      )}</fieldset>
+      <${Kinds} legend="problems" kinds=${WHICH} kind=${kind} set=${set} />
+      <${Kinds} legend="trained on, at the last visit" kinds=${WENT} kind=${kind} set=${set} />
       <span class="muted" role="status">${found.data ? told(found.data, reading) : ""}</span>
     </div>
     <${Waited} found=${found} what="Reading the problems">${(data) => {
@@ -48,6 +50,13 @@ export default function Problems({ params }) {
   </${Page}>`;
 }
 
+function Kinds({ legend, kinds, kind, set }) {
+  return html`<fieldset><legend>${legend}</legend>${kinds.map(
+    ([name, title]) => html`<button key=${title} type="button" class="choice" aria-pressed=${kind === name}
+      onClick=${() => set({ kind: kind === name ? null : name })}>${title}</button>`,
+  )}</fieldset>`;
+}
+
 function told(data, reading) {
   const soFar = reading ? `, ${number(data.steps)} of ${count(data.of, "step")} read` : "";
   return `${count(data.total, "problem")}${soFar}`;
@@ -57,17 +66,18 @@ function told(data, reading) {
 function List({ data, run, sort, set }) {
   const order = (next) => set({ sort: next.replace(/^-/, "") });
   const again = data.problems.some((row) => row.visits > 1); // or there is no course to show
-  const told = columns(run).filter(({ key }) => again || (key !== "gain" && key !== "slope"));
+  const rewarded = data.problems.some((row) => known(row.mean)); // evaluations know right and wrong alone
+  const told = columns(run).filter(({ key }) =>
+    (again || (key !== "gain" && key !== "slope")) && (rewarded || key !== "mean"));
   return html`<${Table} columns=${told} rows=${data.problems} presorted=${true} sort=${SORTED_AS[sort]}
     onSort=${order} caption="Problems" rowKey=${(row) => row.problem} />`;
 }
 
 function columns(run) {
-  const steps = (row) => (row.first_step === row.last_step ? row.first_step : `${row.first_step} … ${row.last_step}`);
   return [
     { key: "name", title: "problem", head: true, render: (row) => html`<${Name} row=${row} run=${run} />` },
     { key: "visits", title: "visits", align: "right", render: (row) => number(row.visits) },
-    { key: "steps", title: "steps", align: "right", class: "wide nowrap", sortable: false, render: steps },
+    { key: "steps", title: "visited", align: "right", class: "wide nowrap", sortable: false, render: when },
     { key: "rate", title: "right", align: "right", render: (row) => percent(row.rate, 0) },
     { key: "gain", title: "first → last", align: "right", class: "nowrap", render: gain },
     {
@@ -89,7 +99,15 @@ function columns(run) {
 
 function Name({ row, run }) {
   const target = link("problem", { run, problem: row.problem });
-  return html`<a class="problem-line" href=${target}>${oneLine(row.prompt) || shown(row.problem)}</a>`;
+  return html`<a class="problem-line" href=${target}>${oneLine(row.prompt) || shown(row.problem)}</a>
+    ${row.held_out && html`<span class="tag">held out</span>`}`;
+}
+
+// "at step 5", "at steps 0 to 12", of those held out "after 0 to 16 steps"
+function when({ first_step: first, last_step: last, held_out: heldOut }) {
+  const span = first === last ? first : `${first} to ${last}`;
+  if (heldOut) return `after ${span} ${last === 1 ? "step" : "steps"}`;
+  return `at ${first === last ? "step" : "steps"} ${span}`;
 }
 
 function gain(row) {

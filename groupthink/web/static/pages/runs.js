@@ -67,11 +67,12 @@ function columns(chosen, set) {
     {
       key: "choose",
       title: html`<span class="hidden">side by side</span>`,
+      class: "run-choose",
       sortable: false,
       render: (run) => html`<${Chooser} run=${run} chosen=${chosen.includes(run.name)} onToggle=${toggle} />`,
     },
     { key: "name", title: "run", head: true, render: (run) => html`<${Name} run=${run} />` },
-    { key: "status", title: "status", render: (run) => html`<${Status} status=${run.status} why=${run.why} />` },
+    { key: "status", title: "status", class: "run-status", render: (run) => html`<${Status} status=${run.status} why=${run.why} />` },
     {
       key: "spark",
       title: "reward over steps",
@@ -84,7 +85,8 @@ function columns(chosen, set) {
       key: "accuracy",
       title: "accuracy, held out",
       align: "right",
-      render: (run) => html`<${Change} before=${run.accuracy_before} after=${run.accuracy}
+      class: "run-accuracy",
+      render: (run) => html`<span class="figure-name">accuracy, held out${" "}</span><${Change} before=${run.accuracy_before} after=${run.accuracy}
         low=${run.accuracy_low} high=${run.accuracy_high} />`,
     },
     {
@@ -99,8 +101,8 @@ function columns(chosen, set) {
       key: "done",
       title: "steps",
       align: "right",
-      class: "wide",
-      render: (run) => html`<${Progress} done=${run.done} steps=${run.steps} />`,
+      class: "run-done",
+      render: (run) => html`<span class="figure-name">steps${" "}</span><${Progress} done=${run.done} steps=${run.steps} />`,
     },
     { key: "last", title: "last step", align: "right", class: "wide nowrap", render: (run) => ago(run.last) },
   ];

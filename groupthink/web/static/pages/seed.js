@@ -5,15 +5,18 @@ import { link } from "../parts/route.js";
 import { Page, Waited, useData } from "../parts/page.js";
 import { Strip } from "../parts/dots.js";
 import { Text, known, number, fixed, signed, shown } from "../parts/text.js";
+import { trueDigits } from "../parts/true_digits.js";
 import { Drift } from "./drift.js";
 import { read } from "./seed_chain.js";
+
+const FINE = 5; // decimals of what the update did
 
 export default function Seed({ params }) {
   const found = useData("/api/seed");
   return html`<${Page} title="Five steps, one group" crumbs=${[{ text: "Runs", href: link("runs") }]}>
     <p class="lead">A policy learns to reason without a label, a critic or a teacher: it answers one problem several
       times, and moves towards the answers that were better than its own average. Here this happens once, to three
-      responses, with the bundled model. All figures were computed just now.</p>
+      responses, with the bundled model. All figures were computed by the code that trains.</p>
     <${Waited} found=${found} what="Working the example through, which takes some seconds the first time">${(seed) =>
       html`<${Story} seed=${seed} asTable=${params.table === "1"} />`}</${Waited}>
   </${Page}>`;
@@ -133,11 +136,13 @@ function Advantages({ each, mean }) {
 }
 
 function Update({ each, seed, asTable }) {
+  const moves = each.map(({ before, after }) => [before, after, Number((after - before).toFixed(FINE)), 10 ** -FINE]);
+  const decimals = trueDigits(moves, FINE);
   const rows = each.map(({ name, advantage, before, after }) => {
     const change = after - before;
     const [ink, sign] = change >= 0 ? ["ink-up", "▲"] : ["ink-down", "▼"];
-    const moved = html`<span class=${ink}>${sign} ${signed(change, 5)}</span>`;
-    return [name, signed(advantage, 2), fixed(before, 5), fixed(after, 5), moved];
+    const moved = html`<span class=${ink}>${sign} ${signed(change, FINE)}</span>`;
+    return [name, signed(advantage, 2), fixed(before, decimals), fixed(after, decimals), moved];
   });
   const heads = ["response", "advantage", "before", "after", "change, nats a token"];
   return html`<${Figures} label="the update" heads=${heads} rows=${rows} />

@@ -70,17 +70,17 @@ function Body({ data, params }) {
     <p class="story">${story(groups, responses)}</p>
     <${Headlines} metrics=${metrics} />
     <div class="step-two">
-      <section class="step-scatter" aria-labelledby="scatter-title">
-        <h2 id="scatter-title">Length against reward</h2>
-        <${Scatter} responses=${responses} brush=${brush} onBrush=${(next) => set({ brush: writeBrush(next) })} />
-        <${Points} groups=${groups} brush=${brush} where=${params} open=${params.points} onOpen=${opens("points")} />
-      </section>
       <section aria-labelledby="groups-title">
         <h2 id="groups-title">Groups</h2>
         <${Sieve} groups=${groups} parts=${data.parts ?? []} params=${params} set=${set} />
         <${DotLegend} />
         <p role="status" class="muted">${shownOf(kept, groups, brush)}</p>
         <${Strips} groups=${kept} all=${responses} params=${params} brush=${brush} set=${set} />
+      </section>
+      <section class="step-scatter" aria-labelledby="scatter-title">
+        <h2 id="scatter-title">Length against reward</h2>
+        <${Scatter} responses=${responses} brush=${brush} onBrush=${(next) => set({ brush: writeBrush(next) })} />
+        <${Points} groups=${groups} brush=${brush} where=${params} open=${params.points} onOpen=${opens("points")} />
       </section>
     </div>
     <${AllMetrics} metrics=${metrics} open=${params.metrics} onOpen=${opens("metrics")} />

@@ -124,7 +124,7 @@ function write(head, foot, { x, xName, series, marks, format }, index) {
 }
 
 function wordsOf(mark) {
-  return `${SIGNS[mark.kind] ?? "!"} ${shown(mark.text || mark.kind)}`;
+  return `${SIGNS[mark.kind] ?? "!"} ${shown(`${mark.kind} ${mark.text}`.trim())}`;
 }
 
 // of sparse values the one before, for a mouse seldom meets them

@@ -1,5 +1,5 @@
-// A group's responses as dots on an axis of reward. Right is a filled dot, wrong a cross, unknown a ring; a bar at its
-// right says that it was cut off at the limit of tokens; the colour says whether the update pulls towards it (advantage
+// A group's responses as dots on an axis of reward. Right is a filled dot, wrong a cross, unknown a ring; a bracket at
+// its right says that it was cut off at the limit of tokens; the colour says whether the update pulls towards it (advantage
 // above 0) or away from it.
 
 import { html, classes, useRef } from "./html.js";
@@ -37,7 +37,7 @@ export function Strip({ responses, onPick, picked, min, max, mean, height: tall 
         <circle class="strip-target" r=${Math.min(9, Math.max(4, pitch / 2))} />${dot}</g>`;
       return html`<svg key=${one.response} x=${`${place(one.reward)}%`} y=${y} role="presentation"
         class=${classes("strip-place", faint?.(one) && "dot-faint")}>
-        ${target || dot}${one.finish === "length" && html`<path class="dot-cut" d="M6-4.5V4.5" />`}
+        ${target || dot}${one.finish === "length" && html`<path class="dot-cut" d="M5-4.5H7.5V4.5H5" />`}
         ${named && html`<text class="strip-label" y="-8" text-anchor="middle">${one.response}</text>`}
       </svg>`;
     })}
@@ -67,7 +67,7 @@ export function DotLegend() {
     sign(12, html`<svg x="6" y="6" class="strip-place"><${Dot} one=${{ right, advantage }} /></svg>`);
   return html`<p class="legend">
     <span>${dot(true)} right</span><span>${dot(false)} wrong</span><span>${dot(null)} not known</span>
-    <span>${sign(6, html`<path class="dot-cut" d="M3 2V10" />`)} cut off</span>
+    <span>${sign(6, html`<path class="dot-cut" d="M1.5 1.5H4V10.5H1.5" />`)} cut off</span>
     <span>${dot(true, 1)} above the group's mean</span><span>${dot(true, -1)} below it</span>
     <span>${sign(6, html`<line class="strip-mean" x1="3" x2="3" y1="0" y2="12" />`)} the mean</span>
   </p>`;

@@ -38,9 +38,11 @@ export function Change({ before, after, low, high }) {
   </span>`;
 }
 
+// of problems that all gave the same, resampling tells none
 export function Interval({ low, high }) {
-  return known(low) && known(high) ? html`<span class="interval">[${percent(low, 0)}, ${percent(high, 0)}]</span>`
-    : null;
+  if (!known(low) || !known(high)) return null;
+  if (low === high) return html`<span class="interval" title="all problems gave the same">[–]</span>`;
+  return html`<span class="interval">[${percent(low, 0)}, ${percent(high, 0)}]</span>`;
 }
 
 // how much of the steps is done, in words and as a thin bar

@@ -3,8 +3,10 @@
 import { classes, html, useEffect, useRef } from "./html.js";
 import { equation, measured, repeated, sumOf } from "./asked.js";
 import { Bar, rangeOf } from "./bars.js";
+import { Index } from "./five_index.js";
 import { Moved } from "./five_moved.js";
 import { Parts, Reason } from "./five_reward.js";
+import { show, useSight } from "./five_sight.js";
 import { Thought } from "./five_thought.js";
 import { link } from "./route.js";
 import { arrow, moved } from "./scale.js";
@@ -20,14 +22,18 @@ export function FiveSteps({ data, at, whole, onAt }) {
     change: rangeOf(responses.map((one) => one.change)),
   };
   const same = repeated(responses);
+  const columns = useRef(null);
+  const sight = useSight(columns, responses.map((one) => one.response).join(" "));
   const frame = {
+    ref: columns,
     class: classes("five", whole && "five-whole"),
     style: { "--columns": responses.length },
     role: "group",
     "aria-label": "the responses, best first",
   };
-  return html`<div class="five-frame">
-    <div ...${frame}>
+  return html`<div class=${classes("five-frame", sight.left && "five-left", sight.right && "five-right")}>
+    <${Index} responses=${responses} out=${sight.out} at=${at} onAt=${onAt} />
+    <div class="five-window"><div ...${frame}>
       <${Labels} data=${data} range=${ranges.reward} />
       <${Average} data=${data} />
       ${responses.map((one, place) => {
@@ -35,7 +41,7 @@ export function FiveSteps({ data, at, whole, onAt }) {
         const column = { data, one, place, ranges, chosen, onAt, twin: same[one.response] };
         return html`<${Column} key=${one.response} ...${column} />`;
       })}
-    </div>
+    </div></div>
   </div>`;
 }
 
@@ -44,8 +50,8 @@ function Labels({ data, range }) {
   const mean = known(data.mean) ? (100 * (data.mean - range.low)) / (range.high - range.low) : null;
   const rule = [data.arithmetic?.formula, data.arithmetic?.why].filter(Boolean).join(" ");
   const update = measured(data.responses)
-    ? "how far it moved the log-probability of each, in nats a token"
-    : "makes what is above likelier, what is below less likely";
+    ? `how far it moved the log-probability of each, in nats a token; measured for ${ofGroups(data)}`
+    : "makes what is above likelier, what is below less likely; not measured for this group";
   return html`<div class="five-labels">
     <div class="five-head"></div>
     <div>
@@ -66,20 +72,30 @@ function Labels({ data, range }) {
   </div>`;
 }
 
+// "this group alone, of the step's 6"
+function ofGroups({ traced, groups }) {
+  const others = traced.groups.length - 1;
+  if (others + 1 >= groups) return groups === 1 ? "this group" : "all groups of the step";
+  return `this group ${others ? `and ${count(others, "other")}` : "alone"}, of the step's ${number(groups)}`;
+}
+
 function Label({ at, name }) {
   return html`<h2 class="five-label"><span class="five-number">${at}</span> ${name}</h2>`;
 }
 
 function Average({ data }) {
-  const written = sumOf(data);
-  const notes = data.arithmetic?.notes ?? [];
   return html`<div class="five-average">
     <div class="five-average-inner">
-      <span class="five-here"><${Label} at="3" name="The average" /></span>
-      <p class="sum">${written ? equation(shown(written)) : known(data.mean) ? number(data.mean) : "not known"}</p>
-      ${notes.map((note) => html`<p key=${note} class="sum">${equation(shown(note))}</p>`)}
+      <span class="five-here"><${Label} at="3" name="The average" /></span><${Sum} data=${data} />
     </div>
   </div>`;
+}
+
+function Sum({ data }) {
+  const written = sumOf(data);
+  const notes = data.arithmetic?.notes ?? [];
+  return html`<p class="sum">${written ? equation(shown(written)) : known(data.mean) ? number(data.mean) : "not known"}</p>
+    ${notes.map((note) => html`<p key=${note} class="sum">${equation(shown(note))}</p>`)}`;
 }
 
 function Column({ data, one, place, ranges, chosen, onAt, twin }) {
@@ -89,6 +105,7 @@ function Column({ data, one, place, ranges, chosen, onAt, twin }) {
   }, [chosen]);
   const href = link("response", { run: data.run, step: data.step, group: data.group, response: one.response });
   const written = data.arithmetic?.each?.[place];
+  const reward = one.written ? equation(one.written.reward) : number(one.reward);
   const attributes = {
     class: classes("five-response", chosen && "five-chosen"),
     style: { "--place": place },
@@ -107,13 +124,16 @@ function Column({ data, one, place, ranges, chosen, onAt, twin }) {
     <div class="five-reward">
       <${Here} at="2" name="reward" />
       <${Bar} kind="reward" value=${one.reward} range=${ranges.reward} line=${data.mean}>
-        <b>${number(one.reward)}</b>
+        <b>${reward}</b>
       </${Bar}>
-      <p class="hidden">reward ${number(one.reward)}</p>
-      <${Parts} one=${one} weights=${data.parts} />
+      <p class="hidden">reward ${reward}</p>
+      <${Parts} one=${one} />
       <${Reason} one=${one} expected=${data.expected} />
     </div>
-    <div class="five-gap"></div>
+    <div class="five-gap">
+      <${Here} at="3" name="the average" />
+      ${place === 0 ? html`<${Sum} data=${data} />` : html`<p class="sum">${number(data.mean)}</p>`}
+    </div>
     <div class="five-advantage">
       <${Here} at="4" name="against the average" />
       <${Bar} kind="advantage" value=${one.advantage} range=${ranges.advantage}>
@@ -127,22 +147,6 @@ function Column({ data, one, place, ranges, chosen, onAt, twin }) {
       <${Moved} one=${one} range=${ranges.change} seen=${measured(data.responses)} />
     </div>
   </article>`;
-}
-
-// Into view: among the columns only sideways, between those that stay at the edges; on a phone, in one column, down
-function show(column) {
-  const frame = column.parentElement;
-  if (getComputedStyle(frame).display === "flex") return column.scrollIntoView({ block: "start" });
-  const stays = (one) => one !== column && getComputedStyle(one).position === "sticky";
-  const [labels, , first] = frame.children;
-  const last = frame.lastElementChild;
-  const box = column.getBoundingClientRect();
-  const from = (stays(first) ? first : labels).getBoundingClientRect().right;
-  const to = stays(last) ? last.getBoundingClientRect().left : frame.getBoundingClientRect().right;
-  if (column === first) frame.scrollLeft = 0;
-  else if (column === last) frame.scrollLeft = frame.scrollWidth;
-  else if (box.left < from) frame.scrollLeft -= from - box.left;
-  else if (box.right > to) frame.scrollLeft += box.right - to;
 }
 
 function Here({ at, name }) {

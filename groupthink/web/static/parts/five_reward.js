@@ -1,32 +1,32 @@
 // How a reward came about: part × weight = share for each of its parts, and the reason that the judge noted.
 
 import { html } from "./html.js";
-import { known, number, shown } from "./text.js";
+import { equation } from "./asked.js";
+import { shown } from "./text.js";
 
-export function Parts({ one, weights }) {
-  const names = Object.keys(one.parts ?? {});
-  if (!names.length) return null;
+// The figures come written, so that they add up as they are shown.
+export function Parts({ one }) {
+  const parts = Object.entries(one.written?.parts ?? {});
+  if (!parts.length) return null;
   return html`<table class="parts">
     <caption class="hidden">the parts of the reward of response ${one.response}</caption>
     <thead class="hidden">
       <tr><th scope="col">part</th><th scope="col">value × weight</th><th scope="col">counts</th></tr>
     </thead>
     <tbody>
-      ${names.map((name) => {
-        return html`<${Part} key=${name} name=${name} value=${one.parts[name]} weight=${weights?.[name]} />`;
-      })}
+      ${parts.map(([name, part]) => html`<${Part} key=${name} name=${name} part=${part} />`)}
     </tbody>
   </table>`;
 }
 
-function Part({ name, value, weight }) {
-  if (!known(value)) {
+function Part({ name, part }) {
+  if (part === null) {
     return html`<tr><th scope="row">${shown(name)}</th><td colspan="2" class="muted">does not count</td></tr>`;
   }
   return html`<tr>
     <th scope="row">${shown(name)}</th>
-    <td class="muted">${known(weight) ? `${number(value)} × ${number(weight)}` : ""}</td>
-    <td>${number(known(weight) ? value * weight : value)}</td>
+    <td class="muted">${part.weight === null ? "" : equation(`${part.value} × ${part.weight}`)}</td>
+    <td>${equation(part.share)}</td>
   </tr>`;
 }
 
