@@ -175,8 +175,8 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
     if args.dry_run:
         for place in overtaken(args.run, pipeline) if args.resume else ():
             _tell(overtaken_line(place, "would be set aside"))
-        if args.resume and (place := to_choose(args.run, pipeline)):
-            _tell(chosen_line(place, "would be chosen"))
+        if args.resume and (choosing := to_choose(args.run, pipeline)):
+            _tell(chosen_line(choosing, "would be chosen"))
         return _dry_run_stages(args, pipeline)
     begin = partial(PipelineRun.resume, tell=_tell) if args.resume else PipelineRun.create
     place = args.run or free_directory(recipe_name(recipe_path))

@@ -128,12 +128,11 @@ def held_out(place: Path) -> Table:
 
 def _together(one: Table, other: Table) -> Table:
     columns = {field.name: (getattr(one, field.name), getattr(other, field.name)) for field in fields(Table)}
-    return Table(
-        **{
-            name: first + second if isinstance(first, list) else np.concatenate([first, second])
-            for name, (first, second) in columns.items()
-        }
-    )
+    joined: dict[str, Any] = {
+        name: first + second if isinstance(first, list) else np.concatenate([first, second])
+        for name, (first, second) in columns.items()
+    }
+    return Table(**joined)
 
 
 def _sums(problem: np.ndarray, values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
