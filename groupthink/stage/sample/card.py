@@ -6,19 +6,17 @@ from typing import Any
 from groupthink.recipe import Recipe, dump_recipe
 from groupthink.run.printable import percent
 from groupthink.stage.sample.contamination import RUN
-from groupthink.stage.sample.dataset import front_matter
 from groupthink.stage.sample.duplicates import CHARACTERS
 from groupthink.stage.settings import SampleSettings
 
 
 def data_card(name: str, recipe: Recipe, figures: Mapping[str, Any]) -> str:
-    """Of the data set called `name`. `figures`: as the stage's summary has them."""
+    """Of the data set called `name`, without its head. `figures`: as the stage's summary has them."""
     settings, rollout = recipe.sample, recipe.rollout
     drawn = figures["tokens"] / figures["sampled"]
     length = "" if figures["length"] is None else f", {figures['length']:.1f} tokens long on average"
     law = f"temperature {rollout.temperature:g}, top-p {rollout.top_p:g}, top-k {rollout.top_k or 'off'}"
     return f"""\
-{front_matter(name, figures["kept"])}
 # {name}
 
 Chains of thought that a model wrote itself, and that were found right by a rule: {figures["kept"]:,} of them on

@@ -14,6 +14,7 @@ import pyarrow.parquet as parquet
 
 from groupthink.records import Message, Problem
 from groupthink.run.printable import storable
+from groupthink.run.versions import data_version
 from groupthink.stage.sample.candidates import Candidate
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -24,21 +25,29 @@ _MESSAGE = pa.struct({"role": _TEXT, "content": _TEXT})
 _REASONED = pa.struct({"role": _TEXT, "content": _TEXT, "reasoning_content": _TEXT})
 
 
-def write_dataset(folder: Path, kept: Sequence[Candidate], rewards: Sequence[str], policy: str, card: str) -> None:
-    """Write the files into `folder`. `rewards`: the names of the parts of a score."""
+def write_dataset(
+    folder: Path, kept: Sequence[Candidate], rewards: Sequence[str], policy: str, name: str, card: str
+) -> None:
+    """Write the files into `folder`. `rewards`: the names of the parts of a score. `card`: without its head."""
     table = pa.Table.from_pylist([row_of(one, policy) for one in kept], schema=schema(rewards))
     parquet.write_table(table, folder / "train.parquet", compression="zstd")
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist())
     (folder / "train.jsonl").write_text(lines, encoding="utf-8", newline="\n")
-    (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
+    head = front_matter(name, len(kept), str(data_version(folder)))
+    (folder / "README.md").write_text(f"{head}\n{card}", encoding="utf-8", newline="\n")
 
 
-def front_matter(name: str, rows: int) -> str:
-    """The head of the card. It names the file to read: both hold the same rows, and would otherwise both be read."""
+def front_matter(name: str, rows: int, version: str) -> str:
+    """The head of the card. It names the file to read: both hold the same rows, and would otherwise both be read.
+
+    The configuration is called by the rows' version: `datasets` keeps what it has read by that name and the file's, so
+    under one that is always the same it would give the rows of another folder `data`, or of the same one before.
+    """
     size = next((word for most, word in SIZES if rows < most), "n>1M")
     lines = ["---", f"pretty_name: {json.dumps(name, ensure_ascii=False)}", "task_categories:", "- text-generation"]
     lines += ["tags:", *(f"- {tag}" for tag in ("groupthink", "reasoning", "rejection-sampling", "synthetic"))]
-    lines += ["size_categories:", f"- {size}", "configs:", "- config_name: default", "  data_files:"]
+    lines += ["size_categories:", f"- {size}", "configs:", f'- config_name: "{version}"']
+    lines += ["  data_files:"]
     return "\n".join([*lines, "  - split: train", "    path: train.parquet", "---", ""])
 
 

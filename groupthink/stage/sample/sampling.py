@@ -32,8 +32,9 @@ def sample(run: Run, view: View) -> dict[str, Any]:
         held_out = every_held_out(desk.task, max(HELD_OUT, run.recipe.evaluate.problems))
         chosen = choose_from(run, desk, held_out)
     figures = closing_figures(run, desk.policy, chosen) | {"held_out": len(held_out)}
-    card, rewards = data_card(run_name(run.path), run.recipe, figures), tuple(run.recipe.reward.weights)
-    run.publish(lambda folder: write_dataset(folder, chosen.kept, rewards, desk.policy, card), "data")
+    name, rewards = run_name(run.path), tuple(run.recipe.reward.weights)
+    card = data_card(name, run.recipe, figures)
+    run.publish(lambda folder: write_dataset(folder, chosen.kept, rewards, desk.policy, name, card), "data")
     run.finish(figures)
     for line in closing_lines(figures):
         view.note(line)

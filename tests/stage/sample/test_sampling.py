@@ -13,8 +13,9 @@ from groupthink.model.loading import load_tokenizer, weights_here
 from groupthink.model.settings import ChatSettings
 from groupthink.recipe import load_recipe
 from groupthink.run.directory import Run
-from groupthink.run.versions import version_of
+from groupthink.run.versions import data_version, version_of
 from groupthink.stage.sample.card import data_card
+from groupthink.stage.sample.dataset import front_matter
 from groupthink.stage.settings import SftSettings
 from groupthink.stage.sft import demonstrations
 from groupthink.task import open_task
@@ -97,6 +98,16 @@ def test_the_data_set_is_read_by_datasets_as_it_is_and_once(sampled, tmp_path):
     assert list(loaded) == ["train"] and loaded["train"].to_list() == rows_of(sampled)
     lines = (sampled.path / "data/train.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == rows_of(sampled)
+
+
+def test_datasets_does_not_take_what_it_has_kept_of_another_folder(sampled, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    other = tmp_path / "other/data"
+    other.mkdir(parents=True)
+    parquet.write_table(parquet.read_table(sampled.path / "data/train.parquet").slice(0, 2), other / "train.parquet")
+    (other / "README.md").write_text(front_matter("data", 2, data_version(other)))
+    for folder, rows in ((sampled.path / "data", len(rows_of(sampled))), (other, 2)):
+        assert len(datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))["train"]) == rows
 
 
 def test_the_card_has_the_counts_and_the_rules(sampled):
