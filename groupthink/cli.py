@@ -159,7 +159,6 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
     from groupthink.run.pipeline import PipelineRun
     from groupthink.run.stages import PIPELINE, chosen_line, overtaken, overtaken_line, to_choose
     from groupthink.run.terminal import open_view
-    from groupthink.stage.pipeline import require_stages, run_stages
 
     path = recipe_path if recipe_path is not None or not args.resume else args.run / PIPELINE
     pipeline = load_pipeline(path, overrides)
@@ -170,6 +169,9 @@ def _train_stages(args: argparse.Namespace, recipe_path: str | None, overrides: 
             if _is_pipeline(args.run):
                 error.add_note("--resume takes a recipe file, too, and runs the stages anew that it has changed")
             raise
+
+    from groupthink.stage.pipeline import require_stages, run_stages
+
     _quieten()
     require_stages(pipeline, _tell, path=args.run if args.resume else None, ready=not args.dry_run)
     if args.dry_run:
@@ -337,14 +339,18 @@ def report(args: argparse.Namespace) -> None:
 
 def check(args: argparse.Namespace) -> int:
     """groupthink check [RECIPE] [key=value ...] [--json]"""
+    from groupthink.model.place import resolve
     from groupthink.pipeline.reading import has_stages, load_pipeline
-    from groupthink.stage.ready import require_ready
 
-    _quieten()
     recipe_path, overrides = _recipe_and_settings(args.words)
     if has_stages(recipe_path):
         return _check_stages(args, load_pipeline(recipe_path, overrides))
     recipe = _load(recipe_path, overrides)
+    resolve(recipe.model)
+
+    from groupthink.stage.ready import require_ready
+
+    _quieten()
     require_ready(recipe, _tell, room=False)  # the plan says whether it fits
     found, code = _checked(recipe, args.json)
     if args.json:
@@ -359,6 +365,7 @@ def _check_stages(args: argparse.Namespace, pipeline: "Pipeline") -> int:
     from groupthink.run.printable import duration
     from groupthink.stage.pipeline import require_stages
 
+    _quieten()
     require_stages(pipeline, _tell)
     every, codes = [], [0]
     for number, stage in enumerate(pipeline.stages):

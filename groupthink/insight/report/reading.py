@@ -16,7 +16,7 @@ from groupthink.insight.report.imitated import Imitating, begins_anew, imitated,
 from groupthink.insight.report.lineage import Makers, maker, origins_of
 from groupthink.insight.report.records import BASE, Evaluated, Kept, Report, Stage
 from groupthink.insight.report.whole import whole_of
-from groupthink.pipeline.references import with_places
+from groupthink.pipeline.references import references, with_places
 from groupthink.recipe import BY_SAMPLES, Recipe, load_recipe
 from groupthink.reward.sandbox import BUBBLEWRAP
 from groupthink.run.lines import Line, read_lines
@@ -93,20 +93,21 @@ def _behind(rows: list[_Row], number: int) -> Iterator[Imitating]:
     row = rows[number]
     if not row.base:
         lies = {one.name: one.path for one in rows if not one.base}
-        yield (
-            row.name,
-            with_places(
-                row.recipe,
-                models=lambda name: (lies[name] / "model").as_posix(),
-                data=lambda name: (lies[name] / "data").as_posix(),
-            ),
-        )
+        yield row.name, _placed(row.recipe, lies)
     if begins_anew(row.recipe):
         return
-    if row.begun_with is not None:
-        yield from _behind(rows, row.begun_with)
-    else:
-        yield from runs_behind(row.recipe.model)
+    yield from runs_behind(row.recipe.model) if row.begun_with is None else _behind(rows, row.begun_with)
+
+
+def _placed(recipe: Recipe, lies: Makers) -> Recipe:
+    """With the places of what stages made; of one that is read by itself, its recipe has them already."""
+    if not all(name in lies for _, name in references(recipe)):
+        return recipe
+    return with_places(
+        recipe,
+        models=lambda name: (lies[name] / "model").as_posix(),
+        data=lambda name: (lies[name] / "data").as_posix(),
+    )
 
 
 def _stage(row: _Row, makers: Makers, took: Mapping[str, str], evaluated: Evaluated | None) -> Stage:
