@@ -262,7 +262,9 @@ def _where_models_are(run: Path) -> str:
 
     made = made_models(run, load_pipeline(run / PIPELINE))
     places = ", ".join(place.removesuffix("/model") for place in made.values())
-    return f"its last stage is not done; these have models: {places}" if made else "none of its stages has made one yet"
+    return (
+        f"its recipe has not come to its end; these have models: {places}" if made else "none of its stages has one yet"
+    )
 
 
 def explain(args: argparse.Namespace) -> None:
@@ -370,7 +372,9 @@ def _check_stages(args: argparse.Namespace, pipeline: "Pipeline") -> int:
     every, codes = [], [0]
     for number, stage in enumerate(pipeline.stages):
         recipe = forecast(pipeline, number)
-        waits = f"; its model is still to be made, from {recipe.model}" if recipe.model != stage.recipe.model else ""
+        waits = ""
+        if recipe.model != stage.recipe.model:
+            waits = f"; its model is still to be made, and reckoned with as if it were as large as {recipe.model}"
         if not args.json:
             print(f"\n{describe_stage(pipeline, number)}{waits}", flush=True)
         found, code = _checked(recipe, args.json)
@@ -473,14 +477,23 @@ def _dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Seque
 
 
 def _dry_run_stages(args: argparse.Namespace, pipeline: "Pipeline") -> None:
-    from groupthink.pipeline import describe_stage, dump_pipeline, pipeline_table
-    from groupthink.recipe import describe_step
+    from groupthink.pipeline import describe_stage, dump_said, pipeline_table
+    from groupthink.pipeline.references import references
+    from groupthink.recipe import BY_SAMPLES, describe_step
+    from groupthink.stage.prompt import a_prompt
 
     if args.json:
         place = {} if args.run is None else {"run": str(args.run)}
         steps = [describe_step(stage.recipe) for stage in pipeline.stages]
         return _print_json({**place, "recipe": pipeline_table(pipeline), "steps": steps})
-    print(dump_pipeline(pipeline))
+    print("# What is not said here stands at its default; --json has all of it.\n")
+    print(dump_said(pipeline))
+    for stage in pipeline.stages:
+        if stage.kind in BY_SAMPLES and not references(stage.recipe):  # its model and its problems are there already
+            _quieten()
+            if (prompt := a_prompt(stage.recipe)) is not None:
+                print("\n".join([f"# {stage.name}: the model is asked a problem so:", *_as_comment(prompt), "#"]))
+            break
     for number, stage in enumerate(pipeline.stages):
         count = f" {stage.recipe.steps} of them." if stage.recipe.steps else ""
         print(f"# {describe_stage(pipeline, number)}. {describe_step(stage.recipe)}{count}")

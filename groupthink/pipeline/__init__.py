@@ -22,14 +22,14 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tomli_w
 
 from groupthink.nearest import nearest
-from groupthink.pipeline.gate import Bound, read_gate, require_known
+from groupthink.pipeline.gate import SHARES, Bound, read_gate, require_known, require_possible
 from groupthink.pipeline.references import PREVIOUS, references, wanted_by
 from groupthink.recipe import STAGE_LIST, Recipe, recipe_table
 
@@ -42,7 +42,10 @@ def made_by(kind: str) -> str:
     return MAKES.get(kind, "model")
 
 
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+LONGEST = 64
+"""Characters of a stage's name, which is part of the names of folders."""
+
+_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,15 @@ class Stage:
         """What it must reach before the next begins."""
         return read_gate(self.require)
 
+    @property
+    def most(self) -> dict[str, float]:
+        """What figures of it can come to at most, where that is known."""
+        if self.kind != "sample":
+            return dict.fromkeys(SHARES, 1.0)
+        asked = self.recipe.sample
+        sampled, kept = asked.problems * asked.responses, min(asked.keep or asked.responses, asked.responses)
+        return {"sampled": sampled, "right": sampled, "kept": asked.problems * kept, "kept_problems": asked.problems}
+
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
@@ -86,8 +98,9 @@ class Pipeline:
                 raise ValueError(f"two stages are called {stage.name!r}: give each a name of its own")
             try:
                 require_known(stage.gate, stage.kind)
+                require_possible(stage.gate, stage.most)
                 for setting, name in references(stage.recipe):
-                    _require_made(setting, name, before)
+                    _require_made(setting, name, before, later=self.names[len(before) :])
             except ValueError as error:
                 raise ValueError(f"stage {stage.name}: {error}") from None
             before[stage.name] = stage
@@ -110,12 +123,12 @@ def require_name(name: Any) -> None:
     """Raise ValueError for what no stage can be called."""
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name == PREVIOUS:
         raise ValueError(
-            f"a stage is called {name!r}: take letters, digits, - and _"
+            f"a stage is called {name!r}: take letters, digits, - and _, {LONGEST} of them at most"
             + (f" (stage:{PREVIOUS} is whatever came before)" if name == PREVIOUS else "")
         )
 
 
-def _require_made(setting: str, name: str, before: Mapping[str, Stage]) -> None:
+def _require_made(setting: str, name: str, before: Mapping[str, Stage], later: Sequence[str]) -> None:
     """Raise ValueError where no stage before makes what `setting` names."""
     wanted = wanted_by(setting)
     makers = [stage.name for stage in before.values() if stage.makes == wanted]
@@ -126,9 +139,30 @@ def _require_made(setting: str, name: str, before: Mapping[str, Stage]) -> None:
     if name == PREVIOUS:
         instead = "name a model, such as nano" if wanted == "model" else "name a task, such as quadratics"
         raise ValueError(f"{setting} asks for {what} of a stage before this one, and none makes one: {instead}")
+    if name in later:
+        raise ValueError(
+            f"{setting} asks for {what} of stage {name!r}, which comes later: put that one before this one"
+        )
     why = f"it makes {words[before[name].makes]}" if name in before else "there is no such stage before this one"
     likely = f"did you mean stage:{nearest(name, makers)}?" if makers else f"no stage before this one makes {what}"
     raise ValueError(f"{setting} asks for {what} of stage {name!r}, and {why}: {likely}")
+
+
+def dump_said(pipeline: Pipeline) -> str:
+    """The stages as TOML, without the settings that stand at their default."""
+    usual = recipe_table(Recipe())
+    tables = (
+        {key: _without(value, usual.get(key)) for key, value in _stage_table(stage).items()}
+        for stage in pipeline.stages
+    )
+    said = [{key: value for key, value in table.items() if value != {} and value != usual.get(key)} for table in tables]
+    return tomli_w.dumps({STAGE_LIST: said})
+
+
+def _without(value: Any, usual: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: one for key, one in value.items() if key not in usual or one != usual[key]}
 
 
 def dump_pipeline(pipeline: Pipeline) -> str:
@@ -154,4 +188,6 @@ def describe_stage(pipeline: Pipeline, number: int) -> str:
     stage = pipeline.stages[number]
     data = [f"stage:{name}" for setting, name in references(stage.recipe) if wanted_by(setting) == "data"]
     taken = f", with the data of {', '.join(dict.fromkeys(data))}" if data else ""
-    return f"({number + 1} of {len(pipeline.stages)}) {stage.name}: {stage.kind} from {stage.recipe.model}{taken}"
+    anew = stage.kind == "sft" and stage.recipe.sft.from_scratch
+    origin = f"random weights, in the form of {stage.recipe.model}" if anew else stage.recipe.model
+    return f"({number + 1} of {len(pipeline.stages)}) {stage.name}: {stage.kind} from {origin}{taken}"

@@ -26,6 +26,9 @@ EVALUATED = (
 )
 """The figures of an evaluation that are numbers."""
 
+SHARES = ("pass@1", "pass@1_low", "pass@1_high", "pass@k", "maj@k", "greedy", "lenient", "format", "truncated")
+"""Those that are shares: 1 is all of them."""
+
 SAMPLED = ("steps", "problems", "sampled", "right", "kept", "kept_problems", "tokens", "length", "held_out")
 """Those of what the stage `sample` comes to."""
 
@@ -69,6 +72,21 @@ def require_known(gate: tuple[Bound, ...], kind: str) -> None:
             raise ValueError(
                 f"require asks for {bound}, and no figure of stage={kind} is called {bound.figure!r}: did you mean "
                 f"{nearest(bound.figure, known)}? (there are: {', '.join(known)})"
+            )
+
+
+def require_possible(gate: tuple[Bound, ...], most: Mapping[str, float]) -> None:
+    """Raise ValueError for a bound that no figure can keep. `most`: what figures can come to."""
+    for bound in gate:
+        if bound.sign.startswith(">") and not SIGNS[bound.sign](most.get(bound.figure, float("inf")), bound.value):
+            share = bound.figure in SHARES
+            raise ValueError(
+                f"require asks for {bound}, and {bound.figure} is at most {most[bound.figure]:g}"
+                + (
+                    f": {bound.value:g} % are written {bound.figure} {bound.sign} {bound.value / 100:g}"
+                    if share
+                    else ""
+                )
             )
 
 

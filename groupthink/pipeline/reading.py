@@ -15,6 +15,9 @@ from groupthink.recipe import STAGE_LIST, TABLES, Recipe, Table, build_recipe, o
 NEEDLESS = {"steps": ("sample", "evaluate")}
 """Settings that say nothing to stages of some kinds."""
 
+OWN = {"sft": "sft", "sample": "sample", "distill": "distill"}
+"""Tables that say something to stages of one kind alone."""
+
 
 def has_stages(path: str | Path | None) -> bool:
     """Whether a recipe has stages. Raises as `read_table`."""
@@ -105,7 +108,12 @@ def _likely(first: str, rest: str, names: Sequence[str]) -> str:
 
 def _require_effect(key: str, word: str, entries: Sequence[Entry], kind: Any) -> None:
     """Raise ValueError where every stage to which a word for all says anything says that itself. `kind`: of most."""
-    heard = [entry for entry in entries if entry.said.get("stage", kind) not in NEEDLESS.get(key, ())]
+    table = key.partition(".")[0]
+    heard = [
+        entry
+        for entry in entries
+        if (its := entry.said.get("stage", kind)) not in NEEDLESS.get(key, ()) and OWN.get(table, its) == its
+    ]
     if all(_says(entry.said, key) for entry in heard):
         one = f"{(heard or entries)[0].name}.{word}"
         names = ", ".join(entry.name for entry in heard)

@@ -52,8 +52,8 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
             _line(label, percent(before[name]), percent(after[name]))
             for label, name in (
                 ("greedy", "greedy"),
-                (f"maj@{before['samples']}, maj@{after['samples']}", "maj@k"),
-                (f"pass@{before['samples']}, pass@{after['samples']}", "pass@k"),
+                (_of_several("maj", before, after), "maj@k"),
+                (_of_several("pass", before, after), "pass@k"),
                 ("lenient", "lenient"),
             )
         ),
@@ -63,7 +63,7 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
     if gain is not None:
         lines += [
             f"Gain over the base at its best ({best['decoding']}: {best['accuracy']:.1%}),",
-            f"paired by problem: {gain['mean']:+.1%} [{gain['low']:+.1%}, {gain['high']:+.1%}]",
+            f"in points, paired by problem: {_points(gain['mean'])} [{_points(gain['low'])}, {_points(gain['high'])}]",
         ]
     lines += unjudged_lines(after)
     names = list(dict.fromkeys([*after["traits"], *before["traits"]]))
@@ -79,6 +79,15 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
         lines += ["", f"{chain['prompt']}   ({when}{answer})"]
         lines += [f"    {line}" for line in chain["text"].split("\n")]
     return lines
+
+
+def _of_several(name: str, before: dict[str, Any], after: dict[str, Any]) -> str:
+    """maj@4 or, where the two were asked another number of times, "maj@8, maj@4"."""
+    return ", ".join(dict.fromkeys(f"{name}@{figures['samples']}" for figures in (before, after)))
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.1f}"
 
 
 def _line(name: str, before: str, after: str) -> str:

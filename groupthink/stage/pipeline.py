@@ -50,7 +50,8 @@ def require_stages(
                 require_ready(recipe, once, data_to_come=to_come)
             else:
                 require_named(recipe, once, data_to_come=to_come)
-                resolve(recipe.model)
+                for model in filter(None, (recipe.model, recipe.distill.teacher)):
+                    resolve(model)
         except (ValueError, OSError) as error:
             error.add_note(f"so it is for stage {one.name}, {number + 1} of {len(pipeline.stages)}")
             raise

@@ -84,7 +84,7 @@ def whole(report: Report) -> Table:
     title, heads = "The recipe as a whole", ("", "state", "gate", "", "found")
     if report.whole is None:
         return Table(title, heads, ())
-    verdicts = {None: "not put yet", True: "kept", False: "missed"}
+    verdicts = {None: "not put yet", True: "passed", False: "missed"}
     rows = []
     for one in report.whole.stages:
         found = ", ".join(f"{name} {'-' if value is None else f'{value:.4g}'}" for name, value in one.found.items())

@@ -11,7 +11,7 @@ from groupthink.pipeline.gate import figures_of
 from groupthink.pipeline.reading import load_pipeline
 from groupthink.run.heartbeat import EVERY, seconds_since
 from groupthink.run.lines import read_lines
-from groupthink.run.lock import LOCK
+from groupthink.run.lock import LOCK, is_abandoned
 from groupthink.run.stages import PIPELINE, is_done, stage_place
 
 ALIVE = 12 * EVERY
@@ -21,7 +21,7 @@ ALIVE = 12 * EVERY
 def whole_of(run: Path) -> Whole:
     """Of the pipeline in `run`, from its files."""
     beat = seconds_since(run / LOCK)
-    alive = beat is not None and beat < ALIVE
+    alive = beat is not None and beat < ALIVE and not is_abandoned(run / LOCK)
     pipeline, events = load_pipeline(run / PIPELINE), read_lines(run / "events.jsonl")
     stages = tuple(
         _standing(stage, stage_place(run, pipeline, number), events, alive)

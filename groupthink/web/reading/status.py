@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import socket
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from groupthink.run.heartbeat import seconds_since
-from groupthink.run.lock import LOCK
+from groupthink.run.lock import LOCK, holder, is_alive, listed
 from groupthink.run.printable import duration, printable
 from groupthink.run.stages import PIPELINE, is_done
 from groupthink.web.reading.growing import Growing
@@ -38,8 +37,6 @@ FORGOTTEN = 3600.0
 """Seconds without a heartbeat after which a process that is there is taken for another one, where nobody knows when it
 began."""
 
-_HOLDER = re.compile(r"process (\d+) on (.+)")
-
 
 class Status(NamedTuple):
     """Status("running", "step 12 of 120 was written 3 s ago")"""
@@ -55,11 +52,11 @@ def status_of(place: Path, now: float) -> Status:
     silent = seconds_since(place / LOCK, now)
     if silent is None:
         return Status(STOPPED, _stopped(place))
-    process, host = _holder(place / LOCK)
+    process, host = holder(place / LOCK)
     idle = now - last_written(place)
     here = host == socket.gethostname()
     who = f"process {process} on {host}" if process else "its process"
-    if here and process and not _is_alive(process):
+    if here and process and not is_alive(process):
         return Status(CRASHED, f"{who} is gone, and did not close the run{_last(place)}; {_again(place)}")
     if silent > SILENT and idle > SILENT:
         since = f"has given no sign of life for {duration(silent)}"
@@ -151,35 +148,6 @@ def _again(place: Path) -> str:
     return f"go on with: groupthink train --resume --run {whole}"
 
 
-def _holder(lock: Path) -> tuple[int | None, str]:
-    """The process that holds a lock, and its machine, as the lock says."""
-    try:
-        found = _HOLDER.fullmatch(lock.read_text(encoding="utf-8").strip())
-    except (OSError, ValueError):
-        found = None
-    return (int(found[1]), found[2]) if found else (None, "")
-
-
-def _is_alive(process: int) -> bool:
-    if os.name == "nt":  # where signal 0 is Ctrl-C: there the heartbeat alone tells
-        return True
-    try:
-        os.kill(process, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    try:  # one that has ended, and whose parent did not ask, is still listed
-        return _listed(process)[:1] != ["Z"]
-    except OSError:
-        return True
-
-
-def _listed(process: int) -> list[str]:
-    """What Linux lists of a process, from its state on: what stands before is its name, which may hold anything."""
-    return Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-
-
 def _is_still(process: int, beat: float, silent: float) -> bool:
     """Whether a process that is there can be the one whose last heartbeat was then: after a reboot, or when all numbers
     were used, its number is another's, which began later."""
@@ -190,7 +158,7 @@ def _is_still(process: int, beat: float, silent: float) -> bool:
 def _began(process: int) -> float | None:
     """When a process began, seconds since 1970; None where the system does not list it."""
     try:
-        ticks = int(_listed(process)[19])
+        ticks = int(listed(process)[19])
         booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     except (OSError, ValueError, IndexError, AttributeError):  # AttributeError: only Linux has this clock
         return None
