@@ -1,5 +1,6 @@
 """One thread for every test, so that sums are made in one order; no progress bars; in CI, no test that skips itself."""
 
+import importlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -24,8 +25,9 @@ def _warm() -> Iterator[None]:
 @pytest.fixture
 def warm_rehearsal(monkeypatch) -> None:
     """The process that measures a step is forked."""
+    module = importlib.import_module("groupthink.insight.plan.measure")  # its package has a function of this name
     forked = SimpleNamespace(run=run, TimeoutExpired=subprocess.TimeoutExpired)
-    monkeypatch.setattr("groupthink.insight.plan.measure.subprocess", forked)
+    monkeypatch.setattr(module, "subprocess", forked)
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -101,10 +103,10 @@ def warm_processes() -> Iterator[None]:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         yield
         return
-    server, ours = _server(), _environment()
+    first = _first_environment()
 
     def get_context(method: str):
-        return server if _environment() == ours else multiprocessing.get_context(method)
+        return _server() if _environment() == first else multiprocessing.get_context(method)
 
     with patch.object(processes, "multiprocessing", SimpleNamespace(get_context=get_context)):
         yield
@@ -120,7 +122,15 @@ def processes_anew() -> Iterator[None]:
 def _server() -> multiprocessing.context.ForkServerContext:
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(IMPORTED)
+    with patch.dict(os.environ, _first_environment(), clear=True):
+        forkserver.ensure_running()
     return server
+
+
+@cache
+def _first_environment() -> dict[str, str]:
+    """The session's, whatever a test has changed by now."""
+    return _environment()
 
 
 def _environment() -> dict[str, str]:
