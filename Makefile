@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.built
 
-.PHONY: env train test test-peers test-gpu test-kernels test-verifiers test-lm-eval test-web test-vllm test-ray check bench screenshots nightly
+.PHONY: env train test test-peers test-gpu test-kernels test-verifiers test-lm-eval test-web test-vllm test-ray test-faults check bench screenshots nightly
 
 env: $(STAMP)
 
@@ -64,6 +64,20 @@ test-vllm: env
 # Ray itself, a cluster of it on this machine, in the environment that is there.
 test-ray: env
 	PYTHONPATH=. $(BIN)/python -m pytest -q --timeout=300 --confcutdir=tests_peers tests_peers/ray
+
+# The tests that hold what docs/promises.md promises, and how many of its rows are held.
+FAULTS := build/faults
+MARKED = -m pytest -q -m fault --junit-xml=$(FAULTS)/
+
+test-faults: env
+	rm -rf $(FAULTS)
+	-$(BIN)/python $(MARKED)here.xml -n 2 --dist worksteal tests
+	-PYTHONPATH=. $(BIN)/python $(MARKED)ray.xml --timeout=300 --confcutdir=tests_peers tests_peers/ray
+	-PYTHONPATH=. $$($(BIN)/python bench/environments.py web) $(MARKED)web.xml --timeout=300 \
+		--confcutdir=tests_peers tests_peers/web tests_peers/openai
+	-PYTHONPATH=. $$($(BIN)/python bench/environments.py vllm) $(MARKED)vllm.xml --timeout=300 \
+		--confcutdir=tests_peers tests_peers/vllm
+	$(BIN)/python -m tests.faults.held $(FAULTS)
 
 # On a machine with a CUDA GPU, in the environment that is there.
 test-gpu: env

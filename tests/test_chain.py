@@ -3,6 +3,7 @@ import pytest
 from groupthink.chain import read_chain
 
 
+@pytest.mark.fault("B7")
 @pytest.mark.parametrize(
     ("text", "reasoning", "answer", "well_formed"),
     [
@@ -30,6 +31,7 @@ def test_reasoning_and_answer_are_defined_for_every_text(text, reasoning, answer
     assert (chain.reasoning, chain.answer, chain.well_formed) == (reasoning, answer, well_formed)
 
 
+@pytest.mark.fault("B6", "B7")
 @pytest.mark.parametrize(
     ("text", "reasoning", "answer", "well_formed"),
     [

@@ -60,6 +60,7 @@ def test_a_dry_run_in_json_is_one_object(capsys):
     assert found["prompt"].startswith("<|user|>Compute ")
 
 
+@pytest.mark.fault("S11")
 def test_a_dry_run_shows_a_problem_s_words_and_nothing_that_they_do_to_a_terminal(capsys, tmp_path):
     rows = [{"question": f"{i}\x1b[2J\u202e\r\n]]", "answer": i} for i in range(9)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -97,6 +98,7 @@ def test_a_dry_run_says_whether_a_directory_is_taken_and_makes_none(a_run, tmp_p
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.fault("B13")
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -227,6 +229,7 @@ def test_a_signal_stops_and_the_same_signal_at_once_is_the_same_stop(number):
     assert (process.returncode, out, err) == (128 + number, "closing\n", "groupthink: stopped\n")
 
 
+@pytest.mark.fault("F5")
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals")
 def test_a_second_signal_ends_it_at_once():
     process = waiting(closing=60)

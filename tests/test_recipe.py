@@ -113,6 +113,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(word, meant):
         load_recipe(overrides=[word])
 
 
+@pytest.mark.fault("B13")
 def test_an_unknown_name_in_a_file_is_answered_too(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("[rolout]\ngroup_size = 4\n")
@@ -120,6 +121,7 @@ def test_an_unknown_name_in_a_file_is_answered_too(tmp_path):
         load_recipe(path)
 
 
+@pytest.mark.fault("B3")
 @pytest.mark.parametrize(
     ("word", "said"),
     [

@@ -1,8 +1,10 @@
 """Files that are whole or not there, whatever kills the process that writes them."""
 
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ASIDE = ".writing-"
@@ -12,7 +14,8 @@ ASIDE = ".writing-"
 def write_file(path: Path, write: Callable[[Path], None]) -> None:
     """`write` makes the file aside; it takes its name only when all of it is on the disk."""
     aside = path.with_name(ASIDE + path.name)
-    write(aside)
+    with _errors_of_the_disk():
+        write(aside)
     sync(aside)
     os.replace(aside, path)
     sync(path.parent)
@@ -36,7 +39,8 @@ def write_directory(path: Path, write: Callable[[Path], None]) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
-        write(aside)
+        with _errors_of_the_disk():
+            write(aside)
         for inner in [*aside.rglob("*"), aside]:
             sync(inner)
     except BaseException:
@@ -44,6 +48,18 @@ def write_directory(path: Path, write: Callable[[Path], None]) -> None:
         raise
     os.replace(aside, path)
     sync(path.parent)
+
+
+@contextmanager
+def _errors_of_the_disk() -> Iterator[None]:
+    """What is written in another language, as safetensors is, tells in words alone what Python calls an OSError."""
+    try:
+        yield
+    except Exception as error:
+        said = None if isinstance(error, OSError) else re.search(r"\(os error (\d+)\)", str(error))
+        if said is None:
+            raise
+        raise OSError(number := int(said[1]), os.strerror(number)) from error
 
 
 def remove_directory(path: Path) -> None:

@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -59,14 +60,26 @@ def silent(text):
     raise AssertionError(f"nothing is to be said of a folder, and this was: {text}")
 
 
+class Hostile:
+    """Whoever unpickles it runs it: a file is made."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.fault("S9")
 def test_pickled_weights_are_never_read(tmp_path):
     """S9"""
     tiny("qwen3").save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    torch.save({}, tmp_path / "pytorch_model.bin")
+    torch.save(Hostile(tmp_path / "mark"), tmp_path / "pytorch_model.bin")
     for read in (load_model, lambda place: require_model(str(place), silent)):
         with pytest.raises(ValueError, match=r"weights as pytorch_model\.bin, which is a pickle .* as safetensors"):
             read(tmp_path)
+    assert not (tmp_path / "mark").exists()
     (tmp_path / "pytorch_model.bin").unlink()
     require_model(str(tmp_path), silent)  # a shape alone, which is enough for new weights
     with pytest.raises(OSError, match="safetensors"):
@@ -107,6 +120,7 @@ def with_code(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
+@pytest.mark.fault("S10")
 @pytest.mark.parametrize(
     "read",
     [

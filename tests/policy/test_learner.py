@@ -218,6 +218,7 @@ def test_restored_it_goes_on_bit_for_bit(make_model, make_groups, tmp_path, stop
         assert torch.equal(parameter, second.parameters[name]), name
 
 
+@pytest.mark.fault("S9")
 def test_a_checkpoint_is_safetensors_and_json_only(make_model, batch, tmp_path):
     learner = make_learner(make_model(), kl=0.0)
     learner.update(batch)
@@ -240,6 +241,7 @@ def test_another_models_optimizer_is_refused(make_model, batch, tmp_path):
         load_optimizer(tmp_path / "state.safetensors", learner.optimizer, fewer)
 
 
+@pytest.mark.fault("F14")
 def test_an_update_that_is_not_finite_is_skipped_and_the_third_halts_and_names_the_response(make_model, batch):
     poisoned_M = batch.advantages_M.copy()
     poisoned_M[batch.starts[9]] = np.nan  # the second response of the third group
@@ -318,6 +320,7 @@ for limited in (False, True):
 """
 
 
+@pytest.mark.fault("F26")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited through Linux's RLIMIT_AS")
 def test_micro_batches_that_do_not_fit_are_halved_and_the_gradient_is_the_same():
     process = Warm(code, SCARCE)

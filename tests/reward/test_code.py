@@ -286,6 +286,7 @@ def test_the_judge_weighs_it_and_leaves_it_out_by_default(group, respond):
     assert "code" not in RewardSettings().weights
 
 
+@pytest.mark.fault("S2")
 def test_without_bubblewrap_it_is_refused_and_not_run_bare(monkeypatch, graded):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ValueError, match="there is no bwrap: install it"):

@@ -39,6 +39,7 @@ def test_a_function_of_the_group_sees_it_whole(group):
     assert values(lambda group: np.arange(3), group) == [0.0, 1.0, 2.0]
 
 
+@pytest.mark.fault("B1")
 def test_a_list_of_the_wrong_length_names_the_function_and_both_lengths(group):
     with pytest.raises(ValueError, match=r"my.py:f gave 2 values for the 3 responses"):
         values(lambda group: [1.0, 2.0], group)
@@ -46,6 +47,7 @@ def test_a_list_of_the_wrong_length_names_the_function_and_both_lengths(group):
         values(lambda group: 1.0, group)
 
 
+@pytest.mark.fault("B2")
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), "1", 1j, [1.0]])
 def test_what_is_no_finite_number_names_reward_problem_and_response(group, bad):
     def reward(problem, response):

@@ -78,6 +78,7 @@ def test_functions_are_weighed_and_recorded(group, tmp_path):
     assert [score.value for score in scores] == pytest.approx([1.1, 1.3, 0.3])
 
 
+@pytest.mark.fault("B2")
 def test_none_does_not_count_and_the_other_weights_stay(group, tmp_path):
     judge, name = judge_with(tmp_path, "def f(problem, response):\n    return None\n")
     [scores] = judge.score([group])

@@ -78,6 +78,7 @@ def test_format_variants(text, in_tags, in_box):
     assert tagged(read_chain(text), "length") == boxed(read_chain(text), "length") == 0.0
 
 
+@pytest.mark.fault("B6")
 def test_format_variants_know_of_a_template_that_opens_the_chain():
     assert tagged(read_chain("a</think><answer>5</answer>", opening="<think>"), "stop") == 1.0
     assert boxed(read_chain("a</think>\\boxed{5}", opening="<think>"), "stop") == 1.0

@@ -32,6 +32,7 @@ def tried(program, info, every=True, **limits):
     return asyncio.run(Programs(where).tried(program, read(info), every=every))
 
 
+@pytest.mark.fault("F20")
 @pytest.mark.parametrize("hang", ["while True: pass", "import time; time.sleep(1000)"])
 def test_a_program_that_hangs_costs_its_time_once(hang):
     began = time.monotonic()

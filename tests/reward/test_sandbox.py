@@ -174,6 +174,7 @@ def test_nothing_passes_by_what_it_prints(graded, how):
     assert graded(PRINTS, FAKES[how], seconds=1) == 0.0
 
 
+@pytest.mark.fault("S2")
 def test_files_of_the_user_cannot_be_read_nor_any_be_written(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("the secret")
@@ -195,11 +196,13 @@ print(sorted(os.environ))
     assert "HOME" in (told := printed(program) or "") and "TOKEN" not in told
 
 
+@pytest.mark.fault("S2")
 def test_the_environment_holds_nothing_of_ours(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "the key")
     assert "the key" not in (printed("import os\nprint(os.environ)") or "the key")
 
 
+@pytest.mark.fault("S2")
 def test_there_is_no_network():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -208,6 +211,7 @@ def test_there_is_no_network():
         assert printed(program) == "none\n"
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize(
     "starting",
     [
@@ -263,6 +267,7 @@ BOMBS = [
 ]
 
 
+@pytest.mark.fault("S3")
 def test_bombs_end_within_the_limits_and_leave_nothing():
     async def all_at_once():
         return await asyncio.gather(*(output_of(bomb, "", Confinement(seconds=1, memory=200)) for bomb in BOMBS))
@@ -273,6 +278,7 @@ def test_bombs_end_within_the_limits_and_leave_nothing():
     _wait_for(lambda: not _processes(" 1 200"))  # what is killed takes a moment to be gone
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_behind_where_we_are_interrupted(end, tmp_path):
     program = f"""

@@ -56,6 +56,7 @@ def killed_at(place, directory, step):
     assert child.returncode == -signal.SIGKILL, child.stderr
 
 
+@pytest.mark.fault("F1")
 @pytest.mark.parametrize("place", ["between files", "seal", "first sync", "second sync", "rename"])
 def test_killed_while_a_checkpoint_is_written_the_one_before_is_chosen(place, tmp_path):
     before = write_checkpoint(tmp_path, 10, write_weights(b"old"))
@@ -79,6 +80,7 @@ def flip(file):
     file.write_bytes(content)
 
 
+@pytest.mark.fault("F2")
 @pytest.mark.parametrize(
     ("damage", "said"),
     [

@@ -128,6 +128,7 @@ def test_cut_responses_are_counted(tmp_path):
     assert metrics["completions/clipped_ratio"] == 1.0 and metrics["completions/mean_terminated_length"] == 0.0
 
 
+@pytest.mark.fault("B9")
 def test_text_that_no_file_can_hold_is_stored_spelt_out(tmp_path):
     """B9: whoever wrote it."""
     run = Run.create(tmp_path / "r", load_recipe())
@@ -139,6 +140,7 @@ def test_text_that_no_file_can_hold_is_stored_spelt_out(tmp_path):
     assert row["prompt"] == "\u202eSolve\\ud800" and row["expected"] == "x=\\udc00"
 
 
+@pytest.mark.fault("F12", "F23")
 def test_a_resume_begins_at_the_newest_checkpoint_and_drops_what_lies_beyond(tmp_path):
     path = a_run(tmp_path / "r").path
     kept = [file for file in files(path) if "step-000004.parquet" not in file]
@@ -254,6 +256,7 @@ def test_a_run_killed_after_its_last_step_keeps_its_closing_evaluation(tmp_path)
     assert list(again.remaining_steps()) == [] and again.has_evaluation("after")
 
 
+@pytest.mark.fault("F9")
 def test_changes_that_change_the_meaning_are_shown_and_refused(tmp_path):
     path = a_run(tmp_path / "r").path
     before = files(path)

@@ -126,6 +126,7 @@ def test_plain_lines_are_few_and_hold_the_last_step():
     assert lines[-1] == "100/100 steps  reward 0.50  right 25%  KL 0.0010"
 
 
+@pytest.mark.fault("S11")
 def test_escapes_of_a_model_are_shown_as_text():
     assert printable("a\x1b[2J\x07\u202eb\ud800\n\tc²") == "a\\x1b[2J\\x07\\u202eb\\ud800\n\tc²"
     stream = io.StringIO()

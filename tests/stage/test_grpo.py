@@ -138,6 +138,7 @@ def test_a_reward_that_can_be_had_is_learned(place, tmp_path):
     assert np.mean(rewards[-4:]) > np.mean(rewards[:4]) + 4, rewards  # tokens
 
 
+@pytest.mark.fault("F14")
 def test_a_run_whose_updates_are_not_finite_ends_with_the_responses_to_blame_on_record(place, tmp_path):
     own = tmp_path / "own.py"
     own.write_text("def broken(tokens, settings):\n    return tokens.logprobs_M * float('nan')\n")
@@ -149,6 +150,8 @@ def test_a_run_whose_updates_are_not_finite_ends_with_the_responses_to_blame_on_
     assert [line["skipped_updates"] for line in read_metrics(tmp_path / "run/metrics.jsonl")] == [1, 2, 3]
     assert "of this step, 2, are in" in found.value.__notes__[0]
     assert "checkpoints/step-000002)" in found.value.__notes__[0]
+    saved = [file.read_bytes() for file in sorted((tmp_path / "run/checkpoints").glob("*/model.safetensors"))]
+    assert len(saved) == 3 and set(saved) == {(place / "model/model.safetensors").read_bytes()}
 
 
 def test_a_run_measures_at_its_first_start_and_writes_down_what_it_found(place, tmp_path, monkeypatch):

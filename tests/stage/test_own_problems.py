@@ -30,6 +30,7 @@ def rows(tmp_path_factory):
     return path.as_posix()
 
 
+@pytest.mark.fault("B12")
 def test_a_run_on_a_data_set_says_how_it_read_it_and_resumes_to_the_same_bits(place, rows, tmp_path):
     settings = (f"task.data={rows}", "task.held_out=0.3", "task.verify=exact")
     straight = train(tmp_path / "straight", place / "grpo.toml", *settings)
@@ -46,6 +47,7 @@ def test_a_run_on_a_data_set_says_how_it_read_it_and_resumes_to_the_same_bits(pl
     assert figures["problems"] == 3 and "3 problems of data (held_out)" in told[-1]
 
 
+@pytest.mark.fault("B5")
 def test_prompts_that_are_too_long_for_the_model_are_left_out_and_named(place, tmp_path):
     path = tmp_path / "long.jsonl"
     rows = [{"question": f"{i}" + "+1" * (150 if i % 2 else 3), "answer": i} for i in range(40)]
@@ -64,6 +66,7 @@ def test_prompts_that_are_too_long_for_the_model_are_left_out_and_named(place, t
 STRANGE = "1\ud800\x00\u202e\u2028\x1b[2J+"
 
 
+@pytest.mark.fault("B9")
 @pytest.mark.parametrize("kind", ["data", "own"])
 def test_what_no_file_and_no_terminal_can_hold_is_no_harm_to_a_run(place, tmp_path, capsys, kind):
     """B9: in problems, answers and other columns."""

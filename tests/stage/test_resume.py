@@ -13,6 +13,7 @@ from groupthink import cli
 from groupthink.run.directory import Run
 from groupthink.run.lock import LOCK
 from groupthink.run.metrics import read_metrics
+from tests.processes import children, living
 from tests.stage.conftest import STEPS, resume, train, weights
 from tests.warm import Warm, code, module
 
@@ -105,6 +106,7 @@ def assert_same(run: Path, other: Path) -> None:
         assert found[0] == found[1]
 
 
+@pytest.mark.fault("F1", "F6", "F12")
 @pytest.mark.timeout(3 * PATIENCE)
 def test_killed_before_the_first_step_inside_a_checkpoint_and_in_the_last_evaluation(finished, place, tmp_path):
     run, recipe = tmp_path / "run", place / "grpo.toml"
@@ -156,12 +158,24 @@ def test_killed_at_ten_random_moments(place, tmp_path, processes):
     assert_same(run, whole)
 
 
+@pytest.mark.fault("F5", "F6")
 @pytest.mark.timeout(3 * PATIENCE)
 def test_a_run_of_two_processes_killed_in_a_random_step(place, tmp_path):
     step = random_draw().randrange(STEPS - 1)
     recipe, settings = place / "grpo.toml", ("rollout.processes=2", "policy.processes=2")
     run, whole = tmp_path / "run", tmp_path / "whole"
-    assert kill_when(begin_or_resume(run, recipe, *settings), (run / f"rollouts/step-{step:06d}.parquet").exists)
+    process = begin_or_resume(run, recipe, *settings)
+    written, workers = (run / f"rollouts/step-{step:06d}.parquet").exists, []
+
+    def moment() -> bool:
+        workers[:] = children(process.pid) if (come := written()) else ()
+        return come
+
+    assert kill_when(process, moment) and len(workers) >= 2
+    killed = time.monotonic()
+    while living(workers):
+        assert time.monotonic() - killed < 30, "they outlive who began them"
+        time.sleep(0.05)
     finish(run, recipe)
     train(whole, recipe, *settings)
     assert_same(run, whole)
@@ -180,6 +194,7 @@ def test_a_finished_run_says_so_and_may_be_extended(finished, place, tmp_path, c
     assert_same(run, finished.path)
 
 
+@pytest.mark.fault("F9")
 def test_a_resumed_run_keeps_what_its_steps_are(finished, tmp_path, capsys):
     run = shutil.copytree(finished.path, tmp_path / "run")
     assert cli.main(["train", "--resume", "--run", str(run), "steps=9", "objective.kl=0.5"]) == 2
@@ -187,6 +202,7 @@ def test_a_resumed_run_keeps_what_its_steps_are(finished, tmp_path, capsys):
     assert (run / "summary.json").exists()
 
 
+@pytest.mark.fault("F10")
 def test_what_is_no_run_is_not_resumed_and_what_is_one_is_not_begun_again(finished, place, tmp_path, capsys):
     assert cli.main(["train", "--resume", "--run", str(tmp_path)]) == 2
     assert f"there is no run in {tmp_path}" in capsys.readouterr().err
@@ -222,6 +238,7 @@ def test_what_says_that_an_evaluation_is_there_goes_first(finished, tmp_path, mo
     assert gone.index("after.json") < gone.index("after.parquet")
 
 
+@pytest.mark.fault("F2")
 def test_a_damaged_checkpoint_is_passed_over(finished, tmp_path, caplog):
     run = shutil.copytree(finished.path, tmp_path / "run")
     (run / "summary.json").unlink()

@@ -154,6 +154,7 @@ def test_the_recipe_names_columns(tmp_path):
         open_data(path, prompt="meta.asked", answer="gould")
 
 
+@pytest.mark.fault("B12")
 @pytest.mark.parametrize("columns", [{"question": "q"}, {"answer": "1"}, {"question": "q", "gold": "1"}])
 def test_a_missing_column_is_an_error_that_lists_the_columns(tmp_path, columns):
     with pytest.raises(ValueError, match=f"there are: {', '.join(columns)}"):

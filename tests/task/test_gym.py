@@ -81,6 +81,7 @@ def test_a_generators_answer_is_right_for_the_judge_and_its_garbage_earns_nothin
         assert accuracy(task, problem, wrong) == 0
 
 
+@pytest.mark.fault("S1")
 def test_what_a_scorer_would_evaluate_comes_to_it_only_where_it_is_harmless(here, opened, tmp_path):
     told = tmp_path / "told"
     for name in ("n_queens", "string_insertion", "binary_matrix", "countdown", "simple_integration", "puzzle24"):
@@ -100,6 +101,7 @@ def test_what_a_scorer_would_evaluate_comes_to_it_only_where_it_is_harmless(here
         assert not is_expression(attack), attack
 
 
+@pytest.mark.fault("F20")
 def test_a_scorer_that_hangs_is_ended_and_the_next_answer_is_scored(opened, monkeypatch):
     monkeypatch.setattr(gym, "score", slow_scorer.score)
     task = opened("countdown")

@@ -52,6 +52,7 @@ def test_in_a_pipe_it_stands_between_its_tags():
     assert shown(io.StringIO, ("never closed", "")) == "<think>never closed\n"
 
 
+@pytest.mark.fault("S11")
 def test_nothing_that_the_model_writes_commands_the_terminal():
     text = shown(Terminal, ("\x1b]0;owned\x07\x1b[2J", "\u202eevil\x00\x9b31m"))
     assert "\x1b]" not in text and "\x1b[2J" not in text and "\x9b" not in text and "\u202e" not in text

@@ -32,6 +32,7 @@ def test_what_is_vendored_is_what_its_page_says():
     assert all((STATIC / "vendor" / name).is_file() for name in re.findall(r"`(LICENSE\.\w+)`", told))
 
 
+@pytest.mark.fault("S4")
 @pytest.mark.parametrize("path", OWN)
 def test_a_module_writes_no_markup_and_asks_nobody_else(path):
     text = read_front(path)

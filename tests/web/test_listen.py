@@ -67,6 +67,7 @@ def get(port, target, headers=None):
     return answer, body
 
 
+@pytest.mark.fault("S6")
 def test_it_answers_under_its_address_and_no_other(server, folder):
     port, address = server
     assert address == f"http://127.0.0.1:{port}/"
@@ -78,6 +79,7 @@ def test_it_answers_under_its_address_and_no_other(server, folder):
         assert get(port, "/api/runs", headers)[0].status == 403
 
 
+@pytest.mark.fault("S6", "S8")
 @pytest.mark.parametrize(
     "sent",
     [
@@ -152,6 +154,7 @@ def test_a_signal_ends_it_within_two_seconds_whoever_listens(folder, number):
         connection.close()
 
 
+@pytest.mark.fault("S7")
 def test_beyond_this_machine_there_is_a_token(folder):
     process, port, address = begin(folder, "--host", "0.0.0.0")
     try:

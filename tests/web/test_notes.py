@@ -59,6 +59,7 @@ def test_a_note_is_one_line_for_every_reader(run):
         assert [(one["id"], one["label"]) for one in map(json.loads, lines)] == [(one["id"], signs) for one in kept]
 
 
+@pytest.mark.fault("F23")
 def test_what_a_crash_tore_costs_nothing_but_itself(run):
     first = add_note(run, note())
     with (run / "notes.jsonl").open("a") as torn:
@@ -101,6 +102,7 @@ def test_a_note_on_nothing_is_refused(run, place):
         add_note(run, note(**place))
 
 
+@pytest.mark.fault("S8")
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 def test_a_note_is_not_written_through_a_link(run, tmp_path):
     outside = tmp_path / "outside.jsonl"

@@ -56,6 +56,7 @@ def judged(cluster, tmp_path):
         judge.close()
 
 
+@pytest.mark.fault("F20")
 def test_scores_are_those_of_a_local_judge_in_the_same_order_and_after_a_death(judged, groups):
     local, judge = judged("letters")
     expected = local.score(groups)

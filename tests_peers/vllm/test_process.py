@@ -76,6 +76,7 @@ def test_log_probabilities_are_the_learner_s(
     assert {each.finish for group in groups for each in group.responses} <= {"stop", "length"}
 
 
+@pytest.mark.fault("F18")
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     "strike, story",
@@ -115,6 +116,7 @@ def test_a_process_that_is_gone_in_mid_generation_is_replaced(
     assert [len(told[j]) for j in range(SAMPLING.n)] == lengths  # nothing was told twice
 
 
+@pytest.mark.fault("F11", "F18")
 def test_a_new_process_has_the_current_weights(
     engine: VllmProcessEngine, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ):

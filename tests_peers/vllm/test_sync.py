@@ -28,6 +28,7 @@ def put_back(engine: VllmEngine, model: PreTrainedModel) -> Iterator[None]:
     engine.load(held(model, 0))
 
 
+@pytest.mark.fault("F11")
 def test_a_skipped_sync_is_caught_in_its_step_at_a_learning_rate_of_1e_6(
     engine: VllmEngine, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ):

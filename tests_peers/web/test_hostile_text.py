@@ -51,6 +51,7 @@ def unharmed(visitor: Visitor) -> None:
     assert visitor.seen == []
 
 
+@pytest.mark.fault("S4")
 def test_each_is_shown_as_it_is_in_its_raw_text(visitor):
     for number in range(len(TEXTS)):
         step, group, response = place_of(number)
@@ -147,6 +148,7 @@ def beginning(number: int) -> str:
     return shown((chain.reasoning or chain.answer or "").strip("\n")).split("\n")[0][:200]
 
 
+@pytest.mark.fault("S4")
 def test_as_markup_they_would_be_noticed(browser):
     noticed = 0
     with browser.new_context() as context:

@@ -70,6 +70,7 @@ def test_it_asks_for_nothing(file):
     assert {asked.partition("#")[0] for asked in file.asked} == {file.base}
 
 
+@pytest.mark.fault("S4")
 def test_hostile_texts_do_nothing_in_it(browser, tmp_path):
     one = Visitor(browser, exported(hostile_run(tmp_path), tmp_path / "hostile.html"))
     one.page.goto(one.base)

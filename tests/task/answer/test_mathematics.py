@@ -83,6 +83,7 @@ def test_answers_that_are_not_equal(rule, expected, text):
     assert not rule(expected, text).right
 
 
+@pytest.mark.fault("F20")
 def test_a_late_comparison_is_killed_and_the_pool_recovers():
     rule = MathRule(seconds=1.0, processes=1)
     assert not rule("\\sqrt{2}", "\\sqrt{3}").right  # its process has started
@@ -121,6 +122,7 @@ def test_any_thread_may_ask(rule):
     assert found == [True] * 6
 
 
+@pytest.mark.fault("S1")
 def test_code_in_an_answer_is_never_evaluated(rule, tmp_path):
     owned = tmp_path / "owned"
     for code in (

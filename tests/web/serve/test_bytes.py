@@ -78,6 +78,7 @@ def asked(opened, path, **body):
     return asyncio.run(both())
 
 
+@pytest.mark.fault("B10")
 def test_a_stream_of_bytes_is_whole_characters(opened):
     body = {"n": 6, "seed": 3, "max_tokens": 400, "temperature": 1.5}
     whole, chunks = asked(opened, COMPLETIONS, prompt="é", **body)
