@@ -104,7 +104,10 @@ def test_what_is_written_out_is_the_same_pipeline(read, tmp_path):
     ("old", "new", "said"),
     [
         ('model = "stage:zero"', 'model = "stage:zerro"', "stage cold: model asks for .*did you mean stage:zero?"),
-        ('model = "stage:zero"', 'model = "stage:rl"', "no such stage before this one: did you mean stage:zero?"),
+        ('model = "stage:zero"', 'model = "stage:rl"', "stage 'rl', which comes later: put that one before this one"),
+        ('model = "stage:zero"', 'model = "stage:zreo"', "no such stage before this one: did you mean stage:zero?"),
+        ('name = "rl"', 'name = "rl"\nrequire = "pass@1 >= 30"', "30 % are written pass@1 >= 0.3"),
+        ('name = "rl"', f'name = "{"l" * 65}"', "64 of them at most"),
         ('name = "cold"', 'name = "zero"', "two stages are called 'zero'"),
         ('name = "rl"', 'name = "r l"', "take letters, digits, - and _"),
         ('name = "rl"', 'name = "previous"', "is whatever came before"),

@@ -3,7 +3,10 @@
 import json
 import os
 import shutil
+import socket
+import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -136,7 +139,8 @@ def test_json_is_one_object_with_the_stages(several, capsys):
 def test_a_recipe_that_stopped_is_told_from_one_at_work_and_from_one_that_is_done(several, tmp_path, capsys):
     path = shutil.copytree(several, tmp_path / "r1")
     stages = [*load_pipeline(path / "pipeline.toml").stages]
-    stages[1] = Stage("chains", stages[1].recipe, "kept >= 400")
+    many = replace(stages[1].recipe, sample=replace(stages[1].recipe.sample, problems=400))
+    stages[1] = Stage("chains", many, "kept >= 400")
     stages.append(Stage("late", stages[3].recipe))
     (path / "pipeline.toml").write_text(dump_pipeline(Pipeline(tuple(stages))))
     failed = {"event": "gate failed", "stage": "chains", "require": "kept >= 400", "missed": [], "time": 2.0}
@@ -156,7 +160,11 @@ def test_a_recipe_that_stopped_is_told_from_one_at_work_and_from_one_that_is_don
     assert (chains["kept"], chains["found"]) == (False, {"kept": 300})
 
     append_line(path / "events.jsonl", started)
-    (path / ".lock").touch()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (path / ".lock").write_text(f"process {gone.pid} on {socket.gethostname()}")
+    assert read_report(path).whole.state == "stopped"
+    (path / ".lock").write_text("")
     found = read_report(path)
     assert found.whole.state == "at work" and found.whole.stages[3].state == "at work"
     assert found.whole.stages[1].kept is None
