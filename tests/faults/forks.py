@@ -17,7 +17,7 @@ PATIENCE = 100  # seconds, on a machine that is busy with other tests
 
 FORKING = """\
 import json, os, signal, sys
-import pyarrow.parquet, transformers
+import pandas, pyarrow.parquet
 import groupthink.run.terminal, groupthink.stage, groupthink.stage.grpo
 from groupthink import cli
 

@@ -28,23 +28,26 @@ def named() -> set[str]:
 def marked() -> Tests:
     """The rows that marks name, and which tests have them."""
     found: Tests = {}
-    for name, test in _tests():
-        for row in _rows_of(test):
-            found.setdefault(row, set()).add(name)
+    for file in filter(lambda file: "pytest.mark.fault(" in file.read_text(), _files()):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                for row in _rows_of(node):
+                    found.setdefault(row, set()).add(_name(file, node.name))
     return found
 
 
 def there() -> set[str]:
     """Every test that there is."""
-    return {name for name, _ in _tests()}
+    defined = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
+    return {_name(file, test) for file in _files() for test in defined.findall(file.read_text())}
 
 
-def _tests() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    for folder in ("tests", "tests_peers"):
-        for file in sorted((ROOT / folder).rglob("test_*.py")):
-            for node in ast.parse(file.read_text()).body:
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                    yield f"{file.relative_to(ROOT).as_posix()}::{node.name}", node
+def _files() -> list[Path]:
+    return [file for folder in ("tests", "tests_peers") for file in sorted((ROOT / folder).rglob("test_*.py"))]
+
+
+def _name(file: Path, test: str) -> str:
+    return f"{file.relative_to(ROOT).as_posix()}::{test}"
 
 
 def _rows_of(test: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
