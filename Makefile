@@ -8,6 +8,9 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.built
 
+# Where it is set, each of the many processes that tests begin would compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: env train test test-peers test-gpu test-kernels test-verifiers test-lm-eval test-web test-vllm test-ray test-faults check bench screenshots nightly
 
 env: $(STAMP)
