@@ -57,9 +57,10 @@ def listening_of(args: argparse.Namespace) -> dict[str, Any]:
 def view(args: argparse.Namespace) -> None:
     """groupthink view [RUNS] [--host H] [--port P] [--token T] [--no-browser]"""
     require_web("groupthink view")
+    folder, run = _folder_and_run(args.runs)
+
     from groupthink.web.listen import view as show
 
-    folder, run = _folder_and_run(args.runs)
     show(folder, **listening_of(args), open_browser=not args.no_browser, run=run)
 
 
