@@ -214,7 +214,7 @@ def begin(
             stdout=said,
             stderr=said,
             env=environment,
-            start_new_session=True,
+            process_group=0,  # not a session of its own, which on Linux may have other priorities
         )
 
 

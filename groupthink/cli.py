@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from groupthink.recipe import Recipe
     from groupthink.run.directory import Run
 
+BY_NAME = Path()
+"""Of `doctor --bundle` without a file: it is named after the run."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `groupthink` with the words of `argv` (those of the command line); the exit code."""
@@ -310,7 +313,9 @@ def chat(args: argparse.Namespace) -> None:
 
 
 def doctor(args: argparse.Namespace) -> None:
-    """groupthink doctor RUN [--json]"""
+    """groupthink doctor RUN [--bundle [FILE]] [--json]"""
+    if args.bundle is not None:
+        return _bundle(args.run, None if args.bundle == BY_NAME else args.bundle, args.json)
     from groupthink.insight.doctor import examine, in_words
     from groupthink.run.stages import is_pipeline, runs_in
 
@@ -319,6 +324,16 @@ def doctor(args: argparse.Namespace) -> None:
         _print_json({"stages": [asdict(one) for one in found]} if is_pipeline(args.run) else asdict(found[0]))
     else:
         print("\n\n".join("\n".join(in_words(one)) for one in found))
+
+
+def _bundle(run: Path, file: Path | None, as_json: bool) -> None:
+    from groupthink.insight.bundle import in_words, write_bundle
+
+    found = write_bundle(run, file)
+    if as_json:
+        _print_json({"bundle": str(found.file), "files": found.sizes})
+    else:
+        print("\n".join(in_words(found)))
 
 
 def report(args: argparse.Namespace) -> None:
@@ -568,6 +583,14 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("doctor", help="what is wrong with a run, and which setting to change")
     verb.set_defaults(verb=doctor, parser=verb)
     verb.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, at work or finished")
+    verb.add_argument(
+        "--bundle",
+        metavar="FILE",
+        nargs="?",
+        type=Path,
+        const=BY_NAME,
+        help="collect what others need to help, without data and secrets, in a zip file (default: NAME.groupthink.zip)",
+    )
     _add_json(verb)
 
     verb = verbs.add_parser("report", help="what came of a run and of each of its stages, with intervals")

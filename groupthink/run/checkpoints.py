@@ -58,6 +58,11 @@ def latest_checkpoint(directory: Path) -> Path | None:
     return None
 
 
+def has_learned(directory: Path) -> bool:
+    """Whether there is a checkpoint, damaged or not, of more than what a run began with."""
+    return any(_steps(directory)[-1:])
+
+
 def find_damage(path: Path) -> str | None:
     """What differs from the manifest of a checkpoint; None: nothing."""
     try:

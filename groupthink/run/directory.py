@@ -124,6 +124,8 @@ class Run:
         try:
             standing = find_standing(path, overrides, settings)
             before, recipe, done = standing.before, standing.recipe, standing.done
+            if standing.newest is None:  # a first checkpoint that is damaged: it is written anew, from the same model
+                checkpoints.drop_beyond(path / "checkpoints", -1)
             _truncate(path, done, closing=done == recipe.steps == before.steps)
             if recipe != before:
                 write_text(path / "recipe.toml", dump_recipe(recipe))
@@ -298,7 +300,8 @@ def find_standing(
     """Where the run in `path` stands, and what it will do if it is resumed so (see `load_recipe`). Changes nothing.
 
     Raises FileNotFoundError where there is no run, and ValueError where it has finished (unless `steps` extends it, or
-    it ended early and `evaluate.patience` changes) or where what is asked for would change what its steps are.
+    it ended early and `evaluate.patience` changes), where what is asked for would change what its steps are, and where
+    checkpoints of learned steps are there and none that is whole.
     """
     path = Path(path)
     _refuse_absent(path)
@@ -308,6 +311,11 @@ def find_standing(
     if (path / "summary.json").exists():
         _require_further(path, before, recipe)
     standing = Standing(before, recipe, checkpoints.latest_checkpoint(path / "checkpoints"))
+    if standing.newest is None and checkpoints.has_learned(path / "checkpoints"):
+        raise ValueError(
+            f"no checkpoint of the run in {path} is whole, and to begin it anew would remove all of its steps: bring "
+            "one back from a copy, or begin another run with --run"
+        )
     if recipe.steps < standing.done:
         raise ValueError(f"steps={recipe.steps}: the run in {path} has already done {standing.done} steps")
     return standing

@@ -229,6 +229,32 @@ def test_a_damaged_first_checkpoint_is_no_reference(finished, tmp_path, capsys):
     assert "step-000000" in (said := capsys.readouterr().err) and "is damaged" in said
 
 
+def damage(checkpoint: Path) -> None:
+    file = checkpoint / "config.json"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def test_a_run_whose_only_checkpoint_is_damaged_begins_anew(finished, place, tmp_path, caplog):
+    """It has learned nothing yet that could be lost."""
+    run = tmp_path / "run"
+    die_at("evaluations/.writing-before.", run, place / "grpo.toml")
+    damage(run / "checkpoints/step-000000")
+    resume(run)
+    assert "is damaged" in caplog.text
+    assert_same(run, finished.path)
+
+
+def test_a_run_all_of_whose_checkpoints_are_damaged_keeps_what_it_has(finished, tmp_path, capsys):
+    run = shutil.copytree(finished.path, tmp_path / "run")
+    (run / "summary.json").unlink()
+    for checkpoint in (run / "checkpoints").iterdir():
+        damage(checkpoint)
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    assert cli.main(["train", "--resume", "--run", str(run)]) == 2
+    assert "no checkpoint of the run" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
+
+
 def test_what_says_that_an_evaluation_is_there_goes_first(finished, tmp_path, monkeypatch):
     """Killed between the two, a run must not find half of its last evaluation."""
     run = shutil.copytree(finished.path, tmp_path / "run")
