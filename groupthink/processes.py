@@ -6,11 +6,17 @@ It is what such a process imports first: everything heavy is imported late.
 import multiprocessing
 import os
 import signal
+import socket
+import struct
 import threading
+import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+ENDS_WITHIN = 10.0
+"""Seconds within which a process that was killed is gone, unless the system itself holds it: at a disk that is away."""
 
 
 def begin(name: str, work: Callable[..., None], *arguments: Any) -> tuple[BaseProcess, Connection]:
@@ -29,8 +35,26 @@ def begin(name: str, work: Callable[..., None], *arguments: Any) -> tuple[BasePr
 def end(process: BaseProcess, connection: Connection) -> None:
     """End a process, whatever it is at."""
     connection.close()
+    kill(process)
+
+
+def kill(process: BaseProcess) -> None:
+    """Kill a process and see that it has ended; of one that has not, a warning says so."""
     process.kill()
-    process.join()
+    process.join(ENDS_WITHIN)
+    if process.is_alive():
+        warnings.warn(f"{process.name} ({process.pid}) is not gone {ENDS_WITHIN:g} s after it was killed", stacklevel=2)
+
+
+def limit(connection: Connection, seconds: float) -> None:
+    """Wait no longer for half a message, or for room for one: a stopped process neither reads nor writes.
+
+    What is late raises BlockingIOError.
+    """
+    held = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+    with socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, held)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, held)
 
 
 def _live(work: Callable[..., None], *arguments: Any) -> None:

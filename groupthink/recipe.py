@@ -306,7 +306,7 @@ def read_table(path: str | Path | None = None) -> Table:
     """
     try:
         return tomllib.loads(_find(path or DEFAULT).read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:  # RecursionError: lists in lists in lists
         raise ValueError(f"{path or DEFAULT} is not TOML: {error}") from None
 
 
@@ -484,9 +484,12 @@ def _build_table(table: str, given: Mapping[str, Any]) -> Any:
 def _checked(name: str, value: Any, kind: Any) -> Any:
     """`value` as `kind`: an int will do for a float, a list becomes a tuple; anything else is refused."""
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise ValueError(f"{name} is {value}: expected a finite number")
-        return float(value)
+        try:
+            if math.isfinite(value):
+                return float(value)
+        except OverflowError:  # a whole number of hundreds of digits
+            pass
+        raise ValueError(f"{name} is {str(value)[:60]}: expected a finite number")
     if get_origin(kind) in (tuple, list) and isinstance(value, list):
         return tuple(_checked(name, item, get_args(kind)[0]) for item in value)
     if isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
@@ -519,7 +522,7 @@ def _value(text: str) -> Any:
     """TOML where it is TOML; else the words themselves, so that `model=nano` needs no quotes."""
     try:
         read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return read["value"] if read.keys() == {"value"} else text
 

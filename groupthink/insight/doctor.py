@@ -1,6 +1,5 @@
 """`groupthink doctor RUN`: what is wrong with a run, as far as its figures show, and which setting to change."""
 
-import json
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +8,12 @@ from pathlib import Path
 from groupthink.insight.causes import Finding, diagnose
 from groupthink.insight.history import WINDOW, History
 from groupthink.recipe import load_recipe
-from groupthink.run.lines import read_lines
+from groupthink.run.files import read_object
+from groupthink.run.lines import read_events
 from groupthink.run.metrics import read_metrics
+
+TOLD = ("cause", "evidence", "advice", "step")
+"""What the event of a finding says."""
 
 WITHOUT_QUESTIONS = ("sample", "sft", "evaluate")
 """Kinds of stages of which nobody is asked whether what they make is as it should be."""
@@ -37,11 +40,11 @@ def examine(run: Path) -> Examination:
     recipe, lines = load_recipe(run / "recipe.toml"), read_metrics(run / "metrics.jsonl")
     findings = diagnose(History(recipe, lines))
     now = {finding.cause for finding in findings}
-    told = [event for event in read_lines(run / "events.jsonl") if event["event"] == "finding"]
+    told = [event for event in read_events(run / "events.jsonl") if event["event"] == "finding"]
     earlier = [
-        Finding(**{name: event[name] for name in ("cause", "evidence", "advice", "step")})
+        Finding(**{name: event[name] for name in TOLD})
         for event in told
-        if event["cause"] not in now
+        if event.keys() >= {*TOLD} and event["cause"] not in now
     ]
     return Examination(str(run), recipe.stage, len(lines), tuple(findings), tuple(earlier), _dropped(run))
 
@@ -49,8 +52,8 @@ def examine(run: Path) -> Examination:
 def _dropped(run: Path) -> dict[str, int]:
     if not (run / "summary.json").exists():
         return {}
-    counts: dict[str, int] = json.loads((run / "summary.json").read_text(encoding="utf-8")).get("dropped", {})
-    return counts
+    counts = read_object(run / "summary.json").get("dropped", {})
+    return counts if isinstance(counts, dict) else {}
 
 
 def in_words(found: Examination) -> list[str]:

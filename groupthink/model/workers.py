@@ -6,9 +6,6 @@ them. ("failed", traceback) is sent for it where the function raises.
 This file is what a worker imports first: everything heavy is imported late.
 """
 
-import os
-import socket
-import struct
 import threading
 import time
 import traceback
@@ -64,7 +61,7 @@ class Workers:
     def send(self, i: int, message: Any, silence: float | None = None) -> None:
         """Raises WorkerGone where it does not arrive; `silence`: as above, for this once."""
         silence = self.silence if silence is None else silence
-        _limit(self.connections[i], silence)
+        processes.limit(self.connections[i], silence)
         try:
             self.connections[i].send(message)
         except BlockingIOError:
@@ -107,8 +104,7 @@ class Workers:
         for process in self.processes:
             process.join(max(0.0, end - time.monotonic()))
             if process.is_alive():
-                process.kill()
-                process.join()
+                processes.kill(process)
 
     def _begin(self, i: int) -> tuple[BaseProcess, Connection]:
         return processes.begin(f"groupthink-{self.role}-{i + 1}", work, self.serve)
@@ -186,11 +182,3 @@ def work(connection: Connection, serve: Serve) -> None:
     except Exception:
         mailbox.send(("failed", traceback.format_exc()))
     mailbox.flush()
-
-
-def _limit(connection: Connection, seconds: float) -> None:
-    """Wait no longer for half a message, or for room for one: a stopped process neither reads nor writes."""
-    limit = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
-    with socket.socket(fileno=os.dup(connection.fileno())) as end:
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)

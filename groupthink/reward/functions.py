@@ -49,9 +49,11 @@ def load_function(name: str) -> Callable[..., Any]:
     return function
 
 
-def as_reward(function: Callable[..., Any], name: str) -> Reward:
+def as_reward(function: Callable[..., Any], name: str, patience: float | None = None) -> Reward:
     """`function`, plain or async, of any form above, as a reward whose values are checked.
 
+    `patience`: seconds that one call of an async one is waited for (None: for ever). A plain one computes in this
+    process, and nothing can end it.
     Raises ValueError where its parameters are those of no form.
     """
     names = frozenset(inspect.signature(function).parameters)
@@ -59,7 +61,7 @@ def as_reward(function: Callable[..., Any], name: str) -> Reward:
     takes_group = GROUP in names or (form is not None and form.called_for == GROUP)
     if form is None and not takes_group:
         _require_own_form(function, name)
-    called = partial(_called, waits=_is_async(function), form=form)
+    called = partial(_called, waits=_is_async(function), form=form, patience=patience)
 
     def call(group: Group, place: int) -> Any:
         """The function, called as its form asks; `place` is that of the response, where it is asked for one."""
@@ -98,20 +100,33 @@ def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
-async def _called(function: Callable[[], Any], what: str, *, waits: bool, form: Form | None) -> Any:
+async def _called(
+    function: Callable[[], Any], what: str, *, waits: bool, form: Form | None, patience: float | None
+) -> Any:
     """What a function of the user's gives, awaited where it is async. Where it fails, the error says in `what`.
 
     `waits`: calling it only begins it, so that this may be done in the loop.
     """
     try:
         value = function() if waits else await here(function)
-        value = await value if inspect.isawaitable(value) else value
+        value = await _within(patience, value) if inspect.isawaitable(value) else value
         return value if form is None else form.value(value)
     except Exception as error:
         error.add_note(f"raised by {what}; a reward that does not count is None")
         if form is not None:
             error.add_note(f"it was called as {form.library} calls its rewards: groupthink/reward/adapters.py says how")
         raise
+
+
+async def _within(seconds: float | None, value: Awaitable[Any]) -> Any:
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await value
+    except TimeoutError:
+        if limit.expired():
+            raise TimeoutError(f"it gave nothing within {seconds:g} s (reward.patience)") from None
+        raise  # of the function's own
 
 
 def _check_length(values: object, name: str, group: Group) -> None:

@@ -14,7 +14,9 @@ def named_rewards(
     `opening`: what the prompt has written of the chain of thought, as `read_chain` takes it.
     Raises ValueError for a function that is not there, where there is no sandbox for code, and no server to judge.
     """
-    rewards: dict[str, Reward] = {name: as_reward(load_function(name), name) for name in settings.functions}
+    rewards: dict[str, Reward] = {
+        name: as_reward(load_function(name), name, settings.patience) for name in settings.functions
+    }
     if settings.code:
         rewards["code"] = CodeReward(code.confinement, partial=code.partial, opening=opening)
     if settings.judge:

@@ -28,6 +28,7 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store")
 WHERE_IT_IS = ("/etc/ld.so.cache", "/etc/alternatives")  # by which libraries are found
 OWN_FILES = 64 << 20  # bytes
 MOST_OUTPUT = 8 << 20  # bytes
+ENDS_WITHIN = 10.0  # seconds within which a process that was killed is gone
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/tmp",
@@ -207,7 +208,9 @@ async def _let_go(process: asyncio.subprocess.Process) -> None:
     it would never see the end. And it would complain of open ones once its loop is closed.
     """
     process._transport.close()  # type: ignore[attr-defined]  # asyncio has no public way
-    await process.wait()
+    with suppress(TimeoutError):  # the system itself holds it: it ends when that lets go
+        async with asyncio.timeout(ENDS_WITHIN):
+            await process.wait()
     for _ in range(3):  # what closes them is called by the loop, in turns
         await asyncio.sleep(0)
 

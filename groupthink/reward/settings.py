@@ -38,6 +38,7 @@ class RewardSettings:
     script: str = "latin"  # ... this script: latin, cyrillic, chinese, ...
     code: float = 0.0  # weight: the program in the answer passes the problem's tests; see [code]
     judge: float = 0.0  # weight: the number that another model gives the answer; see [judge]
+    patience: float = 600.0  # seconds that an async function of one's own is waited for
     functions: Mapping[str, float] = field(default_factory=dict)  # "module:function" or "file.py:function" -> weight
 
     def __post_init__(self) -> None:
@@ -53,6 +54,8 @@ class RewardSettings:
                 f"reward.brief={self.brief} and reward.long={self.long}: "
                 "brevity falls from brief to long, so set 0 <= brief < long"
             )
+        if not 0 < self.patience < math.inf:
+            raise ValueError(f"reward.patience is {self.patience}: give seconds above 0")
         if self.repetition_n < 1:
             raise ValueError(f"reward.repetition_n is {self.repetition_n}: a run has at least 1 token")
         _require_one_of("reward.script", self.script, tuple(SCRIPTS))

@@ -16,13 +16,14 @@ from groupthink.records import Batch, Group, Report, Score
 from groupthink.run import checkpoints
 from groupthink.run.files import (
     is_empty,
+    read_object,
     remove_directory,
     remove_unfinished,
     write_directory,
     write_file,
     write_text,
 )
-from groupthink.run.lines import append_line, read_lines, replace_lines
+from groupthink.run.lines import append_line, read_events, read_lines, replace_lines
 from groupthink.run.lock import LOCK, Lock
 from groupthink.run.metrics import length_metrics, read_metrics, reward_metrics, step_metrics, timed
 from groupthink.run.printable import storable
@@ -221,7 +222,7 @@ class Run:
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """What happened of one kind, so far."""
-        return [event for event in read_lines(self.path / "events.jsonl") if event["event"] == kind]
+        return [event for event in read_events(self.path / "events.jsonl") if event["event"] == kind]
 
     def write_evaluation(self, name: str, rows: Sequence[Mapping[str, Any]], figures: Mapping[str, Any]) -> None:
         """Keep an evaluation: "before", "after", or "step-000050" after 50 steps."""
@@ -325,7 +326,9 @@ def _require_further(path: Path, before: Recipe, recipe: Recipe) -> None:
     """Raise ValueError where a run that has finished is asked for nothing further."""
     if recipe.stage == "sample":
         raise ValueError(f"the run in {path} has finished: its data set is in {path / 'data'}; begin another for more")
-    done = json.loads((path / "summary.json").read_text(encoding="utf-8")).get("steps", before.steps)
+    done = read_object(path / "summary.json").get("steps", before.steps)
+    if type(done) is not int:
+        raise ValueError(f"{path / 'summary.json'} says that {done!r} steps were done: was it edited by hand?")
     early, patience = done < before.steps, before.evaluate.patience
     if recipe.steps > before.steps or (early and recipe.evaluate.patience != patience):
         return

@@ -1,11 +1,13 @@
 """Files that are whole or not there, whatever kills the process that writes them."""
 
+import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ASIDE = ".writing-"
 """Begins the names of files and directories that are not whole yet; a reader never looks at them."""
@@ -28,6 +30,17 @@ def write_text(path: Path, text: str) -> None:
 
 def _put(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object that a file holds. Raises OSError where it cannot be read, and ValueError where it holds none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON ({error}): was it damaged, or edited by hand?") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no JSON object: was it damaged, or edited by hand?")
+    return found
 
 
 def write_directory(path: Path, write: Callable[[Path], None]) -> None:

@@ -22,12 +22,38 @@ def read_lines(path: Path) -> list[Line]:
     *whole, _ = path.read_bytes().split(b"\n")  # what follows the last newline is nothing, or torn
     lines = []
     for number, text in enumerate(whole, start=1):
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            if number < len(whole):
-                raise ValueError(f"{path}: line {number} is not JSON") from None
+        line = _read(text)
+        if line is not None:
+            lines.append(line)
+        elif number < len(whole):
+            raise ValueError(f"{path}: line {number} is no JSON object: was the file damaged, or edited by hand?")
     return lines
+
+
+def read_events(path: Path) -> list[Line]:
+    """What happened, as an events.jsonl says: each line has an `event`, a name, and its `time`, a number.
+
+    Raises ValueError as `read_lines`, and where a line has no such two.
+    """
+    events = read_lines(path)
+    for number, event in enumerate(events, start=1):
+        if not (isinstance(event.get("event"), str) and is_figure(event.get("time"))):
+            raise ValueError(f"{path}: line {number} is no event, which has a name and a time")
+    return events
+
+
+def is_figure(value: Any) -> bool:
+    """Whether a value of JSON is a number that a float can be."""
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300)
+
+
+def _read(text: bytes) -> Line | None:
+    """The object that a line is; None where it is none."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return line if isinstance(line, dict) else None
 
 
 def append_line(path: Path, line: Mapping[str, Any]) -> None:

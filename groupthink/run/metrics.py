@@ -8,14 +8,21 @@ import numpy as np
 from groupthink.chain import CLOSE
 from groupthink.records import Group, Report, Response, Score
 from groupthink.repetition import repeated
-from groupthink.run.lines import Line, read_lines
+from groupthink.run.lines import Line, is_figure, read_lines
 
 Metrics = dict[str, float]
 
 
 def read_metrics(path: Path) -> list[Line]:
-    """The lines of a run's metrics.jsonl; a run may be writing it."""
-    return read_lines(path)
+    """The lines of a run's metrics.jsonl; a run may be writing it.
+
+    Raises ValueError where one is no step's: without its number, or with a figure that is none.
+    """
+    lines = read_lines(path)
+    for number, line in enumerate(lines, start=1):
+        if type(line.get("step")) is not int or not all(value is None or is_figure(value) for value in line.values()):
+            raise ValueError(f"{path}: line {number} is no step's, which has its number, and figures")
+    return lines
 
 
 def step_metrics(groups: Sequence[Group], scores: Sequence[Sequence[Score]], report: Report) -> Metrics:

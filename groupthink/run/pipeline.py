@@ -13,8 +13,8 @@ from typing import Any
 from groupthink.pipeline import Pipeline, dump_pipeline
 from groupthink.recipe import dump_recipe, load_recipe
 from groupthink.run.directory import Run, refuse_taken
-from groupthink.run.files import remove_directory, remove_unfinished, write_directory, write_text
-from groupthink.run.lines import append_line, read_lines
+from groupthink.run.files import read_object, remove_directory, remove_unfinished, write_directory, write_text
+from groupthink.run.lines import append_line, read_events
 from groupthink.run.lock import Lock
 from groupthink.run.stages import (
     PIPELINE,
@@ -135,12 +135,12 @@ class PipelineRun:
 
     def summary(self, number: int) -> dict[str, Any]:
         """What a stage that is done came to, in its own words."""
-        found: dict[str, Any] = json.loads((self.place(number) / "summary.json").read_text(encoding="utf-8"))
+        found = read_object(self.place(number) / "summary.json")
         return found
 
     def seconds(self, number: int) -> float:
         """How long a stage was worked at."""
-        return worked_seconds(read_lines(self.place(number) / "events.jsonl"))
+        return worked_seconds(read_events(self.place(number) / "events.jsonl"))
 
     def event(self, kind: str, **fields: Any) -> None:
         """Note that something happened, and when (seconds since 1970)."""

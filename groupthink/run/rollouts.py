@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from groupthink.records import Batch, Group, Message, Problem, Report, Score
 from groupthink.run.printable import storable
+
+NEEDED = ("problem", "response", "text", "reward", "sampled")
+"""Columns that every file has, whatever its stage."""
 
 _FLOATS, _IDS, _FLAGS = pa.list_(pa.float32()), pa.list_(pa.int64()), pa.list_(pa.bool_())
 
@@ -84,6 +88,28 @@ def schema(rewards: Sequence[str]) -> pa.Schema:
             "change": _FLOATS,
         }
     )
+
+
+def require_rollouts(found: pa.Schema, file: Path) -> None:
+    """Raise ValueError where a file's columns are none that the responses of a step have: anybody may have written it.
+
+    Columns that nothing is shown without must be there, and what is there must be of its type.
+    """
+    known = schema(())
+    for name in NEEDED:
+        if name not in found.names:
+            raise ValueError(f"{file} has no column {name}: it does not hold the responses of a step")
+    for column in found:
+        wanted = known.field(column.name).type if column.name in known.names else column.type
+        fits = _is_parts(column.type) if column.name == "parts" else column.type == wanted
+        if not fits or found.names.count(column.name) > 1:
+            raise ValueError(
+                f"{file} has a column {column.name} of type {column.type}: it does not hold the responses of a step"
+            )
+
+
+def _is_parts(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) and all(part.type == pa.float64() for part in kind)
 
 
 def _row(group: Group, score: Score, place: int) -> dict:

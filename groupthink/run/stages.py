@@ -10,7 +10,7 @@ from groupthink.pipeline.reading import load_pipeline
 from groupthink.pipeline.references import placed, references, wanted_by, with_places
 from groupthink.recipe import Recipe, load_recipe, settings_of
 from groupthink.run.directory import MAY_CHANGE, SETTLED
-from groupthink.run.lines import read_lines
+from groupthink.run.lines import read_events
 from groupthink.run.versions import data_version, weights_version
 
 PIPELINE, STAGES = "pipeline.toml", "stages"
@@ -75,7 +75,7 @@ def taken(path: Path, pipeline: Pipeline, number: int) -> dict[str, str]:
 
 def recorded(path: Path) -> dict[str, dict[str, str]]:
     """The same of what each stage took when it was last begun, by its name, as the pipeline in `path` noted it."""
-    events = read_lines(path / "events.jsonl")
+    events = read_events(path / "events.jsonl")
     return {event["stage"]: event.get("took", {}) for event in events if event["event"] == "stage started"}
 
 

@@ -163,7 +163,7 @@ class Learners:
             done, waiting = ray.wait(waiting, timeout=1.0)
             for reference in done:
                 try:
-                    answers[places[reference]] = ray.get(reference)
+                    answers[places[reference]] = ray.get(reference, timeout=patience)
                 except Exception as error:
                     errors[places[reference]] = error
                     failed = failed or time.monotonic()
@@ -182,7 +182,7 @@ class Learners:
         found = dict.fromkeys(range(len(asked)), "does not answer")
         for reference in ray.wait(list(asked), num_returns=len(asked), timeout=LOOK)[0]:
             with suppress(Exception):  # one that is gone does not answer either
-                found[asked[reference]] = ray.get(reference)
+                found[asked[reference]] = ray.get(reference, timeout=LOOK)
         return found
 
     # -- the processes --

@@ -75,7 +75,7 @@ class RayJudge:
                 try:
                     if answer not in ready:
                         raise exceptions.GetTimeoutError(f"it was at one group for {self.settings.patience:g} s")
-                    found[place] = ray.get(answer)
+                    found[place] = ray.get(answer, timeout=self.settings.patience)
                 except exceptions.RayTaskError as error:
                     if isinstance(error.cause, Exception):
                         raise error.cause from error

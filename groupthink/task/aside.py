@@ -50,8 +50,11 @@ class Aside:
         if self._connection is None:
             self._begin()
         assert self._connection is not None
+        processes.limit(self._connection, self._seconds)
         try:
             self._connection.send((function, arguments))
+        except BlockingIOError:
+            raise self._late() from None
         except OSError:
             self.close()
             raise Failed("the process died") from None
@@ -60,12 +63,12 @@ class Aside:
         """The answer to the first call that has none yet. Raises Failed; where the process ended, so did all calls."""
         if self._connection is None:
             raise Failed("the process has ended")
-        seconds = self.seconds + self.opening * self._fresh
         try:
-            if not self._connection.poll(seconds):
-                self.close()
-                raise Failed(f"took more than {seconds:g} s")
+            if not self._connection.poll(self._seconds):
+                raise self._late()
             told, value = self._connection.recv()
+        except BlockingIOError:  # it stopped in the middle of an answer
+            raise self._late() from None
         except (EOFError, OSError):
             self.close()
             raise Failed("the process died") from None
@@ -79,6 +82,15 @@ class Aside:
         if self._connection is not None:
             processes.end(self._process, self._connection)
         self._process = self._connection = None
+
+    @property
+    def _seconds(self) -> float:
+        return self.seconds + self.opening * self._fresh
+
+    def _late(self) -> Failed:
+        late = Failed(f"took more than {self._seconds:g} s")
+        self.close()
+        return late
 
     def _begin(self) -> None:
         with _environment(ENVIRONMENT):

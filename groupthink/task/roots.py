@@ -14,10 +14,11 @@ from fractions import Fraction
 MAX_CHARS = 200  # an answer longer than this is not one: refusing it bounds the time spent on it
 
 _DIGITS = r"\d{1,9}"
-_NUMBER = rf"[-+]?\s*{_DIGITS}(?:\.{_DIGITS}|\s*/\s*{_DIGITS})?"
-_VALUE = rf"(?:\(\s*{_NUMBER}(?:\s*±\s*{_NUMBER})?\s*\)\s*/\s*{_NUMBER}|{_NUMBER}(?:\s*±\s*{_NUMBER})?)"
-_LABEL = r"(?:x(?:\s*+_)?(?:\s*+\d)?\s*+=\s*+)"  # possessive: a run of blanks is read once, not in every way
-_BETWEEN = r"\s*(?:,|;|\bor\b|\band\b)\s*"
+# Blanks are possessive (*+): read once. Else a blank before a number could be read in two ways, and n of them in 2**n.
+_NUMBER = rf"[-+]?\s*+{_DIGITS}(?:\.{_DIGITS}|\s*+/\s*+{_DIGITS})?"
+_VALUE = rf"(?:\(\s*+{_NUMBER}(?:\s*+±\s*+{_NUMBER})?\s*+\)\s*+/\s*+{_NUMBER}|{_NUMBER}(?:\s*+±\s*+{_NUMBER})?)"
+_LABEL = r"(?:x(?:\s*+_)?(?:\s*+\d)?\s*+=\s*+)"
+_BETWEEN = r"\s*+(?:,|;|\bor\b|\band\b)\s*+"
 _ROOTS = re.compile(rf"{_LABEL}?{_VALUE}(?:{_BETWEEN}{_LABEL}?{_VALUE})*")
 _LABELLED_ROOTS = re.compile(rf"{_LABEL}{_VALUE}(?:{_BETWEEN}{_LABEL}?{_VALUE})*")
 _ROOT = re.compile(rf"{_LABEL}?({_VALUE})")

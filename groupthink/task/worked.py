@@ -72,7 +72,7 @@ def traits(reasoning: str | None) -> frozenset[str]:
     text = reasoning or ""
     marks = {
         "at once": not re.search(r"\d", text),
-        "factoring": re.search(r"\d+\*\d+: ", text),
+        "factoring": re.search(r"\d\*\d+: ", text),  # from each digit on once, however many there are in a row
         "formula": "D=" in text,
         CHECKS: "check: " in text,
         GOES_BACK: "wait, " in text,

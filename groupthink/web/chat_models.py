@@ -21,6 +21,9 @@ NANO, TRAINED = "nano", "model"
 MOST = 3
 """Models that are open at a time: the two that are compared, and one more. They share the memory that is free."""
 
+PATIENCE, OPENING = 600.0, 900.0
+"""Seconds in which one of those that are being asked must have answered, and in which a model must be open."""
+
 
 class Kept(NamedTuple):
     """A model that can be asked: Kept(id="zero@40", title="step 40", run="zero", step=40)."""
@@ -97,12 +100,19 @@ class Models:
             await self._make_room({*keys})
             for key in keys:
                 if key not in self._open:
-                    self._open[key] = await asyncio.to_thread(_open, key[0])
+                    self._open[key] = await self._opened(key[0])
                     self._open[key].running.start()
                 self._open.move_to_end(key)
             for key in keys:
                 self._open[key].questions += 1
             return [self._open[key] for key in keys]
+
+    async def _opened(self, place: str) -> Open:
+        try:
+            async with asyncio.timeout(OPENING):
+                return await asyncio.to_thread(_open, place)
+        except TimeoutError:
+            raise RuntimeError(f"the model in {place} could not be opened within {OPENING:.0f} s") from None
 
     def leave(self, model: Open) -> None:
         """One question less is put to it."""
@@ -111,9 +121,16 @@ class Models:
 
     async def _make_room(self, wanted: set[tuple[str, Any]]) -> None:
         """Close what was asked longest ago, where more would be open than may be. What is being asked is waited for."""
+        end = asyncio.get_running_loop().time() + PATIENCE
         while len(wanted | {key for key, one in self._open.items() if one.questions}) > MOST:
             self._left.clear()
-            await self._left.wait()
+            try:
+                async with asyncio.timeout_at(end):
+                    await self._left.wait()
+            except TimeoutError:
+                raise RuntimeError(
+                    f"the {MOST} models that may be open were all being asked for {PATIENCE:.0f} s: ask again later"
+                ) from None
         idle = [key for key, one in self._open.items() if not one.questions and key not in wanted]
         for key in idle[: max(0, len(wanted | self._open.keys()) - MOST)]:
             await asyncio.to_thread(self._open.pop(key).running.close)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from groupthink.model.workers import Closed, Mailbox, WorkerGone
-from groupthink.processes import begin
+from groupthink.processes import ENDS_WITHIN, begin
 from groupthink.web.chat_question import Question
 from groupthink.web.chat_work import ALIVE, END, LINES, MISSING, WRONG, Told, answer_questions
 
@@ -137,7 +137,7 @@ class Worker:
             with suppress(Closed):
                 while True:
                     self._loop.call_soon_threadsafe(self._take, self._mailbox.recv())
-            self.process.join()
+            self.process.join(ENDS_WITHIN)
             self._loop.call_soon_threadsafe(self._died, self.process.exitcode)
         self.process.kill()
         self._mailbox.flush()

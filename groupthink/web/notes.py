@@ -113,7 +113,7 @@ def responses_of(place: Path, step: int, spots: Set[Spot], columns: list[str]) -
                 break
     except FileNotFoundError:
         raise LookupError(f"step {step} is not recorded") from None
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise LookupError(f"the responses of step {step} cannot be read ({error})") from None
     return found
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as parquet
 
 from groupthink.repetition import repeated_each
 from groupthink.run.checkpoints import step_of
+from groupthink.run.rollouts import require_rollouts
 from groupthink.web.patterns import ending, first_found, opening
 from groupthink.web.query import Query
 
@@ -68,6 +69,7 @@ def hits_at(file: Path, rows: Sequence[int] | np.ndarray, query: Query) -> list[
 def pieces(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
     """Those of `columns` that a file has, a piece of its rows after the other, each with the place of its first row."""
     with parquet.ParquetFile(file) as opened:
+        require_rollouts(opened.schema_arrow, file)
         there = set(opened.schema_arrow.names)
         wanted = [name for name in columns if name.partition(".")[0] in there]
         size, rows = _size(opened.metadata, {name.partition(".")[0] for name in wanted}), opened.metadata.num_rows

@@ -156,14 +156,18 @@ def _ahead(
 def _scan(file: Path, query: Query, over: Callable[[], bool]) -> Scanned | None:
     try:
         return None if over() else scan(file, query, over)
-    except (OSError, pa.ArrowInvalid):  # a resume took it away, or it is damaged: the others can still be searched
+    except (
+        OSError,
+        ValueError,
+        pa.ArrowException,
+    ):  # gone by a resume, or damaged: the others are searched
         return Scanned(step_of(file), 0, 0, np.zeros(0, int), np.zeros(0))
 
 
 def _shown(file: Path, rows: Sequence[int] | np.ndarray, query: Query) -> list[Line]:
     try:
         return hits_at(file, rows, query) if len(rows) else []
-    except (OSError, pa.ArrowInvalid):
+    except (OSError, ValueError, pa.ArrowException):
         return []
 
 

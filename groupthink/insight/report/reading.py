@@ -1,11 +1,11 @@
 """From a run's directory, or that of a recipe with several stages, to its report. It may be at work meanwhile."""
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from groupthink.insight.paired import Row, rates
@@ -19,7 +19,8 @@ from groupthink.insight.report.whole import whole_of
 from groupthink.pipeline.references import references, with_places
 from groupthink.recipe import BY_SAMPLES, Recipe, load_recipe
 from groupthink.reward.sandbox import BUBBLEWRAP
-from groupthink.run.lines import Line, read_lines
+from groupthink.run.files import read_object
+from groupthink.run.lines import Line, read_events
 from groupthink.run.metrics import read_metrics
 from groupthink.run.stages import PIPELINE, begun_stages, is_pipeline, recorded, worked_seconds
 from groupthink.run.versions import data_version, weights_version
@@ -123,7 +124,7 @@ def _stage(row: _Row, makers: Makers, took: Mapping[str, str], evaluated: Evalua
         finished=summary is not None,
         evaluated=evaluated,
         tokens=_tokens(lines) if kept is None else kept.tokens,
-        seconds=worked_seconds(read_lines(path / "events.jsonl"), lines),
+        seconds=worked_seconds(read_events(path / "events.jsonl"), lines),
         origins=origins_of(path, recipe, makers, took),
         version=data_version(path / "data") or weights_version(path),
         kept=kept,
@@ -152,19 +153,24 @@ def _evaluated(row: _Row, k: int, behind: Sequence[Imitating]) -> Evaluated | No
     found = _json(path / "evaluations" / f"{name}.json")
     if found is None:
         return None
-    rows: list[Row] = parquet.read_table(path / "evaluations" / f"{name}.parquet").to_pylist()
-    return Evaluated(
-        name=name,
-        command=_command(path, row.recipe, name, found["samples"]),
-        otherwise=_otherwise(row.recipe),
-        problems=found["problems"],
-        samples=found["samples"],
-        figures=figures_of(rows, k),
-        traits=traits_of(rows),
-        right=rates(rows, "sampled"),
-        unjudged=found["unjudged"],
-        imitated=imitated(rows, behind),
-    )
+    file = path / "evaluations" / f"{name}.parquet"
+    try:
+        rows: list[Row] = parquet.read_table(file).to_pylist()
+        return Evaluated(
+            name=name,
+            command=_command(path, row.recipe, name, found["samples"]),
+            otherwise=_otherwise(row.recipe),
+            problems=found["problems"],
+            samples=found["samples"],
+            figures=figures_of(rows, k),
+            traits=traits_of(rows),
+            right=rates(rows, "sampled"),
+            unjudged=found["unjudged"],
+            imitated=imitated(rows, behind),
+        )
+    except (KeyError, TypeError, pa.ArrowException) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{file}, or the .json beside it, is no evaluation that this version knows ({said})") from None
 
 
 def _command(path: Path, recipe: Recipe, name: str, samples: int) -> str | None:
@@ -192,14 +198,19 @@ def _otherwise(recipe: Recipe) -> tuple[str, ...]:
 def _samples(row: _Row) -> int | None:
     """How many there are to a problem of the evaluation that a row shows."""
     found = _json(row.path / "evaluations" / f"{row.evaluation}.json")
+    if found is not None and type(found.get("samples")) is not int:
+        raise ValueError(f"{row.path}: the evaluation {row.evaluation} does not say how many samples a problem has")
     return None if found is None else int(found["samples"])
 
 
 def _kept(summary: dict[str, Any] | None) -> Kept | None:
     if summary is None or "dropped" not in summary:
         return None
+    missing = [name for name in ("sampled", "kept", "tokens") if type(summary.get(name)) is not int]
+    if missing or not isinstance(summary["dropped"], dict):
+        raise ValueError("a summary.json tells of dropped responses, and not how many were sampled and kept")
     return Kept(summary["sampled"], summary["kept"], summary["dropped"], summary["tokens"])
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return read_object(path) if path.exists() else None

@@ -1,6 +1,5 @@
 """Where a recipe of several stages stands as a whole: what is done, what is to come, and what its gates found."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,9 @@ from groupthink.insight.report.records import Standing, Whole
 from groupthink.pipeline import Stage
 from groupthink.pipeline.gate import figures_of
 from groupthink.pipeline.reading import load_pipeline
+from groupthink.run.files import read_object
 from groupthink.run.heartbeat import EVERY, seconds_since
-from groupthink.run.lines import read_lines
+from groupthink.run.lines import read_events
 from groupthink.run.lock import LOCK, is_abandoned
 from groupthink.run.stages import PIPELINE, is_done, stage_place
 
@@ -22,7 +22,7 @@ def whole_of(run: Path) -> Whole:
     """Of the pipeline in `run`, from its files."""
     beat = seconds_since(run / LOCK)
     alive = beat is not None and beat < ALIVE and not is_abandoned(run / LOCK)
-    pipeline, events = load_pipeline(run / PIPELINE), read_lines(run / "events.jsonl")
+    pipeline, events = load_pipeline(run / PIPELINE), read_events(run / "events.jsonl")
     stages = tuple(
         _standing(stage, stage_place(run, pipeline, number), events, alive)
         for number, stage in enumerate(pipeline.stages)
@@ -36,7 +36,7 @@ def _standing(stage: Stage, place: Path, events: Sequence[Mapping[str, Any]], al
     if not is_done(place):
         begun = "at work" if alive else "cut off"
         return Standing(stage.name, begun if (place / "recipe.toml").is_file() else "to come", stage.require, None, {})
-    found = figures_of(json.loads((place / "summary.json").read_text(encoding="utf-8"))) if stage.gate else {}
+    found = figures_of(read_object(place / "summary.json")) if stage.gate else {}
     figures = {bound.figure: found.get(bound.figure) for bound in stage.gate}
     return Standing(stage.name, "done", stage.require, _verdict(stage, events), figures)
 

@@ -107,7 +107,8 @@ class OtherPython:
         self.connection.close()
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # reaches one that is stopped, too
-        self.process.wait()
+        with suppress(subprocess.TimeoutExpired):  # the system itself holds it: it ends when that lets go
+            self.process.wait(GRACE)
 
     def last_words(self) -> str:
         """The end of what it printed."""

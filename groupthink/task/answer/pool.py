@@ -14,10 +14,12 @@ import time
 import weakref
 from contextlib import suppress
 from multiprocessing import Pipe
-from queue import LifoQueue
+from queue import Empty, LifoQueue
 
 STARTING = 120.0  # seconds in which a process must have begun, on however busy a machine
 MAX_ANSWER = 64  # bytes
+TURNS = 10  # times as long as one comparison may take at most, in which a worker is free again
+ENDS_WITHIN = 10.0  # seconds within which a worker that was killed is gone
 
 
 class TooLong(Exception):
@@ -42,7 +44,13 @@ class Pool:
 
     def ask(self, expected: str, found: str) -> bool | None:
         """Whether two answers in LaTeX are equal; None where one cannot be read. Raises TooLong."""
-        worker = self._free.get()
+        seconds = TURNS * (STARTING + self.seconds)
+        try:
+            worker = self._free.get(timeout=seconds)
+        except Empty:
+            raise RuntimeError(
+                f"none of the {self.processes} processes that compare answers was free within {seconds:g} s"
+            ) from None
         try:
             if worker is None:
                 worker = self._begin()
@@ -136,7 +144,8 @@ class _Worker:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):  # the system itself holds it: it ends when that lets go
+            self._process.wait(ENDS_WITHIN)
         self._connection.close()
 
 

@@ -54,17 +54,17 @@ def described(evaluation: Evaluation) -> dict[str, Any] | None:
     found = _figures(evaluation.file)
     if not found:
         return None
-    traits = found.get("traits")
+    traits, unjudged = found.get("traits"), found.get("unjudged")
     return {
         "step": evaluation.step,
         "name": evaluation.name,
         **{name: known(found.get(name)) for name in (*FIGURES, "truncated")},
         "problems": found.get("problems"),
         "samples": found.get("samples"),
-        "unjudged": found.get("unjudged") or {},
+        "unjudged": unjudged if isinstance(unjudged, dict) else {},
         "traits": {
             name: {of: known(value) for of, value in figures.items()}
-            for name, figures in (traits or {}).items()
+            for name, figures in (traits if isinstance(traits, dict) else {}).items()
             if isinstance(figures, dict)
         },
     }

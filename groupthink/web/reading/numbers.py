@@ -11,10 +11,11 @@ DIGITS = 6
 
 
 def known(value: Any) -> float | None:
-    """A number; None for what is none, or not finite."""
-    if value is None or not math.isfinite(value):
+    """A number; None for what is none, or not finite, or no float can be."""
+    try:
+        return short(float(value)) if math.isfinite(value) else None
+    except (TypeError, OverflowError):
         return None
-    return short(float(value))
 
 
 def short(value: float) -> float:

@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from groupthink.run.rollouts import require_rollouts
+
 FOLDER = "rollouts"
 _NAME = re.compile(r"step-([0-9]{6,12})\.parquet")
 
@@ -134,6 +136,7 @@ def read_table(place: Path, step: int, columns: Sequence[str]) -> pa.Table:
     file = file_of(place, step)
     try:
         with parquet.ParquetFile(file) as opened:
+            require_rollouts(opened.schema_arrow, file)
             there = [name for name in opened.schema_arrow.names if name in columns]
             return opened.read(columns=there, use_threads=False)
     except FileNotFoundError:

@@ -29,6 +29,9 @@ PAUSE = 0.02
 REST = 10.0
 """Seconds without work, after which memory is given back."""
 
+CLOSING = 60.0
+"""Seconds in which the step that is being made ends, where a lane is closed; then its thread is left to the process."""
+
 STOPPING = "the server is shutting down"
 
 
@@ -142,7 +145,7 @@ class Lane:
         self.failed = EngineFailed(STOPPING)
         self._orders.put(None)
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(CLOSING)
 
     # -- in the thread --
 
