@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from groupthink.chain import read_chain
 from groupthink.processes import begin, end
 from groupthink.run.files import write_text
 from groupthink.web.reading import cache
@@ -73,6 +74,10 @@ def _compute(connection: Connection) -> None:
 
     hide_progress_bars()
     found = explain.explain()
-    responses = [{"name": name, "text": text} for name, text in explain.RESPONSES.items()]
+    chains = {name: (text, read_chain(text)) for name, text in explain.RESPONSES.items()}
+    responses = [
+        {"name": name, "text": text, "reasoning": chain.reasoning, "answer": chain.answer}
+        for name, (text, chain) in chains.items()
+    ]
     told = {"prompt": explain.PROBLEM.prompt, "responses": responses, "lines": explain.explanation_lines(found)}
     connection.send({**asdict(found), **told})

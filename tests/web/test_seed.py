@@ -20,6 +20,7 @@ def test_another_server_finds_the_very_figures(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     first = seed.work_through()
     assert first["rewards"] == [1.0, 0.8, 0.2] and len(first["responses"]) == 3
+    assert (first["responses"][2]["reasoning"], first["responses"][2]["answer"]) == ("", "x=-8, x=-2")
     monkeypatch.setattr(seed, "_computed", lambda: pytest.fail("it is there"))
     assert seed.work_through() == first == json.loads(json.dumps(first))
 

@@ -4,10 +4,9 @@ import { html } from "../parts/html.js";
 import { link } from "../parts/route.js";
 import { Page, Waited, useData } from "../parts/page.js";
 import { Strip } from "../parts/dots.js";
-import { Text, known, number, fixed, signed, shown } from "../parts/text.js";
+import { Chain, known, number, fixed, signed, shown } from "../parts/text.js";
 import { trueDigits } from "../parts/true_digits.js";
 import { Drift } from "./drift.js";
-import { read } from "./seed_chain.js";
 
 const FINE = 5; // decimals of what the update did
 
@@ -23,11 +22,10 @@ export default function Seed({ params }) {
 }
 
 function Story({ seed, asTable }) {
-  const each = seed.responses.map(({ name, text }, at) => {
+  const each = seed.responses.map((response, at) => {
     const accuracy = seed.parts[at]?.accuracy;
     return {
-      name,
-      text,
+      ...response,
       reward: seed.rewards[at],
       parts: seed.parts[at] ?? {},
       advantage: seed.advantages[at],
@@ -76,13 +74,9 @@ function Responses({ seed, each }) {
     <div class="seed-chains">${each.map((one) => html`<${Response} key=${one.name} one=${one} />`)}</div>`;
 }
 
-function Response({ one: { name, text } }) {
-  const { reasoning, answer } = read(text);
+function Response({ one: { name, text, reasoning, answer } }) {
   return html`<section class="seed-response" aria-label=${`response ${name}`}>
-    <h3>${name}</h3>
-    <div class="chain-reasoning"><span class="chain-label">reasoning</span>
-      ${reasoning.trim() ? html`<${Text} text=${reasoning.trim()} />` : html`<span class="none">none</span>`}</div>
-    <div class="chain-answer"><span class="chain-label">answer</span><${Text} text=${answer} /></div>
+    <h3>${name}</h3><${Chain} text=${text} reasoning=${reasoning} answer=${answer} />
   </section>`;
 }
 
