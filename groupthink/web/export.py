@@ -72,8 +72,8 @@ def told(selection: Selection) -> str:
     """What is in the file, and what is not, in words."""
     day = time.strftime("%Y-%m-%d", time.localtime(selection.time))
     return (
-        f"{selection.name}, as it was on {day}. In this file are {selection.words}. Searches, chats and all the rest "
-        "are shown by groupthink view, beside the run."
+        f"{selection.name}, as it was on {day}. In this file are {selection.words}; a dotted line is under what "
+        "leads to others. Searches, chats and all the rest are shown by groupthink view, beside the run."
     )
 
 

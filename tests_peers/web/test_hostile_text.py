@@ -25,7 +25,7 @@ STRANGE = """() => {
         for (const { name, value } of one.attributes)
             if (/^on/i.test(name)) found.push(`${one.tagName} ${name}=${value}`);
     for (const one of document.querySelectorAll("a"))
-        if (!own.test(one.getAttribute("href"))) found.push(one.outerHTML);
+        if (one.hasAttribute("href") && !own.test(one.getAttribute("href"))) found.push(one.outerHTML);
     if (window.__hit !== undefined || {}.polluted !== undefined) found.push("it was run");
     return found.map((one) => one.slice(0, 200));
 }"""

@@ -184,6 +184,23 @@ def test_the_pages_of_problems_lead_on_and_back_in_a_file_too(browser, runs, add
         one.leave()
 
 
+def test_a_files_links_lead_to_what_is_in_it(browser, runs, tmp_path):
+    one = Visitor(browser, exported(runs / COMMA, tmp_path / "run.html"))
+    found, without = set(), 0
+    for place in (link("run", run=COMMA), link("step", run=COMMA, step=7), link("group", run=COMMA, step=7, group=1)):
+        main = one.to(place).locator("main")
+        found |= set(main.evaluate("(main) => [...main.querySelectorAll('a[href]')].map((one) => one.hash)"))
+        without += main.locator("a:not([href])").count()
+    some = {place.partition("?")[0]: place for place in sorted(found)}  # one of each page
+    for place in [*some.values(), *sorted(place for place in found if "#/response?" in place)]:
+        one.to(place)  # where it says that nothing failed
+    assert without > 0 and any("#/response?" in place for place in found)
+    page = one.to(link("notes", run=COMMA))
+    expect(page.locator("main")).to_contain_text("No notes had been made")
+    expect(page.locator(".file-note")).to_contain_text("a dotted line")
+    one.leave()
+
+
 def test_a_stretch_of_the_steps_is_marked_without_a_mouse(visitor):
     page = visitor.to(link("run", run=COMMA, zoom="a-b"))  # which is none
     begin, end = page.get_by_label("steps", exact=True), page.get_by_label("to", exact=True)

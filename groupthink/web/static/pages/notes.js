@@ -42,7 +42,8 @@ function Kept({ notes, params, reload }) {
     ${told.length
       ? html`<${Table} columns=${columns(run, reload)} rows=${told} sort=${params.sort ?? "-time"}
           onSort=${(sort) => set({ sort })} caption="Notes" rowKey=${(note) => note.id} />`
-      : html`<${Empty}>No notes yet. A response's page takes them, and so does the line below.</${Empty}>`}
+      : html`<${Empty}>${isStatic ? "No notes had been made when this file was written."
+          : "No notes yet. A response's page takes them, and so does the line below."}</${Empty}>`}
     ${!isStatic && html`<section class="section new-note" aria-labelledby="new-note"><h2 id="new-note">A new note</h2>
       <${NoteForm} key=${`${params.step} ${params.group} ${params.response}`} run=${run} ...${placeOf(params)}
         onSaved=${kept} /></section>`}`;

@@ -24,6 +24,11 @@ export function offers(path) {
   return !isStatic || [...STORED.keys()].some((key) => key === path || key.startsWith(`${path}?`));
 }
 
+// Whether just this can be had, as far as anybody knows before it is asked for
+export function has(path, params = {}) {
+  return !isStatic || STORED.has(address(path, params));
+}
+
 // The run that a file is of, or null
 export function runOfFile() {
   const key = isStatic ? [...STORED.keys()].find((each) => each.startsWith("/api/run?")) : null;

@@ -54,6 +54,7 @@ export function NotesOf({ run, step, group, response }) {
     ${found.error ? html`<${Failed} error=${found.error} />` : null}
     ${mine.length ? html`<ul class="notes-list">${mine.map((note) => html`<li key=${note.id}><${Note} note=${note}
       run=${run} onGone=${found.reload} /></li>`)}</ul>` : null}
+    ${isStatic && !mine.length ? html`<p class="muted">None had been made when this file was written.</p>` : null}
     <${NoteForm} run=${run} step=${Number(step)} group=${Number(group)} response=${Number(response)}
       onSaved=${found.reload} />
   </div>`;

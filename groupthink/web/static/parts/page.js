@@ -19,7 +19,7 @@ export function Page({ title, crumbs = [], aside = null, children }) {
       <div class="page-head">
         ${crumbs.length
           ? html`<nav class="crumbs" aria-label="where this is"><ol>
-              ${crumbs.map((crumb) => html`<li key=${crumb.href}><a href=${crumb.href}>${shown(crumb.text)}</a></li>`)}
+              ${crumbs.map((crumb) => html`<li key=${crumb.text}><a href=${crumb.href}>${shown(crumb.text)}</a></li>`)}
             </ol></nav>`
           : null}
         <div class="page-title"><h1>${shown(title)}</h1>${aside}</div>

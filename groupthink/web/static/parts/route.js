@@ -1,6 +1,7 @@
 // Every state of a page is in its address: #/page?name=value. Nothing else remembers where one is.
 
 import { useState, useEffect } from "./html.js";
+import { isThere } from "./in_file.js";
 
 const CHANGED = "groupthink-route";
 const PAUSE = 350; // milliseconds between two changes: browsers allow only so many in a while, and typing makes many
@@ -14,8 +15,13 @@ export function readRoute(hash = waiting ?? location.hash) {
   return { page: path || "runs", params: Object.fromEntries(new URLSearchParams(query)) };
 }
 
-// "#/page?..." ; a parameter that is null, undefined, false or "" is left out
+// "#/page?..." for a link; null of a page that is not in the file, for a link without an address leads nowhere
 export function link(page, params = {}) {
+  return isThere(page, params) ? hashOf(page, params) : null;
+}
+
+// a parameter that is null, undefined, false or "" is left out
+function hashOf(page, params) {
   const said = Object.entries(params).filter(([, value]) => value != null && value !== false && value !== "");
   const query = new URLSearchParams(said.map(([name, value]) => [name, value === true ? "1" : String(value)]));
   return `#/${page}${said.length ? `?${readable(query)}` : ""}`;
@@ -48,7 +54,7 @@ export function manyOf(text, least) {
 
 // replace: the change is a detail (a filter, a sorting) that "back" need not undo
 export function go(page, params = {}, replace = false) {
-  const hash = link(page, params);
+  const hash = hashOf(page, params);
   if (hash === (waiting ?? location.hash)) return;
   if (replace) {
     waiting = hash;
