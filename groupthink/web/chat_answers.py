@@ -47,6 +47,7 @@ class Answers:
                 asking = _ask(model, question)
                 after.callback(asking.cancel)
                 answers.append(_Answer(place, model.opened, asking, judge))
+            yield dump({"ready": True}) + b"\n"  # the models are there, and draw
             async with aclosing(together([answer.lines() for answer in answers])) as found:
                 async for _, lines in found:
                     yield b"".join(dump(line) + b"\n" for line in lines)

@@ -114,8 +114,8 @@ def test_a_link_out_of_a_run_is_no_model(places, runs, tmp_path):
 def test_two_models_answer_side_by_side(places, known):
     asking = question(known.problem, "zero@0", "zero@model", n=3, seed=1, max_tokens=150, run="zero")
     (lines,) = asked(places, asking)
-    *told, end = lines
-    assert end == {"end": True}
+    ready, *told, end = lines
+    assert (ready, end) == ({"ready": True}, {"end": True})
     for model in (0, 1):
         for index in range(3):
             of_it = [line for line in told if (line["model"], line["response"]) == (model, index)]
@@ -147,7 +147,7 @@ def test_what_nobody_knows_the_answer_to_is_not_scored(places):
 def test_what_is_not_wanted_any_more_is_not_drawn(places):
     async def leave():
         answers = Answers(places.folder)
-        await ask(answers, question("Solve x^2-5x+6=0", "nano", n=64, temperature=2.0), leaves=2)
+        await ask(answers, question("Solve x^2-5x+6=0", "nano", n=64, temperature=2.0), leaves=3)
         (model,) = await answers.models.get(["nano"])
         running = model.running
         for _ in range(500):

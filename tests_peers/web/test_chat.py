@@ -84,6 +84,7 @@ def test_it_can_be_stopped(visitor, finished):
     page.wait_for_timeout(300)  # for what the press might set off beside that
     assert len(asked) == 1
     expect(page.locator("main .failed")).to_have_count(0)
+    expect(page.locator(".turn-column").first).to_contain_text("stopped before it was done")
 
 
 def test_a_suggestion_is_asked_whole(guest):
@@ -98,6 +99,22 @@ def test_a_suggestion_is_asked_whole(guest):
     expect(page.get_by_label("question", exact=True)).to_have_value(PROMPT)
     expect(page.get_by_label("expected answer")).to_have_value("x=2, x=3")
     expect(page.get_by_label("temperature")).to_have_value("0.5")
+
+
+def test_who_asks_while_a_suggestion_is_on_its_way_means_that_one(guest):
+    page = guest.to(link("chat", run="endless", q="another one", max=5))
+    problem, asked = [], []
+    page.route("**/api/problem?*", lambda route: problem.append(route))
+    page.route("**/api/chat", lambda route: asked.append(route))
+    page.locator(".suggestions button").first.click()
+    page.get_by_role("button", name="Ask").click()
+    page.wait_for_timeout(300)
+    assert len(problem) == 1 and not asked
+    problem[0].continue_()
+    expect(page.locator(".turn-column .loading").first).to_contain_text("The model is being loaded")
+    assert [json.loads(one.request.post_data)["messages"][0]["content"] for one in asked] == [PROMPT]
+    asked[0].fulfill(content_type="application/x-ndjson", body='{"ready": true}\n{"end": true}\n')
+    expect(page.locator(".turn-column").first).to_contain_text("nothing was said")
 
 
 def test_who_leaves_the_page_wants_no_more(guest):

@@ -3,19 +3,25 @@
 import { lines } from "../parts/api.js";
 
 // turn: {question, ids, ...}; draw(turn) is called at most once a frame with the turn and its columns as they stand:
-// for each model its responses, {response, reasoning, answer, done}. before: the turns that it goes on from.
-// controller: ends it; it is aborted here where one of the models fails, so that once this is over nothing is drawn.
+// for each model its responses, {response, reasoning, answer, done}, and whether it is `ready` to draw. before: the
+// turns that it goes on from. controller: ends it; it is aborted here where one of the models fails, so that once
+// this is over nothing is drawn.
 export async function ask(turn, before, params, draw, controller) {
   const columns = turn.ids.map(() => []);
+  const ready = turn.ids.map(() => false);
   let frame = null;
   const show = () => {
     frame = null;
-    draw({ ...turn, columns: columns.map((column) => column.map((one) => ({ ...one }))) });
+    draw({ ...turn, ready: [...ready], columns: columns.map((column) => column.map((one) => ({ ...one }))) });
   };
   const take = (column) => (line) => {
     const at = column ?? line.model;
     if (line.error) throw new Error(line.error);
-    if (line.end || at === undefined) return;
+    if (line.ready) {
+      for (const each of column === null ? ready.keys() : [column]) ready[each] = true;
+      frame ??= requestAnimationFrame(show);
+    }
+    if (line.ready || line.end || at === undefined) return;
     const one = (columns[at][line.response] ??= { response: line.response, reasoning: null, answer: null, done: null });
     if (line.done) one.done = line.done;
     else one[line.part] = (one[line.part] ?? "") + line.text;

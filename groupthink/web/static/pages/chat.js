@@ -53,10 +53,12 @@ function Room({ models, params }) {
     try {
       await ask(turn, params.talk ? turns : [], params, draw, controller);
     } catch (failure) {
-      if (failure.name !== "AbortError") setError(failure);
+      if (failure.name === "AbortError") turn.stopped = true;
+      else setError(failure);
     } finally {
       running.current = null;
-      setTurns((all) => all.map((each) => ({ ...each, over: true })));
+      const over = { over: true, stopped: Boolean(turn.stopped) };
+      setTurns((all) => all.map((each) => (each.key === turn.key ? { ...each, ...over } : each)));
     }
   };
 

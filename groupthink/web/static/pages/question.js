@@ -10,9 +10,22 @@ const NONE = "none";
 
 export function Question({ models, ids, params, set, busy, onSend, onStop, onClear }) {
   const question = params.q ?? "";
+  const [picking, setPicking] = useState(false);
+  const [wanted, setWanted] = useState(false); // who asks while a suggestion is on its way means that one
+  useEffect(() => {
+    if (!wanted || picking) return;
+    setWanted(false);
+    onSend();
+  }, [wanted, picking]);
   const submit = (event) => {
     event.preventDefault();
-    onSend();
+    if (picking) setWanted(true);
+    else onSend();
+  };
+  const picked = (changes) => {
+    if (changes) set(changes);
+    else setWanted(false); // there is none
+    setPicking(false);
   };
   const pressed = (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
@@ -26,7 +39,7 @@ export function Question({ models, ids, params, set, busy, onSend, onStop, onCle
     <label for="question">question</label>
     <textarea id="question" rows="2" value=${question} onKeyDown=${pressed}
       onInput=${(event) => set({ q: event.target.value })}></textarea>
-    <${Suggestions} run=${params.run} onPick=${(q, expected) => set({ q, expected })} />
+    <${Suggestions} run=${params.run} onBegin=${() => setPicking(true)} onPick=${picked} />
     <div class="controls">
       <fieldset><legend>responses each</legend>${GROUPS.map(
         (n) => html`<button key=${n} type="button" class="choice" aria-pressed=${Number(params.n ?? 1) === n}
@@ -43,7 +56,8 @@ export function Question({ models, ids, params, set, busy, onSend, onStop, onCle
         ${onClear && html`<button type="button" class="quiet" onClick=${onClear}>clear</button>`}
         ${/* Keys: a press on Stop must not end on a button that has become Ask, which would ask again. */ busy
           ? html`<button key="stop" type="button" onClick=${onStop}>Stop</button>`
-          : html`<button key="ask" class="primary" disabled=${!question.trim()}>Ask</button>`}
+          : html`<button key="ask" class="primary" disabled=${!question.trim() && !picking}
+              aria-busy=${wanted}>Ask</button>`}
       </span>
     </div>
   </form>`;
@@ -62,7 +76,7 @@ function Choice({ models, value, onChange, none }) {
 }
 
 // a few problems to begin with: of those that training never saw, whose answers the run knows
-function Suggestions({ run, onPick }) {
+function Suggestions({ run, onBegin, onPick }) {
   const found = useData(run ? "/api/problems" : null, { run, kind: "held-out", sort: "name" });
   const [error, setError] = useState(null);
   const [picking, latest] = [useRef(null), useRef(null)];
@@ -74,10 +88,13 @@ function Suggestions({ run, onPick }) {
     picking.current?.abort();
     picking.current = new AbortController();
     setError(null);
+    onBegin();
     try {
-      latest.current(...question(await get("/api/problem", { run, problem }, picking.current.signal)));
+      latest.current(question(await get("/api/problem", { run, problem }, picking.current.signal)));
     } catch (failure) {
-      if (failure.name !== "AbortError") setError(failure);
+      if (failure.name === "AbortError") return; // another one was picked
+      setError(failure);
+      latest.current(null);
     }
   };
   return html`<p class="suggestions"><span>held out:</span>${some.map(
@@ -89,5 +106,5 @@ function Suggestions({ run, onPick }) {
 // what to ask of a problem, whole (lists show its beginning), and the answer, where the run would not know it by that:
 // of messages the last one is asked alone
 function question({ prompt, expected }) {
-  return typeof prompt === "string" ? [prompt, null] : [prompt.at(-1).content ?? "", expected];
+  return typeof prompt === "string" ? { q: prompt, expected: null } : { q: prompt.at(-1).content ?? "", expected };
 }

@@ -72,7 +72,7 @@ function columns(chosen, set) {
       render: (run) => html`<${Chooser} run=${run} chosen=${chosen.includes(run.name)} onToggle=${toggle} />`,
     },
     { key: "name", title: "run", head: true, render: (run) => html`<${Name} run=${run} />` },
-    { key: "status", title: "status", class: "run-status", render: (run) => html`<${Status} status=${run.status} why=${run.why} />` },
+    { key: "status", title: "status", render: (run) => html`<${Status} status=${run.status} why=${run.why} />` },
     {
       key: "spark",
       title: "reward over steps",
@@ -86,7 +86,8 @@ function columns(chosen, set) {
       title: "accuracy, held out",
       align: "right",
       class: "run-accuracy",
-      render: (run) => html`<span class="figure-name">accuracy, held out${" "}</span><${Change} before=${run.accuracy_before} after=${run.accuracy}
+      render: (run) => html`<span class="figure-name">accuracy, held out${" "}</span>
+        <${Change} before=${run.accuracy_before} after=${run.accuracy}
         low=${run.accuracy_low} high=${run.accuracy_high} />`,
     },
     {
@@ -102,7 +103,8 @@ function columns(chosen, set) {
       title: "steps",
       align: "right",
       class: "run-done",
-      render: (run) => html`<span class="figure-name">steps${" "}</span><${Progress} done=${run.done} steps=${run.steps} />`,
+      render: (run) => html`<span class="figure-name">steps${" "}</span>
+        <${Progress} done=${run.done} steps=${run.steps} />`,
     },
     { key: "last", title: "last step", align: "right", class: "wide nowrap", render: (run) => ago(run.last) },
   ];

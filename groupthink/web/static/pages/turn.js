@@ -12,17 +12,26 @@ export function Turn({ turn }) {
     <div class="turn-columns">${turn.columns.map((responses, at) => {
       const title = shown(turn.titles[at]);
       return html`<section key=${at} class="turn-column" aria-label=${title}>
-        <h3>${title}</h3><${Column} responses=${responses.filter(Boolean)} over=${turn.over} />
+        <h3>${title}</h3><${Column} responses=${responses.filter(Boolean)} turn=${turn} ready=${turn.ready[at]} />
       </section>`;
     })}</div>
   </article>`;
 }
 
-function Column({ responses, over }) {
-  if (!responses.length) return html`<p class="muted">${over ? "nothing was said" : "…"}</p>`;
+function Column({ responses, turn, ready }) {
+  const over = turn.over && (turn.stopped ? "■ stopped before it was done" : "■ broke off before it was done");
+  if (!responses.length) return html`<${Silent} over=${over} ready=${ready} />`;
   if (responses.length === 1) return html`<${Said} one=${responses[0]} over=${over} />`;
   return html`<${Several} responses=${responses} over=${over} />`;
 }
+
+function Silent({ over, ready }) {
+  if (over) return html`<p class="muted">${over}: nothing was said</p>`;
+  const why = ready ? "" : "The model is being loaded, which takes some seconds the first time";
+  return html`<p class="loading">${why}…</p>`;
+}
+
+// over: false, or what is to be said of responses that are not done
 
 // a group: its dots, and under them each response, the best first once all are there
 function Several({ responses, over }) {
@@ -35,13 +44,13 @@ function Several({ responses, over }) {
   const worth = (one) => one.done?.reward ?? -Infinity;
   const order = over ? [...responses].sort((a, b) => worth(b) - worth(a)) : responses;
   return html`
-    <p class="turn-sum">${done.length ? inWords(done, mean) : "…"}</p>
+    <p class="turn-sum">${done.length ? inWords(done, mean) : over || "…"}</p>
     ${mean !== null && html`<${Strip} responses=${dots} mean=${mean} labels=${true} height="free" picked=${open}
       onPick=${(one) => setOpen(open === one ? null : one)} />`}
     <ol class="turn-group">${order.map(
       (one) => html`<li key=${one.response}>
         <details open=${open === one.response}>
-          <summary><${Brief} one=${one} gain=${gain(one)} /></summary><${Said} one=${one} over=${over} />
+          <summary><${Brief} one=${one} gain=${gain(one)} over=${over} /></summary><${Said} one=${one} over=${over} />
         </details>
       </li>`,
     )}</ol>`;
@@ -60,9 +69,9 @@ function inWords(done, mean) {
   return told.join(" · ");
 }
 
-function Brief({ one, gain }) {
+function Brief({ one, gain, over }) {
   const end = shown(one.done?.answer ?? one.answer ?? one.reasoning ?? "").slice(-80);
-  return html`${one.done ? html`<${Sign} right=${one.done.right} />` : "…"} ${known(one.done?.reward) &&
+  return html`${one.done ? html`<${Sign} right=${one.done.right} />` : over ? "■" : "…"} ${known(one.done?.reward) &&
     html`<span class="turn-figures">${fixed(one.done.reward, 2)} <span class="muted">${signed(gain, 2)}</span></span>`
   } <span class="turn-answer">${end}</span>`;
 }
@@ -70,7 +79,8 @@ function Brief({ one, gain }) {
 function Said({ one, over }) {
   if (!one.done) {
     const growing = one.answer ?? (over ? null : "…");
-    return html`<${Chain} text="" reasoning=${one.reasoning} answer=${growing} fold="open" />`;
+    return html`<${Chain} text="" reasoning=${one.reasoning} answer=${growing} fold="open" />
+      ${over && html`<p class="turn-scored">${over}</p>`}`;
   }
   const { reasoning, answer } = one.done;
   return html`<${Chain} text=${reasoning ?? answer ?? ""} reasoning=${reasoning} answer=${answer} fold="open" />

@@ -1,6 +1,6 @@
-// A group's responses as dots on an axis of reward. Right is a filled dot, wrong a cross, unknown a ring; a bracket at
-// its right says that it was cut off at the limit of tokens; the colour says whether the update pulls towards it (advantage
-// above 0) or away from it.
+// A group's responses as dots on an axis of reward. Right is a filled dot, wrong a cross, unknown a ring; a bracket
+// at its right says that it was cut off at the limit of tokens; the colour says whether the update pulls towards it
+// (advantage above 0) or away from it.
 
 import { html, classes, useRef } from "./html.js";
 import { known, number, signed, count } from "./text.js";

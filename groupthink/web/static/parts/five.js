@@ -92,9 +92,9 @@ function Average({ data }) {
 }
 
 function Sum({ data }) {
-  const written = sumOf(data);
-  const notes = data.arithmetic?.notes ?? [];
-  return html`<p class="sum">${written ? equation(shown(written)) : known(data.mean) ? number(data.mean) : "not known"}</p>
+  const mean = known(data.mean) ? number(data.mean) : "not known";
+  const [written, notes] = [sumOf(data), data.arithmetic?.notes ?? []];
+  return html`<p class="sum">${written ? equation(shown(written)) : mean}</p>
     ${notes.map((note) => html`<p key=${note} class="sum">${equation(shown(note))}</p>`)}`;
 }
 
