@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,14 @@ def contents(run: Path, strike: Redaction) -> dict[str, str]:
         if (run / name).is_file():
             found[name] = _lines(run / name, strike, last)
     for log in sorted(run.glob(LOGS)):
-        found[f"logs/{log.name}"] = strike.text(
-            _or_why(lambda log=log: log.read_text("utf-8", "replace")[-LAST_WORDS:])
-        )
+        found[f"logs/{log.name}"] = strike.text(_or_why(partial(_end_of, log)))
     if (run / "recipe.toml").is_file():
         found["doctor.txt"] = strike.text(_or_why(lambda: "\n".join(in_words(examine(run))))) + "\n"
     return found
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text("utf-8", "replace")[-LAST_WORDS:]
 
 
 def listed(run: Path, strike: Redaction) -> str:
