@@ -320,7 +320,7 @@ def test_a_signal_ends_it_and_streams_are_told():
         connection.recv(10)
         begun = time.monotonic()
         assert one.stop(signal.SIGTERM) == 0
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20  # also on a busy machine; the streams would go on for longer
         text = b""
         while part := connection.recv(65536):
             text += part
