@@ -127,13 +127,12 @@ def held_out(place: Path) -> Table:
 
 
 def _together(one: Table, other: Table) -> Table:
-    columns = {field.name: (getattr(one, field.name), getattr(other, field.name)) for field in fields(Table)}
-    return Table(
-        **{
-            name: first + second if isinstance(first, list) else np.concatenate([first, second])
-            for name, (first, second) in columns.items()
-        }
-    )
+    both = ((field.name, getattr(one, field.name), getattr(other, field.name)) for field in fields(Table))
+    columns: dict[str, Any] = {
+        name: first + second if isinstance(first, list) else np.concatenate([first, second])
+        for name, first, second in both
+    }
+    return Table(**columns)
 
 
 def _sums(problem: np.ndarray, values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
