@@ -127,12 +127,12 @@ def held_out(place: Path) -> Table:
 
 
 def _together(one: Table, other: Table) -> Table:
-    columns = {field.name: (getattr(one, field.name), getattr(other, field.name)) for field in fields(Table)}
-    joined: dict[str, Any] = {
+    both = ((field.name, getattr(one, field.name), getattr(other, field.name)) for field in fields(Table))
+    columns: dict[str, Any] = {
         name: first + second if isinstance(first, list) else np.concatenate([first, second])
-        for name, (first, second) in columns.items()
+        for name, first, second in both
     }
-    return Table(**joined)
+    return Table(**columns)
 
 
 def _sums(problem: np.ndarray, values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
