@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,7 @@ def contents(run: Path, strike: Redaction) -> dict[str, str]:
         if (run / name).is_file():
             found[name] = _lines(run / name, strike, last)
     for log in sorted(run.glob(LOGS)):
-        found[f"logs/{log.name}"] = strike.text(
-            _or_why(lambda log=log: log.read_text("utf-8", "replace")[-LAST_WORDS:])
-        )
+        found[f"logs/{log.name}"] = strike.text(_or_why(partial(_end, log)))
     if (run / "recipe.toml").is_file():
         found["doctor.txt"] = strike.text(_or_why(lambda: "\n".join(in_words(examine(run))))) + "\n"
     return found
@@ -54,6 +53,10 @@ def read_written(run: Path) -> set[str]:
     """Lines of the problems and responses that a run has written last: what no error may quote."""
     files = sorted([*run.glob("rollouts/*.parquet"), *run.glob("evaluations/*.parquet")], key=_changed)
     return {line for file in files[-NEWEST:] for line in lines_of(_texts(file))}
+
+
+def _end(log: Path) -> str:
+    return log.read_text("utf-8", "replace")[-LAST_WORDS:]
 
 
 def _texts(file: Path) -> list[str]:
