@@ -317,7 +317,7 @@ def differences(run: Path, whole: Path) -> list[str]:
     looks: dict[str, Callable[[Path], Any]] = {
         "weights": lambda run: (run / "model/model.safetensors").read_bytes(),
         "tokens": lambda run: [
-            parquet.read_table(file, columns=["token_ids"]).to_pylist() for file in sorted(run.glob("rollouts/*"))
+            parquet.read_table(file, columns=["token_ids"]).to_pylist() for file in sorted(run.glob("rollouts/step-*"))
         ],
         "figures": timeless,
         "evaluations": lambda run: [file.read_bytes() for file in sorted(run.glob("evaluations/*.json"))],
