@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
+LONGEST = 100
+"""Characters of a word that are looked at: what is longer is no mistyped name, and comparing it would take long."""
+
 
 def nearest(word: str, names: Iterable[str]) -> str:
     """The name most like `word`; the first of equals.
@@ -15,6 +18,7 @@ def nearest(word: str, names: Iterable[str]) -> str:
     >>> nearest("reward.code_seconds", ["reward.code", "judge.seconds", "code.seconds"])
     'code.seconds'
     """
+    word = word[:LONGEST]
     words = {word, word.partition(".")[2] or word}
 
     def likeness(name: str) -> float:

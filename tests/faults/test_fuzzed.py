@@ -1,0 +1,197 @@
+"""What `bench/fuzz.py` has found, each as a small literal; and a short run of it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+
+from groupthink.insight.doctor import examine
+from groupthink.insight.report import read_report
+from groupthink.nearest import nearest
+from groupthink.recipe import load_recipe
+from groupthink.run.directory import find_standing
+from groupthink.run.lines import read_events, read_lines
+from groupthink.run.metrics import read_metrics
+from groupthink.task.roots import last_roots, parse_roots
+from groupthink.task.worked import traits
+from groupthink.web.query import read_query
+from groupthink.web.reading.evaluations import described, evaluations_of
+from groupthink.web.reading.groups import read_group
+from groupthink.web.reading.numbers import known
+from groupthink.web.search import search
+from groupthink.web.serve.fields import BadRequest
+from groupthink.web.serve.request import read_chat
+from tests.web.made import begin_run, made_run, row, write_step
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+def quick(read, *given):
+    """What it gives, within a second of a processor: of what grows with a power of the length, minutes are likely."""
+    began = time.process_time()
+    found = read(*given)
+    assert time.process_time() - began < 1
+    return found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x=1" + "; 3" * 60 + " [", "( 1)/2" + "; ( 1)/2" * 22 + " [", "x=( 1 ± 2)/ 3" + ", ( 1 ±  2)/  3" * 11 + " ["],
+)
+def test_blanks_between_roots_are_read_in_one_way(text):
+    assert quick(parse_roots, text) is None
+    quick(last_roots, text)
+
+
+def test_a_run_of_digits_has_the_traits_that_it_has():
+    assert quick(traits, "9" * 40_000) == frozenset()
+    assert quick(traits, "9*" * 20_000) == frozenset()
+    assert traits("12*3: 36") == {"factoring"}
+
+
+def test_a_name_that_nobody_has_mistyped_is_not_compared_for_long():
+    assert quick(nearest, "steps" + "{" * 100_000, ["policy.learning_rate", "steps"]) in (
+        "steps",
+        "policy.learning_rate",
+    )
+    with pytest.raises(BadRequest, match="unknown field"):
+        quick(read_chat, {"messages": [{"role": "user", "content": "?"}], "[" * 900_000: 1})
+
+
+@pytest.mark.parametrize(
+    "text", ["task = " + "[" * 5_000, f"[reward]\naccuracy = 1{'0' * 400}\n", "steps = 1e400", "steps = [[1]]"]
+)
+def test_a_recipe_that_makes_no_sense_is_refused(tmp_path, text):
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(ValueError):
+        load_recipe(tmp_path / "recipe.toml")
+    with pytest.raises(ValueError):
+        load_recipe(overrides=["task.problems_per_step=" + "[" * 5_000])
+
+
+@pytest.mark.parametrize("line", ['"[]"', "[1]", "3", "null", "[" * 100_000])
+def test_a_line_that_is_no_object_is_named(tmp_path, line):
+    file = tmp_path / "metrics.jsonl"
+    file.write_text(f'{{"step": 0}}\n{line}\n{{"step": 2}}\n')
+    with pytest.raises(ValueError, match="line 2 is no JSON object"):
+        read_lines(file)
+
+
+@pytest.mark.parametrize(
+    "line", [{"reward": 1.0}, {"step": "1"}, {"step": True}, {"step": 1, "kl": "high"}, {"step": 1, "kl": 10**400}]
+)
+def test_a_line_of_figures_that_are_none_is_named(tmp_path, line):
+    file = tmp_path / "metrics.jsonl"
+    file.write_text(f'{{"step": 0, "kl": null}}\n{json.dumps(line)}\n')
+    with pytest.raises(ValueError, match="line 2 is no step's"):
+        read_metrics(file)
+
+
+@pytest.mark.parametrize(
+    "line", [{"": {"event": "checkpoint"}}, {"event": 3, "time": 1}, {"event": "x", "time": "now"}]
+)
+def test_a_line_that_is_no_event_is_named(tmp_path, line):
+    begin_run(tmp_path / "run")
+    with (tmp_path / "run/events.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    for read in (lambda place: read_events(place / "events.jsonl"), examine):
+        with pytest.raises(ValueError, match="line 2 is no event"):
+            read(tmp_path / "run")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '[{"steps": [3]}]', '{"steps": [3]}', '{"dropped": {}}', "[" * 100_000])
+def test_a_summary_that_is_none_is_named(tmp_path, text):
+    run = made_run(tmp_path / "run", steps=2)
+    (run / "summary.json").write_text(text)
+    for read in (read_report, examine, find_standing):
+        try:
+            read(run)
+        except ValueError as error:
+            assert "summary" in str(error) or "finished" in str(error)
+
+
+@pytest.mark.parametrize("held", [{"pass@1": {"": 0.5}}, {"pass@1": 10**400}, {"traits": [1], "unjudged": 3}])
+def test_an_evaluation_of_odd_figures_has_none(tmp_path, held):
+    run = begin_run(tmp_path / "run")
+    (run / "evaluations").mkdir()
+    (run / "evaluations/before.json").write_text(json.dumps(held))
+    [evaluation] = evaluations_of(run)
+    found = described(evaluation)
+    assert found["pass@1"] is None and found["traits"] == {} and found["unjudged"] == {}
+    with pytest.raises(ValueError, match="does not say how many samples"):
+        read_report(run)
+    assert known("0.5") is None and known(10**400) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"token_ids": None}, {"parts": [1]}, {"reward": "much"}, {"text": 3}, {"problem": [5, 6]}, {"response": 0.5}],
+)
+def test_a_table_that_no_run_has_written_is_refused(tmp_path, change):
+    run = begin_run(tmp_path / "run")
+    write_step(run, 0, [row(0, "x=2")])
+    file = run / "rollouts/step-000000.parquet"
+    parquet.write_table(pa.Table.from_pylist([parquet.read_table(file).to_pylist()[0] | change]), file)
+    with pytest.raises(ValueError, match="does not hold the responses of a step"):
+        read_group(run, 0, 0)
+    *_, last = search(run, read_query({"text": "x"}))
+    assert last["hits"] == 0
+
+
+def test_a_table_without_its_columns_is_refused(tmp_path):
+    run = begin_run(tmp_path / "run")
+    write_step(run, 0, [row(0, "x=2")])
+    file = run / "rollouts/step-000000.parquet"
+    parquet.write_table(parquet.read_table(file).drop_columns(["response"]), file)
+    with pytest.raises(ValueError, match="no column response"):
+        read_group(run, 0, 0)
+
+
+def test_a_short_run_finds_nothing():
+    """Each target in turn. It takes processes of its own: the kernel ends one that hangs."""
+    command = [sys.executable, "bench/fuzz.py", "--minutes", "0.02", "--seed", "1", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    said = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=110)
+    assert said.returncode == 0, said.stderr[-2000:]
+    found = json.loads(said.stdout)
+    assert (found["crashes"], found["hangs"], found["evaluated"]) == (0, 0, 0), found
+    assert all(one["inputs"] >= 1 for one in found["targets"].values())
+
+
+def test_an_input_that_is_evaluated_is_seen(tmp_path):
+    """The canary sings: a reader that evaluates is told of, by each way that it may take."""
+    code = (
+        "import sys; sys.path.insert(0, 'bench')\n"
+        "from fuzz_watch import Target, fuzz\n"
+        "from fuzz_mutate import MARK\n"
+        "import json, random\n"
+        "texts = ['1+1', f'__import__(\"{MARK}\")', f'open(\"{MARK}\", \"w\")', '1/0', 'while True: pass']\n"
+        "def opened(folder):\n"
+        "    def read(text):\n"
+        "        exec(text) if text.startswith('while') else eval(text)\n"
+        "    return lambda draw: texts[draw.randrange(5)], read\n"
+        "found = fuzz(Target('evil', 'anything', opened), 60, 0, most=12)\n"
+        "print(json.dumps(found))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=110
+    )
+    found = json.loads(said.stdout)
+    told = {(one["kind"], one["what"].split(":")[0]) for one in found["findings"]}
+    assert {("evaluated", "imported groupthink_canary"), ("evaluated", "made the file groupthink_canary")} <= told, (
+        found
+    )
+    assert any(kind == "crashes" and what.startswith("ZeroDivisionError") for kind, what in told)
+    assert found["hangs"] >= 1 and found["inputs"] == 12
