@@ -24,8 +24,10 @@ STRANGE = """() => {
     for (const one of document.querySelectorAll("*"))
         for (const { name, value } of one.attributes)
             if (/^on/i.test(name)) found.push(`${one.tagName} ${name}=${value}`);
-    for (const one of document.querySelectorAll("a"))
-        if (one.hasAttribute("href") && !own.test(one.getAttribute("href"))) found.push(one.outerHTML);
+    for (const one of document.querySelectorAll("a")) {
+        const place = one.getAttribute("href") ?? one.getAttribute("xlink:href");
+        if (place !== null && !own.test(place)) found.push(one.outerHTML);
+    }
     if (window.__hit !== undefined || {}.polluted !== undefined) found.push("it was run");
     return found.map((one) => one.slice(0, 200));
 }"""
