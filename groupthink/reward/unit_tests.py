@@ -46,7 +46,7 @@ def read_tests(problem: Problem) -> UnitTests | None:
         return None
     try:
         tests = _made_ready(program_tests.read_tests(info), {"prompt": problem.prompt, **info})
-    except (KeyError, TypeError, ValueError, SyntaxError) as error:
+    except (KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError) as error:  # nested too deeply
         raise ValueError(
             f"problem {problem.id} has tests that cannot be used ({type(error).__name__}: {error}): write assert "
             "lines, a function check(candidate) with its entry_point, or inputs and outputs"

@@ -140,7 +140,7 @@ def _evaluated(row: _Row, k: int) -> Evaluated | None:
             figures=figures_of(rows, k),
             traits=traits_of(rows),
             right=rates(rows, "sampled"),
-            unjudged=found["unjudged"],
+            unjudged=dict(found["unjudged"]),
         )
     except (KeyError, TypeError, pa.ArrowException) as error:
         said = f"{type(error).__name__}: {error}"
