@@ -72,6 +72,13 @@ def test_a_name_that_nobody_has_mistyped_is_not_compared_for_long():
         quick(read_chat, {"messages": [{"role": "user", "content": "?"}], "[" * 900_000: 1})
 
 
+def test_a_temperature_by_which_no_number_can_be_divided_is_none():
+    """It made logits infinite, and whatever else the lane drew at the moment failed with it."""
+    message = {"role": "user", "content": "?"}
+    for temperature, wanted in ((1e-320, 0.0), (5e-6, 0.0), (0, 0.0), (1e-3, 1e-3), (2, 2.0)):
+        assert read_chat({"messages": [message], "temperature": temperature}).asked.temperature == wanted
+
+
 @pytest.mark.parametrize(
     "text", ["task = " + "[" * 5_000, f"[reward]\naccuracy = 1{'0' * 400}\n", "steps = 1e400", "steps = [[1]]"]
 )
