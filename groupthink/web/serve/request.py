@@ -15,9 +15,6 @@ MOST_LIKELY = 20
 COMPLETION_TOKENS = 16
 """Tokens of a completion where a request does not say how many, as OpenAI's API has it."""
 
-COLDEST = 1e-5
-"""A temperature below it is 0: logits that are divided by less may be no numbers any more."""
-
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
 HARMLESS = (
@@ -134,13 +131,12 @@ def _asked(fields: Fields, max_tokens: int | None, logprobs: bool, likeliest: in
     stream = fields.flag("stream")
     include_usage = _include_usage(fields, stream)
     fields.ignore(HARMLESS)
-    temperature = fields.number("temperature", 1.0, 0.0, 2.0)
     top_k = fields.whole("top_k", 0, -1, 2**31 - 1) or 0
     asked = Asked(
         model=fields.text("model"),
         n=fields.whole("n", 1, 1, MOST_RESPONSES) or 1,
         max_tokens=max_tokens,
-        temperature=temperature if temperature >= COLDEST else 0.0,
+        temperature=fields.temperature(),
         top_p=fields.number("top_p", 1.0, 0.0, 1.0, above=True),
         top_k=max(0, top_k),  # -1 is another way to say that it is off
         seed=_seed(fields),
