@@ -138,7 +138,8 @@ def _source(value: Any) -> str:
 
 def _setup(info: Mapping[str, Any]) -> str:
     """What stands before tests and program: imports, helpers, the beginning of what is to be completed."""
-    parts = [info.get("setup"), info.get("test_setup_code"), *(info.get("test_imports") or ())]
+    imports = info.get("test_imports") or ()
+    parts = [info.get("setup"), info.get("test_setup_code"), *([imports] if isinstance(imports, str) else imports)]
     code = "\n".join(part for part in parts if part)
     ast.parse(code)
     prompt, entry = info.get("prompt"), info.get("entry_point")

@@ -99,6 +99,12 @@ def test_tests_that_are_nested_too_deeply_are_refused():
             read_tests(Problem(id="p", task="t", prompt="?", answer=None, info={"tests": tests}))
 
 
+def test_imports_of_tests_may_be_one_text():
+    info = {"tests": ["assert f(1)"], "test_imports": "import math\nimport re"}
+    tests = read_tests(Problem(id="p", task="t", prompt="?", answer=None, info=info))
+    assert tests.setup == "import math\nimport re"
+
+
 @pytest.mark.parametrize("cause", [[None], {"a": 1}, 3])
 def test_a_finding_of_an_odd_cause_is_told_as_text(tmp_path, cause):
     run = begin_run(tmp_path / "run")

@@ -7,7 +7,6 @@ from typing import Any
 
 from groupthink.nearest import nearest
 
-
 COLDEST = 1e-5
 """A temperature below it is 0: logits that are divided by less may be no numbers any more."""
 
