@@ -144,7 +144,10 @@ def _made_again(target: Target, seed: int, number: int) -> str:
 
 def shown(made: Any) -> str:
     """An input as it is told: not endlessly, and in ASCII."""
-    text = ascii(made)
+    try:
+        text = ascii(made)
+    except RecursionError:
+        return "nested too deeply to be shown: make it again from its number"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text):,} characters)"
 
 

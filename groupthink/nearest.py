@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
-LONGEST = 100
+LONGEST = 40
 """Characters of a word that are looked at: what is longer is no mistyped name, and comparing it would take long."""
 
 

@@ -44,7 +44,7 @@ def examine(run: Path) -> Examination:
     earlier = [
         Finding(**{name: event[name] for name in TOLD})
         for event in told
-        if event.keys() >= {*TOLD} and event["cause"] not in now
+        if event.keys() >= {*TOLD} and str(event["cause"]) not in now
     ]
     return Examination(str(run), recipe.stage, len(lines), tuple(findings), tuple(earlier), _dropped(run))
 

@@ -46,7 +46,7 @@ def read_tests(problem: Problem) -> UnitTests | None:
         return None
     try:
         tests = _made_ready(program_tests.read_tests(info), {"prompt": problem.prompt, **info})
-    except (KeyError, TypeError, ValueError, SyntaxError) as error:
+    except (KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError) as error:  # nested too deeply
         raise ValueError(
             f"problem {problem.id} has tests that cannot be used ({type(error).__name__}: {error}): write assert "
             "lines, a function check(candidate) with its entry_point, or inputs and outputs"
@@ -138,7 +138,8 @@ def _source(value: Any) -> str:
 
 def _setup(info: Mapping[str, Any]) -> str:
     """What stands before tests and program: imports, helpers, the beginning of what is to be completed."""
-    parts = [info.get("setup"), info.get("test_setup_code"), *(info.get("test_imports") or ())]
+    imports = info.get("test_imports") or ()
+    parts = [info.get("setup"), info.get("test_setup_code"), *([imports] if isinstance(imports, str) else imports)]
     code = "\n".join(part for part in parts if part)
     ast.parse(code)
     prompt, entry = info.get("prompt"), info.get("entry_point")

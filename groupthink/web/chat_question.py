@@ -34,7 +34,7 @@ def read_question(body: dict[str, Any]) -> Question:
         model=None,
         n=fields.whole("n", 1, 1, MOST_RESPONSES) or 1,
         max_tokens=fields.whole("max_tokens", None, 1),
-        temperature=fields.number("temperature", 1.0, 0.0, 2.0),
+        temperature=fields.temperature(),
         top_p=fields.number("top_p", 1.0, 0.0, 1.0, above=True),
         top_k=0,
         seed=fields.whole("seed", None, 0, 2**63),

@@ -165,7 +165,7 @@ def _evaluated(row: _Row, k: int, behind: Sequence[Imitating]) -> Evaluated | No
             figures=figures_of(rows, k),
             traits=traits_of(rows),
             right=rates(rows, "sampled"),
-            unjudged=found["unjudged"],
+            unjudged=dict(found["unjudged"]),
             imitated=imitated(rows, behind),
         )
     except (KeyError, TypeError, pa.ArrowException) as error:

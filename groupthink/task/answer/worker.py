@@ -6,6 +6,7 @@ within one instruction of C, where no signal handler runs. So that it ends then 
 comparison has a limit of processor time, which the kernel enforces. It has no files to write and bounded memory.
 
 Both answers are LaTeX for math-verify's own grammar; its reader of plain expressions, which calls `eval`, is not used.
+(SymPy makes Python of what the grammar has read as a number, digits alone, and of functions of its own.)
 """
 
 import json

@@ -24,7 +24,9 @@ def health_of(place: Path) -> Health:
     """What is wrong with the run in `place`, the likeliest cause first, then what was and is no more."""
     now = _diagnosed(place / METRICS)
     causes = {finding.cause for finding in now}
-    told = [event for event in events_of(place) if event["event"] == "finding" and event.get("cause") not in causes]
+    told = [
+        event for event in events_of(place) if event["event"] == "finding" and str(event.get("cause")) not in causes
+    ]
     findings = [_said(finding, now=True) for finding in now] + [_earlier(event) for event in told]
     if now:
         return Health(findings, False)

@@ -7,6 +7,9 @@ from typing import Any
 
 from groupthink.nearest import nearest
 
+COLDEST = 1e-5
+"""A temperature below it is 0: logits that are divided by less may be no numbers any more."""
+
 
 class BadRequest(ValueError):
     """What a client is told that it must change. `param`: the field that it is about."""
@@ -60,6 +63,11 @@ class Fields:
             span = f"above {low:g} and up to {high:g}" if above else f"from {low:g} to {high:g}"
             raise self.wrong(field, f"a number {span}", value)
         return float(value)
+
+    def temperature(self) -> float:
+        """That of a law, from 0 (greedy) to 2."""
+        value = self.number("temperature", 1.0, 0.0, 2.0)
+        return value if value >= COLDEST else 0.0
 
     def whole(self, field: str, default: int | None, low: int, high: int | None = None) -> int | None:
         """A whole number from `low` on, to `high` if that is given."""

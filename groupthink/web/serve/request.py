@@ -136,7 +136,7 @@ def _asked(fields: Fields, max_tokens: int | None, logprobs: bool, likeliest: in
         model=fields.text("model"),
         n=fields.whole("n", 1, 1, MOST_RESPONSES) or 1,
         max_tokens=max_tokens,
-        temperature=fields.number("temperature", 1.0, 0.0, 2.0),
+        temperature=fields.temperature(),
         top_p=fields.number("top_p", 1.0, 0.0, 1.0, above=True),
         top_k=max(0, top_k),  # -1 is another way to say that it is off
         seed=_seed(fields),
