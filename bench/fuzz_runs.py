@@ -103,7 +103,7 @@ def made(folder: Path) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    from groupthink.model.loading import NANO
+    from groupthink.model.place import NANO
     from groupthink.run.lines import append_line
     from tests.web.made import made_run
 

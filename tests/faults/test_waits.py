@@ -91,6 +91,9 @@ WAITS: dict[str, dict[tuple[str, str], str]] = {
         ("kill", "process.join(ENDS_WITHIN)"): "a killed process: ENDS_WITHIN, then a warning names it",
         ("_follow_parent", "parent.join()"): "the parent: to end with it is all that this daemon thread is for",
     },
+    "model/hub.py": {
+        ("_failure", "thread.join(seconds)"): "the hub: PATIENCE, then an error or what is kept here, and both name it",
+    },
     "model/workers.py": {
         ("Workers.receive", "self.connections[i].poll(0)"): "nobody",
         ("Workers.receive", "self.connections[i].recv()"): "half a message: `limit`, then WorkerGone names the worker",
