@@ -1,7 +1,5 @@
 """Whether what is written out is true as it stands: who computes with the figures shown comes to the one shown."""
 
-import ast
-import operator
 import re
 from fractions import Fraction
 from math import comb, sqrt
@@ -9,7 +7,7 @@ from math import comb, sqrt
 ARITHMETIC = re.compile(r"([0-9.+\-x/(), ]|sqrt|C)+")
 """All that a side that can be computed is made of."""
 
-OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+_TOKEN = re.compile(r"\s*(\d+(?:\.\d+)?|sqrt|[-+x/(),C])")
 
 
 def holds(equation: str, decimals: int = 0) -> bool:
@@ -22,22 +20,65 @@ def holds(equation: str, decimals: int = 0) -> bool:
     *before, right = equation.split(" = ")
     if not before or not ARITHMETIC.fullmatch(before[-1]) or "..." in before[-1]:
         return True
-    left = _value(ast.parse(before[-1].replace("x", "*"), mode="eval").body)
+    left = _Side(before[-1]).value()
     shown = right.strip("()")
     unit = Fraction(1, 10 ** max(decimals, len(shown.partition(".")[2])))
     return abs(left - Fraction(shown)) * 2 <= unit
 
 
-def _value(node: ast.expr) -> Fraction:
-    match node:
-        case ast.Constant(value=int() | float() as value):
-            return Fraction(repr(value))
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_value(operand)
-        case ast.BinOp(left=left, op=op, right=right):
-            return Fraction(OPERATORS[type(op)](_value(left), _value(right)))
-        case ast.Call(func=ast.Name(id="sqrt"), args=[inner]):
-            return Fraction(sqrt(_value(inner)))
-        case ast.Call(func=ast.Name(id="C"), args=[n, k]):
-            return Fraction(comb(int(_value(n)), int(_value(k))))
-    raise ValueError(f"no arithmetic: {ast.unparse(node)}")
+class _Side:
+    """What one side of an equation comes to, exactly but for roots.
+
+    sum    = term (("+" | "-") term)*
+    term   = factor (("x" | "/") factor)*
+    factor = "-" factor | number | "(" sum ")" | "sqrt(" sum ")" | "C(" sum "," sum ")"
+    """
+
+    def __init__(self, text: str):
+        self.tokens = [*_TOKEN.findall(text), ""]
+        if "".join(self.tokens) != text.replace(" ", ""):
+            raise ValueError(f"no arithmetic: {text}")
+
+    def value(self) -> Fraction:
+        found = self._sum()
+        self._take("")
+        return found
+
+    def _sum(self) -> Fraction:
+        found = self._term()
+        while self.tokens[0] in ("+", "-"):
+            found += self._term() if self._next() == "+" else -self._term()
+        return found
+
+    def _term(self) -> Fraction:
+        found = self._factor()
+        while self.tokens[0] in ("x", "/"):
+            found = found * self._factor() if self._next() == "x" else found / self._factor()
+        return found
+
+    def _factor(self) -> Fraction:
+        match token := self._next():
+            case "-":
+                return -self._factor()
+            case "(":
+                return self._closed(self._sum())
+            case "sqrt":
+                self._take("(")
+                return self._closed(Fraction(sqrt(self._sum())))
+            case "C":
+                self._take("(")
+                n = self._sum()
+                self._take(",")
+                return self._closed(Fraction(comb(int(n), int(self._sum()))))
+        return Fraction(token)
+
+    def _closed(self, found: Fraction) -> Fraction:
+        self._take(")")
+        return found
+
+    def _take(self, token: str) -> None:
+        if (found := self._next()) != token:
+            raise ValueError(f"no arithmetic: {found!r} where {token!r} should be")
+
+    def _next(self) -> str:
+        return self.tokens.pop(0)
