@@ -310,7 +310,7 @@ def test_a_torn_line_in_the_middle_is_an_error(tmp_path):
     path = tmp_path / "metrics.jsonl"
     append_line(path, {"step": 0})
     path.write_bytes(path.read_bytes() + b'{"st\n' + json.dumps({"step": 1}).encode() + b"\n")
-    with pytest.raises(ValueError, match="line 2 is not JSON"):
+    with pytest.raises(ValueError, match="line 2 is no JSON object"):
         read_metrics(path)
 
 
