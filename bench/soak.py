@@ -9,7 +9,7 @@ undisturbed one, and the next is begun. A disk is full where this machine may mo
 
 What is counted:
 
-- `kills`: strikes by kind, of a process that was there when the moment came.
+- `kills`: strikes of a process that was there when the moment came; `by_kind`: of each kind.
 - `unusable`: starts and resumes that failed without a strike, and strikes that a process did not end by.
 - `different`: finished runs that are not the undisturbed one bit for bit, in their weights, the token ids of all
   rollouts, the figures of all steps but times, their evaluations, or the names of their files (`differences`).
@@ -90,8 +90,8 @@ class Found:
     def figures(self) -> dict[str, Any]:
         """As they are reported."""
         return {
-            "strikes": len(self.strikes),
-            "kills": {kind: self.strikes.count(kind) for kind in KINDS},
+            "kills": len(self.strikes),
+            "by_kind": {kind: self.strikes.count(kind) for kind in KINDS},
             "unusable": len(self.unusable),
             "different": len(self.different),
             "steps_lost": sum(self.lost),
@@ -166,7 +166,7 @@ def main() -> None:
     report(
         figures,
         options,
-        f"{figures['strikes']} strikes ({figures['kills']}) in {figures['seconds']} s, "
+        f"{figures['kills']} strikes ({figures['by_kind']}) in {figures['seconds']} s, "
         f"{sum(figures['finished'].values())} runs finished: {figures['unusable']} unusable, {figures['different']} "
         f"different, {figures['steps_lost']} steps lost, {figures['orphans']} orphans, {figures['tracebacks']} "
         f"tracebacks, {figures['left_mb']} MB left",

@@ -86,7 +86,7 @@ def test_runs_that_are_struck_end_as_if_they_had_not_been(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found == json.loads((tmp_path / "soak.json").read_text())
-    assert found["strikes"] == 2 == sum(found["kills"].values()) and sum(found["finished"].values()) >= 1
+    assert found["kills"] == 2 == sum(found["by_kind"].values()) and sum(found["finished"].values()) >= 1
     wrong = ("unusable", "different", "steps_lost", "orphans", "tracebacks")
     assert {name: found[name] for name in wrong} == dict.fromkeys(wrong, 0), found["failures"]
     assert list(tmp_path.iterdir()) == [tmp_path / "soak.json"]
