@@ -106,7 +106,9 @@ def test_r1_for_a_gpu_is_ready_where_model_and_data_are(models, gsm8k):
     with pytest.raises(ValueError, match=r"sample\.problems is 1500, and data has 20") as raised:
         require_stages(load_pipeline("r1-qwen3", words), print)
     assert raised.value.__notes__ == ["so it is for stage cold-data, 2 of 8"]
-    words += ["cold-data.sample.problems=20", "data.sample.problems=20"]
+    words += [
+        f"{stage}.{word}" for stage in ("cold-data", "data") for word in ("sample.problems=20", "require=kept>=5")
+    ]
     pipeline, told = load_pipeline("r1-qwen3", words), []
     require_stages(pipeline, told.append)
     assert [stage.name for stage in pipeline.stages][-1] == "final" and told  # how the data was read
