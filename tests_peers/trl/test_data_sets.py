@@ -14,7 +14,7 @@ from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.records import Problem
 from groupthink.stage.sample.candidates import read_candidates
 from groupthink.stage.sample.choice import choose
-from groupthink.stage.sample.dataset import front_matter, write_dataset
+from groupthink.stage.sample.dataset import write_dataset
 from groupthink.stage.settings import SampleSettings
 from tests.tiny import tiny
 
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
     assert len(chosen.kept) == len(CHAINS)
     path = tmp_path / "data"
     path.mkdir()
-    write_dataset(path, chosen.kept, tuple(rows[0]["parts"]), "own@0", front_matter("own", len(rows)))
+    write_dataset(path, chosen.kept, tuple(rows[0]["parts"]), "own@0", "own", "A card.\n")
     return path
 
 
