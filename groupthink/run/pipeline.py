@@ -135,8 +135,7 @@ class PipelineRun:
 
     def summary(self, number: int) -> dict[str, Any]:
         """What a stage that is done came to, in its own words."""
-        found = read_object(self.place(number) / "summary.json")
-        return found
+        return read_object(self.place(number) / "summary.json")
 
     def seconds(self, number: int) -> float:
         """How long a stage was worked at."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from groupthink.run.heartbeat import seconds_since
-from groupthink.run.lock import LOCK, holder, is_alive, listed
+from groupthink.run.lock import LOCK, holder, is_abandoned, listed
 from groupthink.run.printable import duration, printable
 from groupthink.run.stages import PIPELINE, is_done
 from groupthink.web.reading.growing import Growing
@@ -56,7 +56,7 @@ def status_of(place: Path, now: float) -> Status:
     idle = now - last_written(place)
     here = host == socket.gethostname()
     who = f"process {process} on {host}" if process else "its process"
-    if here and process and not is_alive(process):
+    if is_abandoned(place / LOCK):
         return Status(CRASHED, f"{who} is gone, and did not close the run{_last(place)}; {_again(place)}")
     if silent > SILENT and idle > SILENT:
         since = f"has given no sign of life for {duration(silent)}"
