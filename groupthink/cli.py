@@ -5,16 +5,14 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from groupthink.stage.settings import EvaluateSettings
+from groupthink.stopping import Stopped, stopped_by_signals
 from groupthink.web import verbs as web
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ BY_NAME = Path()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `groupthink` with the words of `argv` (those of the command line); the exit code."""
     try:
-        with _stopped_by_signals():
+        with stopped_by_signals():
             args = _parse(argv)
             code = args.verb(args)
             sys.stdout.flush()
@@ -52,44 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
         print("; ".join([f"groupthink: {said}", *getattr(cause, "__notes__", ())]), file=sys.stderr)
         return code
-
-
-SAME_STOP = 1.0
-"""Seconds in which a second signal is the first once more: `timeout` and others tell a process and then its group."""
-
-
-class Stopped(KeyboardInterrupt):
-    """A signal asked this process to end: SIGINT (Ctrl-C), or SIGTERM, as a batch system or a container sends it."""
-
-    def __init__(self, number: int):
-        super().__init__()
-        self.code = 128 + number  # what a shell reports of a process that a signal ended
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """SIGINT and SIGTERM raise `Stopped` inside. A further one ends the process at once, whatever it is at."""
-    stopped: list[float] = []  # when, by time.monotonic
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if not stopped:
-            stopped.append(time.monotonic())
-            raise Stopped(number)
-        if time.monotonic() - stopped[0] > SAME_STOP:
-            if os.isatty(2):
-                os.write(2, b"\x1b[?25h")  # the cursor, which a live view hides
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}  # nohup's wish
-    try:
-        for number in before:
-            signal.signal(number, stop)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _cause(error: BaseException) -> BaseException:

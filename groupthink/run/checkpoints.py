@@ -17,11 +17,13 @@ KEEP = 2
 _log = logging.getLogger(__name__)
 
 
-def write_checkpoint(directory: Path, step: int, write: Callable[[Path], None], best: int | None = None) -> Path:
+def write_checkpoint(
+    directory: Path, step: int, write: Callable[[Path], None], best: int | None = None, passing: bool = False
+) -> Path:
     """Have `write` fill the checkpoint of `step` and seal it; then drop those that are no longer kept.
 
-    That of the step `best` is kept, too. Raises OSError where the disk is, or gets, too full for it; the
-    checkpoints before it stay as they are.
+    That of the step `best` is kept, too. One that is `passing` serves until the next is there. Raises OSError where the
+    disk is, or gets, too full for it; the checkpoints before it stay as they are.
     """
     _check_space(directory)
     path = directory / _name(step)
@@ -30,7 +32,7 @@ def write_checkpoint(directory: Path, step: int, write: Callable[[Path], None], 
 
     def write_and_seal(aside: Path) -> None:
         write(aside)
-        _seal(aside, step)
+        _seal(aside, step, passing)
 
     try:
         write_directory(path, write_and_seal)
@@ -38,7 +40,10 @@ def write_checkpoint(directory: Path, step: int, write: Callable[[Path], None], 
         if error.errno != errno.ENOSPC:
             raise
         raise _full(directory, "the disk is full") from error
-    for old in _steps(directory)[1:-KEEP]:
+    others = _steps(directory)[1:-1]
+    passed = [old for old in others if _is_passing(directory / _name(old))]
+    lasting = [old for old in others if old not in passed]
+    for old in passed + lasting[: -(KEEP if passing else KEEP - 1)]:
         if old != best:
             remove_directory(directory / _name(old))
     return path
@@ -100,12 +105,20 @@ def _steps(directory: Path) -> list[int]:
     return sorted(map(step_of, directory.glob("step-*")))
 
 
-def _seal(path: Path, step: int) -> None:
+def _is_passing(path: Path) -> bool:
+    try:
+        return bool(json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("passing"))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _seal(path: Path, step: int, passing: bool) -> None:
     files = {
         file.relative_to(path).as_posix(): {"size": file.stat().st_size, "sha256": sha256(file)}
         for file in _files(path)
     }
-    (path / MANIFEST).write_text(json.dumps({"step": step, "files": files}, indent=1), encoding="utf-8")
+    sealed = {"step": step, **({"passing": True} if passing else {}), "files": files}
+    (path / MANIFEST).write_text(json.dumps(sealed, indent=1), encoding="utf-8")
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -85,7 +85,7 @@ class Run:
         self.recipe = recipe
         self._newest = newest
         self._first_step = checkpoints.step_of(newest) if newest else 0
-        self.steps_done = self._first_step  # wholly, with all that belongs to them
+        self.steps_done = self._first_step  # and recorded
         self.lines = read_metrics(path / "metrics.jsonl")  # of the steps so far
         self._lock = lock
 
@@ -200,11 +200,17 @@ class Run:
         line = {"step": step, **metrics, **timed(timings)}
         append_line(self.path / "metrics.jsonl", line)
         self.lines.append(line)
+        self.steps_done = step + 1
         return line
 
-    def checkpoint(self, done: int, write: Callable[[Path], None], best: int | None = None) -> Path:
-        """Keep the state after `done` steps, which `write` puts into a directory, and that after the `best` ones."""
-        self._newest = checkpoints.write_checkpoint(self.path / "checkpoints", done, write, best)
+    def checkpoint(
+        self, done: int, write: Callable[[Path], None], best: int | None = None, passing: bool = False
+    ) -> Path:
+        """Keep the state after `done` steps, which `write` puts into a directory, and that after the `best` ones.
+
+        `passing`: only until the next is there.
+        """
+        self._newest = checkpoints.write_checkpoint(self.path / "checkpoints", done, write, best, passing)
         self.event("checkpoint", step=done)
         return self._newest
 

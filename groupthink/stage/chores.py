@@ -17,6 +17,7 @@ from groupthink.scale.rewards import RayJudge
 from groupthink.stage.evaluate import evaluate_run
 from groupthink.stage.progress import best_step, history, require_progress, worth_keeping
 from groupthink.stage.workshop import Workshop
+from groupthink.stopping import Stopped
 
 Chore = Callable[[int], None]
 """Takes the number of steps done."""
@@ -36,7 +37,6 @@ def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None]
         symptoms(run, view),
         evaluation(run, shop, view),
         checkpoint(run, save),
-        end(run, shop),
         require_progress(run),
     ]
 
@@ -51,15 +51,6 @@ def restarts(run: Run, workers: Engine | Judge | RayJudge | Learning, view: View
             run.event("restarted", step=done - 1, reason=reason)
             view.note(f"{reason}; another took its place, and what it was at is done again")
         told = len(workers.restarts)
-
-    return chore
-
-
-def end(run: Run, shop: Workshop) -> Chore:
-    """After each step: all that belongs to it is done."""
-
-    def chore(done: int) -> None:
-        run.steps_done, shop.supply.in_midst = done, False
 
     return chore
 
@@ -110,7 +101,9 @@ def evaluation(run: Run, shop: Workshop, view: View) -> Chore:
     recipe = run.recipe
 
     def chore(done: int) -> None:
-        if recipe.evaluate.every and done % recipe.evaluate.every == 0 and done < recipe.steps:
+        if recipe.evaluate.every and done % recipe.evaluate.every == 0 and 0 < done < recipe.steps:
+            if recipe.stage == "sft":  # which draws at no other time
+                shop.engine.load(shop.learner.weights)
             evaluate_run(run, shop, view, f"step-{done:06d}", recipe.evaluate.samples)
 
     return chore
@@ -118,17 +111,30 @@ def evaluation(run: Run, shop: Workshop, view: View) -> Chore:
 
 @contextmanager
 def keeping_what_is_done(run: Run, shop: Workshop) -> Iterator[None]:
-    """Where the engine gives up, write a checkpoint: a resume goes on with the step that it failed in.
+    """Where the engine gives up or a stop is asked for, write a checkpoint: a resume goes on with the step in hand.
 
-    (What a stage asked for ahead is lost with the engine, and is drawn from newer weights then.)
+    (What was asked for ahead is lost with an engine, and is drawn from newer weights then. With a lag a stop leaves the
+    checkpoint to the stage, which knows what is on its way.)
     """
     try:
         yield
     except EngineFailed as failed:
-        newest, done = run.latest_checkpoint(), shop.learner.steps
-        # Not where it failed in the midst of a step or of an evaluation: that is begun again from an older checkpoint.
-        whole = run.steps_done == done and not shop.supply.in_midst
-        if whole and (newest is None or step_of(newest) < done):
-            newest = run.checkpoint(done, shop.save, best_step(history(run)))
-        failed.add_note(f"what was learned until then is kept in {newest}")
+        keep_what_is_done(run, shop)
+        failed.add_note(f"what was learned until then is kept in {run.latest_checkpoint()}")
         raise
+    except KeyboardInterrupt as stopped:
+        if not (run.recipe.rollout.lag or (isinstance(stopped, Stopped) and stopped.torn)):
+            keep_what_is_done(run, shop)
+        raise
+
+
+def keep_what_is_done(run: Run, shop: Workshop, save: Callable[[Path], None] | None = None) -> None:
+    """Write a checkpoint, unless the newest has all steps, or one has changed learner or pool and is not recorded.
+
+    A step's evaluation may be missing: a resume makes it first.
+    """
+    newest, done = run.latest_checkpoint(), shop.learner.steps
+    recorded = run.steps_done == done >= shop.supply.observed
+    if recorded and (newest is None or step_of(newest) < done):
+        passing = done % run.recipe.checkpoint_every > 0
+        run.checkpoint(done, save or shop.save, best_step(history(run)), passing)

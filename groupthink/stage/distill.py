@@ -22,6 +22,7 @@ from groupthink.stage.chores import chores_of
 from groupthink.stage.clock import Clock
 from groupthink.stage.trust import require_agreement
 from groupthink.stage.workshop import Workshop
+from groupthink.stopping import finished_first
 from groupthink.task.reply import reply_of
 
 
@@ -40,18 +41,19 @@ def distill(run: Run, shop: Workshop, view: View) -> None:
             groups = generate(engine, shop.chat, problems, recipe.rollout, seed, view.writing, reply)
         with clock("score"):  # for the figures alone
             scores = judge.score(groups)
-        supply.observe(groups, scores)
+        supply.observe(step, groups, scores)
         shop.make_room()
-        with clock("learn"):
-            batch = gather(groups, recipe.objective, recipe.rollout.max_tokens)
-            teacher_M = learner.reference_logprobs(batch)  # 2: what the teacher makes of each token
-            report = learner.update(batch, teacher_M)  # 3-4: against what the student does; towards the teacher
-            batch = compare(batch, teacher_M)  # for the record: an update does that by itself
-        with clock("sync"):
-            engine.load(learner.weights)
-        figures = {"distill/reverse_kl": reverse_kl(batch), **dead_metrics(scores)}
-        advantages_PG = of_responses(batch).reshape(len(groups), -1)
-        metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)
+        with finished_first():
+            with clock("learn"):
+                batch = gather(groups, recipe.objective, recipe.rollout.max_tokens)
+                teacher_M = learner.reference_logprobs(batch)  # 2: what the teacher makes of each token
+                report = learner.update(batch, teacher_M)  # 3-4: against what the student does; towards the teacher
+                batch = compare(batch, teacher_M)  # for the record: an update does that by itself
+            with clock("sync"):
+                engine.load(learner.weights)
+            figures = {"distill/reverse_kl": reverse_kl(batch), **dead_metrics(scores)}
+            advantages_PG = of_responses(batch).reshape(len(groups), -1)
+            metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)
         require_agreement(run, step, groups, batch, report, view)
         view.stepped(metrics)
         for chore in chores:

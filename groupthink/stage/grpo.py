@@ -11,7 +11,7 @@ from groupthink.rollout.noise import mix
 from groupthink.run.directory import Run
 from groupthink.run.metrics import dead_metrics
 from groupthink.run.terminal import View
-from groupthink.stage.chores import chores_of, keeping_what_is_done
+from groupthink.stage.chores import chores_of, evaluation, keeping_what_is_done
 from groupthink.stage.clock import Clock
 from groupthink.stage.closing import closing_figures, closing_lines
 from groupthink.stage.credit import credit_tokens
@@ -22,6 +22,7 @@ from groupthink.stage.progress import best_figures, until_enough
 from groupthink.stage.publish import publish
 from groupthink.stage.trust import require_agreement
 from groupthink.stage.workshop import Workshop, open_workshop
+from groupthink.stopping import finished_first
 from groupthink.task.reply import reply_of
 
 
@@ -32,6 +33,7 @@ def train_by_grpo(run: Run, view: View, take_steps: Callable[[Run, Workshop, Vie
         shop.engine.load(shop.learner.weights)
         evaluate_run(run, shop, view, "before", settings.base_samples, cool_samples=settings.samples)
         with keeping_what_is_done(run, shop):
+            evaluation(run, shop, view)(run.remaining_steps().start)  # a stop may have left it out
             course = until_enough(run, view, partial(take_steps, run, shop, view))
         evaluate_run(run, shop, view, "after", settings.samples)
         figures = closing_figures(run.read_evaluation("before"), run.read_evaluation("after"))
@@ -64,20 +66,21 @@ def grpo(run: Run, shop: Workshop, view: View) -> None:
                 groups = generate(engine, shop.chat, problems, recipe.rollout, seed, view.writing, reply)
             with clock("score"):  # 2: a reward for each response, by rules
                 scores = judge.score(groups)
-            supply.observe(groups, scores)
+            supply.observe(step, groups, scores)
             filling.add(groups, scores)
         groups, judged = filling.kept()
         shop.make_room()
-        with clock("learn"):
-            scores, reference_M = penalise(groups, judged, learner, recipe)
-            advantages_PG = advantage(scores, recipe.advantage, weights)  # 3-4: against the average of its own group
-            batch = assemble(groups, advantages_PG, recipe.objective, recipe.rollout.max_tokens)
-            batch = credit_tokens(batch, reference_M, recipe)  # 4, where tokens of one response differ
-            report = learner.update(batch, reference_M)  # 5: towards the better ones, held by KL
-        with clock("sync"):
-            engine.load(learner.weights)
-        figures = {**filling.figures(), **dead_metrics(judged)}
-        metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)
+        with finished_first():
+            with clock("learn"):
+                scores, reference_M = penalise(groups, judged, learner, recipe)
+                advantages_PG = advantage(scores, recipe.advantage, weights)  # 3-4: against its own group's average
+                batch = assemble(groups, advantages_PG, recipe.objective, recipe.rollout.max_tokens)
+                batch = credit_tokens(batch, reference_M, recipe)  # 4, where tokens of one response differ
+                report = learner.update(batch, reference_M)  # 5: towards the better ones, held by KL
+            with clock("sync"):
+                engine.load(learner.weights)
+            figures = {**filling.figures(), **dead_metrics(judged)}
+            metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)
         require_agreement(run, step, groups, batch, report, view)
         view.stepped(metrics)
         for chore in chores:

@@ -11,12 +11,13 @@ from groupthink.run.directory import Run
 from groupthink.run.metrics import dead_metrics
 from groupthink.run.terminal import View
 from groupthink.stage.ahead import Ahead
-from groupthink.stage.chores import chores_of
+from groupthink.stage.chores import chores_of, keep_what_is_done
 from groupthink.stage.clock import Clock
 from groupthink.stage.credit import credit_tokens
 from groupthink.stage.penalties import penalise, weights_of
 from groupthink.stage.trust import require_agreement
 from groupthink.stage.workshop import Workshop
+from groupthink.stopping import finished_first, stop_waits
 
 
 def grpo_async(run: Run, shop: Workshop, view: View) -> None:
@@ -32,28 +33,33 @@ def grpo_async(run: Run, shop: Workshop, view: View) -> None:
     chores = chores_of(run, shop, view, ahead.save)
     for step in run.remaining_steps():
         clock = Clock()
-        engine.verify(learner.weights)  # it cannot draw from stale weights
-        ahead.ask(step)
-        with clock("generate"):  # 1: several responses to each problem, begun while earlier steps were learned from
-            groups = ahead.take(step)
-            view.writing(groups[0].responses[0].text)
-        with clock("score"):  # 2: a reward for each response, by rules
-            scores = judge.score(groups)
-        shop.supply.observe(groups, scores)
-        judged = scores
-        shop.make_room()
-        with clock("learn"):
-            scores, reference_M = penalise(groups, judged, learner, recipe)
-            advantages_PG = advantage(scores, recipe.advantage, weights)  # 3-4: against the average of its own group
-            batch = assemble(groups, advantages_PG, recipe.objective, recipe.rollout.max_tokens)
-            batch = credit_tokens(batch, reference_M, recipe)  # 4, where tokens of one response differ
-            report = learner.update(batch, reference_M)  # 5: towards the better ones, held by KL
-        with clock("sync"):
-            engine.load(learner.weights)
-        figures = {**staleness(groups, step), **dead_metrics(judged)}
-        metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)
-        require_agreement(run, step, groups, batch, report, view, ahead.probed(step))
-        view.stepped(metrics)
+        with finished_first():  # of what is on its way nobody else knows
+            engine.verify(learner.weights)  # it cannot draw from stale weights
+            ahead.ask(step)
+            with clock("generate"):  # 1: several responses to each problem, begun while earlier steps were learned from
+                groups = ahead.take(step)
+                view.writing(groups[0].responses[0].text)
+            with clock("score"):  # 2: a reward for each response, by rules
+                scores = judge.score(groups)
+            shop.supply.observe(step, groups, scores)
+            judged = scores
+            shop.make_room()
+            with clock("learn"):
+                scores, reference_M = penalise(groups, judged, learner, recipe)
+                advantages_PG = advantage(
+                    scores, recipe.advantage, weights
+                )  # 3-4: against the average of its own group
+                batch = assemble(groups, advantages_PG, recipe.objective, recipe.rollout.max_tokens)
+                batch = credit_tokens(batch, reference_M, recipe)  # 4, where tokens of one response differ
+                report = learner.update(batch, reference_M)  # 5: towards the better ones, held by KL
+            with clock("sync"):
+                engine.load(learner.weights)
+            figures = {**staleness(groups, step), **dead_metrics(judged)}
+            metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)
+            require_agreement(run, step, groups, batch, report, view, ahead.probed(step))
+            view.stepped(metrics)
+            if stop_waits():
+                keep_what_is_done(run, shop, ahead.save)
         for chore in chores:
             chore(step + 1)
 

@@ -12,13 +12,14 @@ from groupthink.model.demonstrations import Demonstration, encode_demonstrations
 from groupthink.records import Batch
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
-from groupthink.stage.chores import chores_of
+from groupthink.stage.chores import chores_of, evaluation, keeping_what_is_done
 from groupthink.stage.clock import Clock
 from groupthink.stage.evaluate import evaluate_run
 from groupthink.stage.progress import best_figures, until_enough
 from groupthink.stage.publish import publish
 from groupthink.stage.settings import SftSettings
 from groupthink.stage.workshop import Workshop, open_workshop
+from groupthink.stopping import finished_first
 from groupthink.task import Task, close_task, notes_of, open_demonstrated
 
 METRICS = ("loss", "entropy", "grad_norm", "learning_rate", "num_tokens", "skipped_updates")
@@ -66,7 +67,9 @@ def train_by_sft(run: Run, view: View) -> dict[str, Any]:
     """Imitate demonstrations, evaluate on the recipe's task, and publish the model with what was found."""
     recipe = run.recipe
     with open_workshop(run) as shop:
-        course = until_enough(run, view, partial(sft, run, shop, view))
+        with keeping_what_is_done(run, shop):
+            evaluation(run, shop, view)(run.remaining_steps().start)  # a stop may have left it out
+            course = until_enough(run, view, partial(sft, run, shop, view))
         shop.engine.load(shop.learner.weights)
         evaluate_run(run, shop, view, "after", recipe.evaluate.base_samples, cool_samples=recipe.evaluate.samples)
         figures = {"after": run.read_evaluation("after").figures} | course | best_figures(run)
@@ -84,12 +87,12 @@ def sft(run: Run, shop: Workshop, view: View) -> None:
             with clock("demonstrate"):
                 shown = demonstrations(tasks, recipe.sft, recipe.seed, step, recipe.steps)
                 batch = imitation_batch(*encode_demonstrations(shop.chat, shown))
-            with clock("learn"):
-                report = shop.learner.update(batch)
-            if recipe.evaluate.every and (step + 1) % recipe.evaluate.every == 0:
-                shop.engine.load(shop.learner.weights)
-            metrics = {name: report.metrics[name] for name in METRICS}
-            view.stepped(run.record_metrics(step, metrics, clock.seconds))
+            with finished_first():
+                with clock("learn"):
+                    report = shop.learner.update(batch)
+                metrics = {name: report.metrics[name] for name in METRICS}
+                line = run.record_metrics(step, metrics, clock.seconds)
+            view.stepped(line)
             for chore in chores:
                 chore(step + 1)
 

@@ -32,7 +32,7 @@ class Supply:
             )
         self.per_step, self.rounds = recipe.task.problems_per_step, recipe.task.rounds
         self.sampler = Sampler(recipe.task.pool, recipe.seed) if recipe.task.pool else None
-        self.in_midst = False  # of a step: it has taken in what that step has drawn so far
+        self.observed = 0  # steps of which it has taken in responses, one perhaps in part
         self._taken: set[int] = set()  # places of the pool that this step has drawn
         self._places: dict[str, int] = {}  # of the pool's problems that were drawn, by their ids
 
@@ -65,12 +65,12 @@ class Supply:
         if callable(expect := getattr(self.task, "expect", None)):
             expect(indices)
 
-    def observe(self, groups: Sequence[Group], scores: Sequence[Sequence[Score]]) -> None:
-        """Take in how often each problem was solved; a pool prefers those solved neither always nor never.
+    def observe(self, step: int, groups: Sequence[Group], scores: Sequence[Sequence[Score]]) -> None:
+        """Take in how often each problem of a step was solved; a pool prefers those solved neither always nor never.
 
         (Problems of which nobody knows how often tell nothing.)
         """
-        self.in_midst = True
+        self.observed = step + 1
         for group, row in zip(groups, scores, strict=True):
             if all(score.parts.get("accuracy") is None for score in row):
                 continue

@@ -1,5 +1,6 @@
 """A run that is told to end: in each phase of a step, by a terminal, and by what ends a whole machine's processes."""
 
+import random
 import shutil
 import signal
 import time
@@ -42,45 +43,82 @@ def traced(place, tmp_path_factory):
     return folder
 
 
-def sent_in(phase, fork, run, scored):
-    """Have the run end by SIGTERM when it enters a phase of a step; the phase in which it really was."""
+def send_in(phase, fork, run, scored, after):
+    """Have the run end by SIGTERM when it has entered a phase of a step, and is so many seconds into learning."""
     first = step_of(newest) if (newest := latest_checkpoint(run / "checkpoints")) else 0
-
-    def count():
-        return scored.read_text().split().count(str(fork.pid)) if scored.exists() else 0
-
     saved = run / f"checkpoints/step-{first + 1:06d}"
     moments = {
         "generating": saved.exists,
-        "learning": lambda: count() >= RESPONSES,
+        "learning": lambda: scored.exists() and scored.read_text().split().count(str(fork.pid)) >= RESPONSES,
         "saving": saved.with_name(f".writing-{saved.name}").exists,
     }
     fork.when(moments[phase])
+    if phase == "learning":
+        time.sleep(after)
     sent = time.monotonic()
     fork.strike(signal.SIGTERM)
     assert fork.code() == 143, fork.log.read_text()
     assert time.monotonic() - sent < BOUND
-    done, judged = len(read_metrics(run / "metrics.jsonl")), first + count() / RESPONSES
-    if judged != done:
-        return "learning" if judged == done + 1 else "scoring"
-    return "generating" if (run / f"checkpoints/step-{done:06d}").exists() else "saving"
 
 
 @pytest.mark.fault("F4")
 def test_sigterm_while_generating_learning_and_saving_costs_nothing(traced, forks, tmp_path):
-    run, log, begun, met = tmp_path / "run", tmp_path / "log", [traced / "grpo.toml"], []
-    for phase in ("generating", "learning", "saving"):
-        while phase not in met[-1:]:
-            fork = forks.begin("train", *begun, "--run", run, log=log)
-            met.append(sent_in(phase, fork, run, traced / "scored"))
-            begun = ["--resume"]
-            assert log.read_text().endswith(f"groupthink: stopped; go on with: groupthink train --resume --run {run}\n")
-            assert not list(run.rglob(".*")) and not fork.begun()
-            newest = latest_checkpoint(run / "checkpoints")
-            assert find_damage(newest) is None
-            assert step_of(newest) >= len(read_metrics(run / "metrics.jsonl")) - 1
+    run, log, begun, waited = tmp_path / "run", tmp_path / "log", [traced / "grpo.toml"], 0
+    phases = ["generating", "saving", *["learning"] * 6]
+    while phases and not (waited and "learning" in phases[:1]):
+        phase = phases.pop(0)
+        fork = forks.begin("train", *begun, "--run", run, log=log)
+        send_in(phase, fork, run, traced / "scored", after=0.003 * (7 - len(phases)))
+        begun = ["--resume"]
+        assert log.read_text().endswith(f"groupthink: stopped; go on with: groupthink train --resume --run {run}\n")
+        assert not list(run.rglob(".*")) and not fork.begun()
+        newest = latest_checkpoint(run / "checkpoints")
+        assert find_damage(newest) is None
+        assert step_of(newest) == len(read_metrics(run / "metrics.jsonl"))
+        waited = "ends after this step" in log.read_text()
+    assert waited  # for an update, which is not torn
     assert forks.begin("train", "--resume", "--run", run, log=log).code() == 0
     assert weights(run) == weights(train(tmp_path / "whole", traced / "grpo.toml").path)
+
+
+STAGES = {
+    "grpo": (),
+    "grpo_async": ("stage=grpo_async", "rollout.lag=1"),
+    "sft": ("stage=sft", "sft.examples_per_step=2"),
+    "distill": ("stage=distill", "distill.teacher={place}/model"),
+}
+
+
+@pytest.mark.fault("F4")
+@pytest.mark.parametrize("kind", STAGES)
+def test_a_stop_at_any_moment_keeps_every_step_that_is_done(place, forks, tmp_path, kind):
+    words = [word.format(place=place) for word in STAGES[kind]]
+    words += ["steps=9", "checkpoint_every=4", "evaluate.every=3"]
+    run, log, draw = tmp_path / "run", tmp_path / "log", random.Random(kind)
+    begun, done = [place / "grpo.toml", *words], []
+    while not (run / "summary.json").exists():
+        fork = forks.begin("train", *begun, "--run", run, log=log)
+        some = (done[-1] if done else 0) + draw.randint(2, 4)
+        fork.when(lambda some=some: len(read_metrics(run / "metrics.jsonl")) >= some)
+        time.sleep(draw.random() * 0.2)
+        fork.strike(draw.choice([signal.SIGTERM, signal.SIGINT]))
+        if fork.code() == 0:
+            break
+        newest, recorded = latest_checkpoint(run / "checkpoints"), len(read_metrics(run / "metrics.jsonl"))
+        assert find_damage(newest) is None
+        if kind == "grpo_async":  # stopped in an evaluation, it goes on from the checkpoint before
+            assert step_of(newest) in {recorded, recorded - recorded % 4, max(done, default=0)}, log.read_text()
+        else:
+            assert step_of(newest) == recorded, log.read_text()
+        done.append(step_of(newest))
+        begun = ["--resume"]
+    assert len(done) >= 2
+    whole = train(tmp_path / "whole", place / "grpo.toml", *words).path
+    assert weights(run) == weights(whole)
+    for folder in ("checkpoints", "evaluations", "rollouts"):
+        assert sorted(file.name for file in (run / folder).glob("*")) == sorted(
+            file.name for file in (whole / folder).glob("*")
+        )
 
 
 @pytest.mark.fault("F5")

@@ -30,7 +30,7 @@ def test_a_pool_goes_round_in_its_problems_and_prefers_those_that_are_sometimes_
     always, sometimes = drawn[0], drawn[1]
     for problem, right in ((always, 4), (sometimes, 2)):
         row = [Score(float(i < right), {"accuracy": float(i < right)}) for i in range(4)]
-        it.observe([Group(problem, None, ())], [row])
+        it.observe(0, [Group(problem, None, ())], [row])
     chosen = [problem.id for turn in range(1, 200) for problem in it.draw(turn, 2)]
     assert chosen.count(sometimes.id) > 1.2 * chosen.count(always.id) > 0
 

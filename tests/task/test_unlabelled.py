@@ -133,5 +133,5 @@ def test_a_pool_takes_what_nobody_knows_for_neither_right_nor_wrong():
     recipe = load_recipe(overrides=words)
     supply = Supply(open_tasks(recipe.task), recipe)
     groups = [Group(problem, None, ()) for problem in supply.draw(0, 8)]
-    supply.observe(groups, [[Score(0.0, {"accuracy": None})] * 4 for _ in groups])
+    supply.observe(0, groups, [[Score(0.0, {"accuracy": None})] * 4 for _ in groups])
     assert {supply.sampler.pass_rate(place) for place in range(8)} == {0.5}

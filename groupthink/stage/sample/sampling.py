@@ -57,7 +57,6 @@ def draw(run: Run, desk: Desk, view: View) -> None:
         for tell in tell_restarts:
             tell(step + 1)
         run.checkpoint(step + 1, desk.save)
-        run.steps_done = step + 1
 
 
 def problems_of(run: Run, desk: Desk, step: int) -> list[Problem]:

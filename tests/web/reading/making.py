@@ -123,4 +123,3 @@ def write(run: Run, step: int, of_groups: Sequence[Sequence[float]], **more: Any
     ]
     scores = [[judge(paid(reward), run.recipe) for reward in row] for row in of_groups]
     run.record(step, *step_of(groups, scores, run.recipe, **more))
-    run.steps_done = step + 1

@@ -1,0 +1,67 @@
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from groupthink import stopping
+from groupthink.stopping import Stopped, finished_first, stop_waits, stopped_by_signals
+
+
+def ask(number=signal.SIGTERM):
+    os.kill(os.getpid(), number)
+    time.sleep(0.01)
+
+
+def test_a_stop_is_raised_at_once_where_nothing_is_to_be_finished():
+    with pytest.raises(Stopped) as raised, stopped_by_signals():
+        ask()
+        pytest.fail("it went on")
+    assert raised.value.code == 143 and not raised.value.torn
+
+
+def test_a_stop_waits_for_what_is_finished_first():
+    seen = []
+    with pytest.raises(Stopped) as raised, stopped_by_signals():
+        with finished_first():
+            seen.append(stop_waits())
+            ask(signal.SIGINT)
+            seen.append(stop_waits())
+        pytest.fail("it went on")
+    assert seen == [False, True] and raised.value.code == 130 and not raised.value.torn
+    assert not stop_waits()
+
+
+def test_it_does_not_wait_for_ever(monkeypatch):
+    monkeypatch.setattr(stopping, "PATIENCE", 0.1)
+    with pytest.raises(Stopped) as raised, stopped_by_signals(), finished_first():
+        ask()
+        threading.Event().wait(10)  # as at what another process should send
+        pytest.fail("it waited")
+    assert raised.value.code == 143 and raised.value.torn
+
+
+def test_an_error_that_follows_a_stop_is_one():
+    with pytest.raises(Stopped) as raised, stopped_by_signals(), finished_first():
+        ask()
+        raise OSError("its helper has been told to end, too")
+    assert raised.value.torn and isinstance(raised.value.__cause__, OSError)
+
+
+def test_an_error_without_a_stop_is_itself():
+    with pytest.raises(OSError, match="full"), stopped_by_signals(), finished_first():
+        raise OSError("full")
+
+
+def test_ctrl_c_where_nobody_holds_signals_tears_what_was_to_be_finished():
+    with pytest.raises(Stopped) as raised, finished_first():
+        raise KeyboardInterrupt
+    assert raised.value.torn and raised.value.code == 130
+
+
+def test_what_was_asked_is_forgotten_with_the_signals_that_asked_it():
+    with pytest.raises(Stopped), stopped_by_signals():
+        ask()
+    with finished_first():
+        assert not stop_waits()
