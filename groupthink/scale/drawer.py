@@ -181,8 +181,10 @@ class Drawer:
             self.progress += 1
 
     def _make(self) -> None:
+        from groupthink.model.allocator import keep_freed_memory
         from groupthink.model.loading import find_device
 
+        keep_freed_memory()
         its, device = self.opening, find_device()
         self._model = make_model(its.architecture, its.config, its.generation_config, its.dtype, str(device))
         self._own = dict(self._model.named_parameters())

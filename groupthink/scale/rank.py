@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
+from groupthink.model.allocator import keep_freed_memory
 from groupthink.model.origin import Origin
 from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.settings import PolicySettings
@@ -55,6 +56,7 @@ class Rank:
     """Number `rank` of `ranks`. What several are asked, all must be asked, in the same order."""
 
     def __init__(self, rank: int, ranks: int):
+        keep_freed_memory()
         self.rank, self.ranks = rank, ranks
         self.learner: ShardedLearner | None = None
         self._buckets: list[list[Rows]] = []

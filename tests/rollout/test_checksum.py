@@ -1,7 +1,30 @@
 import pytest
 import torch
 
+from groupthink.rollout import checksum as module
 from groupthink.rollout.checksum import BLOCK, checksum, checksums, of_whole
+
+
+@pytest.fixture(params=["C", "torch"], autouse=True)
+def taken_by(request, monkeypatch):
+    """Each test twice: a processor of a GPU, or another Python, has torch's operations alone."""
+    if request.param == "torch":
+        monkeypatch.setattr(module, "library", lambda: None)
+    elif module.library() is None:
+        pytest.skip("checksum.c was not compiled")
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64, torch.int8, torch.int64]
+)
+@pytest.mark.parametrize(("place", "columns"), [((0, 0), None), ((3, 0), None), ((2, 5), 40)])
+def test_c_and_torch_find_the_same(dtype, place, columns, monkeypatch):
+    torch.manual_seed(0)
+    tensor = (torch.randn(61, 13) * 50).to(dtype)
+    tensor[7] = -torch.zeros(13).to(dtype)
+    found = [checksum(it, place, columns) for it in (tensor, tensor.T, tensor[::2], tensor[:0], tensor[5, 5])]
+    monkeypatch.setattr(module, "library", lambda: None)
+    assert [checksum(it, place, columns) for it in (tensor, tensor.T, tensor[::2], tensor[:0], tensor[5, 5])] == found
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
