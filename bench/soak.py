@@ -14,8 +14,8 @@ What is counted:
 - `different`: finished runs that are not the undisturbed one bit for bit, in their weights, the token ids of all
   rollouts, the figures of all steps but times, their evaluations, or the names of their files (`differences`).
 - `steps_lost`: steps that are missing or repeated in a finished run, and steps that were made again though a checkpoint
-  should have held them: of those that a resume makes again, all beyond `checkpoint_every`, and as many more for each
-  checkpoint that a strike has damaged.
+  should have held them: of those that a resume makes again after SIGTERM or SIGINT, all; else those beyond
+  `checkpoint_every`, and as many more for each checkpoint that a strike has damaged.
 - `orphans`: processes of a run that were alive `--grace` seconds after its own had ended.
 - `tracebacks`: ends by a strike that a traceback was printed for.
 - `left_mb`: what ended processes have left in the folder for temporary files.
@@ -40,6 +40,7 @@ from typing import Any
 import pyarrow.parquet as parquet
 from report import add_report, keep, report
 from soak_strike import (
+    ASKED,
     DAMAGE,
     FULL,
     KINDS,
@@ -126,6 +127,7 @@ class Course:
     starts: int = 0
     resumes: int = 0
     made: int = 0  # steps, when it was last struck
+    asked: bool = False  # to end, by the last strike
     ruined: set[Path] = field(default_factory=set)  # checkpoints that were damaged since it was last gone on with
     fails: bool = False
 
@@ -277,6 +279,7 @@ def go_on(here: Soak, course: Course, kind: str | None, draw: random.Random) -> 
         here.found.unusable.append(f"{told}, ended {process.returncode}: {said[-2000:]}")
         here.found.failures.append(here.found.unusable[-1])
     count_again(here, course, told)
+    course.asked = hit and kind in ASKED
     if hit and kind in DAMAGE and not course.over and (ruined := damage(kind, course.path, draw)):
         course.ruined.add(ruined)
     tell(f"{told}, {process.returncode}; {course.made} steps")
@@ -288,7 +291,7 @@ def count_again(here: Soak, course: Course, told: str) -> None:
     resumed = [line["step"] for line in read_lines(course.path / "events.jsonl") if line["event"] == "resumed"]
     if len(resumed) > course.resumes:
         again = course.made - resumed[-1]
-        lost = max(0, again - EVERY * (1 + len(course.ruined)))
+        lost = max(0, again - (0 if course.asked else EVERY * (1 + len(course.ruined))))
         if lost:
             here.found.lost.append(lost)
             here.found.failures.append(f"{told}: {again} steps of {course.made} made again, {course.ruined} damaged")

@@ -14,6 +14,9 @@ KILL, KILL_GROUP = "SIGKILL", "SIGKILL to the group"
 TERMINATE, INTERRUPT = "SIGTERM", "SIGINT"
 FULL, FLIPPED, TRUNCATED = "disk full", "flipped byte", "truncated file"
 KINDS = (KILL, KILL_GROUP, TERMINATE, INTERRUPT, FULL, FLIPPED, TRUNCATED)
+ASKED = (TERMINATE, INTERRUPT)
+"""To end: it has the time to write a checkpoint."""
+
 DAMAGE = (FLIPPED, TRUNCATED)
 """Of the newest checkpoint, once the process has been killed."""
 

@@ -51,7 +51,7 @@ def finished_first() -> Iterator[None]:
     What ends inside before its time (such a late stop, Ctrl-C where `stopped_by_signals` is not used, or an error after
     a stop) is raised as a `Stopped` that is torn.
     """
-    _asked.waits = True
+    _asked.begin_waiting()
     try:
         yield
     except KeyboardInterrupt as interrupted:
@@ -83,7 +83,7 @@ class _Asked:
         self.number: int | None = None
         self._since = 0.0  # by time.monotonic
         self._late = False
-        self._alarm: threading.Timer | None = None
+        self._finished = threading.Event()
 
     def take(self, number: int, frame: FrameType | None) -> None:
         """The handler of both signals."""
@@ -94,24 +94,27 @@ class _Asked:
             self.number, self._since = number, time.monotonic()
             if not self.waits:
                 raise Stopped(number)
-            _say(f"groupthink: ends after this step, in {PATIENCE:g} seconds at most; at once, if asked again\n")
-            self._alarm = threading.Timer(PATIENCE, self._lose_patience)
-            self._alarm.daemon = True
-            self._alarm.start()
+            threading.Thread(target=self._wait, args=(self._finished,), name="stop", daemon=True).start()
         elif time.monotonic() - self._since > SAME_STOP:
             if os.isatty(2):
                 _say("\x1b[?25h")  # the cursor, which a live view hides
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
 
+    def begin_waiting(self) -> None:
+        self._finished = threading.Event()
+        self.waits = True
+
     def end_waiting(self) -> None:
         self.waits = False
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._finished.set()
 
-    def _lose_patience(self) -> None:
+    def _wait(self, finished: threading.Event) -> None:
         """Beside the main thread, which may be in the midst of a call that only a signal ends."""
-        if self.waits and self.number is not None:
+        if finished.wait(SAME_STOP):
+            return
+        _say(f"groupthink: ends after this step, in {PATIENCE:g} seconds at most; at once, if asked again\n")
+        if not finished.wait(PATIENCE) and self.number is not None:
             self._late = True
             signal.pthread_kill(threading.main_thread().ident or 0, self.number)
 
@@ -120,5 +123,5 @@ _asked = _Asked()
 
 
 def _say(line: str) -> None:
-    """As a handler may, whatever the main thread is at."""
+    """Whatever the main thread is at."""
     os.write(2, line.encode())

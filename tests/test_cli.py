@@ -7,14 +7,14 @@ import time
 
 import pytest
 
-from groupthink import cli
+from groupthink import cli, stopping
 from groupthink.recipe import Recipe, load_recipe
 from groupthink.run.directory import Run
 from groupthink.stage.settings import EvaluateSettings
 
 WAITING = """\
 import signal, sys, time
-from groupthink import cli
+from groupthink import cli, stopping
 
 def wait(args):
     try:
@@ -234,7 +234,7 @@ def test_a_signal_stops_and_the_same_signal_at_once_is_the_same_stop(number):
 def test_a_second_signal_ends_it_at_once():
     process = waiting(closing=60)
     process.send_signal(signal.SIGTERM)
-    time.sleep(cli.SAME_STOP + 0.2)
+    time.sleep(stopping.SAME_STOP + 0.2)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) == -signal.SIGTERM

@@ -33,13 +33,15 @@ def test_a_stop_waits_for_what_is_finished_first():
     assert not stop_waits()
 
 
-def test_it_does_not_wait_for_ever(monkeypatch):
+def test_it_does_not_wait_for_ever_and_says_that_it_waits(monkeypatch, capfd):
     monkeypatch.setattr(stopping, "PATIENCE", 0.1)
+    monkeypatch.setattr(stopping, "SAME_STOP", 0.1)
     with pytest.raises(Stopped) as raised, stopped_by_signals(), finished_first():
         ask()
         threading.Event().wait(10)  # as at what another process should send
         pytest.fail("it waited")
     assert raised.value.code == 143 and raised.value.torn
+    assert "ends after this step, in 0.1 seconds at most; at once, if asked again" in capfd.readouterr().err
 
 
 def test_an_error_that_follows_a_stop_is_one():

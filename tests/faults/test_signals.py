@@ -44,7 +44,10 @@ def traced(place, tmp_path_factory):
 
 
 def send_in(phase, fork, run, scored, after):
-    """Have the run end by SIGTERM when it has entered a phase of a step, and is so many seconds into learning."""
+    """Have the run end by SIGTERM when it has entered a phase of a step, and is so many seconds into learning.
+
+    Whether it waited for the update.
+    """
     first = step_of(newest) if (newest := latest_checkpoint(run / "checkpoints")) else 0
     saved = run / f"checkpoints/step-{first + 1:06d}"
     moments = {
@@ -55,10 +58,12 @@ def send_in(phase, fork, run, scored, after):
     fork.when(moments[phase])
     if phase == "learning":
         time.sleep(after)
+    done = len(read_metrics(run / "metrics.jsonl"))
     sent = time.monotonic()
     fork.strike(signal.SIGTERM)
     assert fork.code() == 143, fork.log.read_text()
     assert time.monotonic() - sent < BOUND
+    return phase == "learning" and len(read_metrics(run / "metrics.jsonl")) > done
 
 
 @pytest.mark.fault("F4")
@@ -68,14 +73,13 @@ def test_sigterm_while_generating_learning_and_saving_costs_nothing(traced, fork
     while phases and not (waited and "learning" in phases[:1]):
         phase = phases.pop(0)
         fork = forks.begin("train", *begun, "--run", run, log=log)
-        send_in(phase, fork, run, traced / "scored", after=0.003 * (7 - len(phases)))
+        waited = send_in(phase, fork, run, traced / "scored", after=0.003 * (7 - len(phases)))
         begun = ["--resume"]
         assert log.read_text().endswith(f"groupthink: stopped; go on with: groupthink train --resume --run {run}\n")
         assert not list(run.rglob(".*")) and not fork.begun()
         newest = latest_checkpoint(run / "checkpoints")
         assert find_damage(newest) is None
         assert step_of(newest) == len(read_metrics(run / "metrics.jsonl"))
-        waited = "ends after this step" in log.read_text()
     assert waited  # for an update, which is not torn
     assert forks.begin("train", "--resume", "--run", run, log=log).code() == 0
     assert weights(run) == weights(train(tmp_path / "whole", traced / "grpo.toml").path)

@@ -120,6 +120,20 @@ def test_the_best_is_kept_too_until_another_one_is(tmp_path):
     assert names(tmp_path) == ["step-000000", "step-000050", "step-000060", "step-000070"]
 
 
+def test_one_that_passes_serves_until_the_next_is_there(tmp_path):
+    for step in (0, 10, 20):
+        write_checkpoint(tmp_path, step, write_weights(b"x"))
+    passing = write_checkpoint(tmp_path, 27, write_weights(b"x"), passing=True)
+    assert latest_checkpoint(tmp_path) == passing and find_damage(passing) is None
+    assert names(tmp_path) == ["step-000000", "step-000010", "step-000020", "step-000027"]
+    write_checkpoint(tmp_path, 28, write_weights(b"x"), passing=True)
+    assert names(tmp_path) == ["step-000000", "step-000010", "step-000020", "step-000028"]
+    write_checkpoint(tmp_path, 30, write_weights(b"x"), best=28)
+    assert names(tmp_path) == ["step-000000", "step-000020", "step-000028", "step-000030"]
+    write_checkpoint(tmp_path, 40, write_weights(b"x"))
+    assert names(tmp_path) == ["step-000000", "step-000030", "step-000040"]
+
+
 def test_a_failed_write_leaves_nothing_and_harms_nothing(tmp_path):
     before = write_checkpoint(tmp_path, 10, write_weights(b"old"))
 

@@ -1,5 +1,6 @@
 """A run at work: who else may touch it, and how it ends when it is told to."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -7,12 +8,17 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from groupthink import cli
+from groupthink.recipe import load_recipe
+from groupthink.run.checkpoints import latest_checkpoint
 from groupthink.run.directory import Run
 from groupthink.run.metrics import read_metrics
+from groupthink.stage import evaluate
 from groupthink.stage.evaluate import evaluate_model
 from tests.processes import children, living
+from tests.stage.conftest import resume, to_the_end, train, weights
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc").is_dir(), reason="worker processes are counted in /proc"),
@@ -62,4 +68,47 @@ def test_sigterm_ends_a_run_and_its_workers_and_a_resume_goes_on(at_work):
     assert not [file for file in run.rglob(".*")]
     done = len(read_metrics(run / "metrics.jsonl"))
     with Run.resume(run) as resumed:
-        assert resumed.remaining_steps().start in (done - 1, done)  # it may have ended before its last checkpoint
+        assert resumed.remaining_steps().start == done
+
+
+def interrupted_in(monkeypatch, module, name, call):
+    """Ctrl-C, as Python alone raises it, in the midst of a function when it is called for the `call`th time."""
+    real, calls = getattr(module, name), []
+
+    def interrupted(*arguments, **more):
+        calls.append(arguments)
+        found = real(*arguments, **more)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(module, name, interrupted)
+
+
+@pytest.mark.parametrize("kind", ["grpo", "sft"])
+def test_an_evaluation_that_a_stop_leaves_out_is_made_by_the_resume(place, tmp_path, kind):
+    words = ["checkpoint_every=3", "evaluate.every=2", f"stage={kind}", "sft.examples_per_step=2"]
+    whole, run = train(tmp_path / "whole", place / "grpo.toml", *words).path, tmp_path / "run"
+    begun = Run.create(run, load_recipe(place / "grpo.toml", words))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt), begun:
+        interrupted_in(patch, evaluate, "evaluate", 2 if kind == "grpo" else 1)
+        to_the_end(begun)
+    assert latest_checkpoint(run / "checkpoints").name == "step-000002"
+    assert not (run / "evaluations/step-000002.json").exists()
+    assert resume(run).read_evaluation("step-000002").figures == figures_of(whole)
+    assert weights(run) == weights(whole)
+
+
+def figures_of(run):
+    return json.loads((run / "evaluations/step-000002.json").read_text())
+
+
+def test_of_an_update_that_is_torn_nothing_is_kept(place, tmp_path, monkeypatch, finished):
+    run = tmp_path / "run"
+    begun = Run.create(run, load_recipe(place / "grpo.toml", ["checkpoint_every=100"]))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), begun:
+        interrupted_in(patch, torch.optim.AdamW, "step", 2)
+        to_the_end(begun)
+    assert latest_checkpoint(run / "checkpoints").name == "step-000000"
+    resume(run, "checkpoint_every=1")
+    assert weights(run) == weights(finished.path)
