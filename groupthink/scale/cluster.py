@@ -25,6 +25,11 @@ class NoPlace(RuntimeError):
     """The cluster has no room for what was asked for."""
 
 
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
+"""Of an actor's process. Ray has an actor work in a thread beside its main one, and what glibc keeps for such a thread it
+hands back to the system as soon as it is free: `model/allocator.py` says what that costs a learner."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A part of one machine that is kept for an actor."""
@@ -40,6 +45,7 @@ class Place:
         return {
             "num_cpus": self.bundle.get("CPU", 0),
             "num_gpus": self.bundle.get("GPU", 0),
+            "runtime_env": {"env_vars": ENVIRONMENT},
             "scheduling_strategy": PlacementGroupSchedulingStrategy(
                 self.group, placement_group_bundle_index=self.index
             ),
