@@ -26,8 +26,8 @@ class NoPlace(RuntimeError):
 
 
 ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
-"""Of an actor's process. Ray has an actor work in a thread beside its main one, and what glibc keeps for such a thread it
-hands back to the system as soon as it is free: `model/allocator.py` says what that costs a learner."""
+"""Of an actor's process. Ray has an actor work in a thread beside its main one, and what glibc keeps for such a thread
+it hands back to the system as soon as it is free: `model/allocator.py` says what that costs a learner."""
 
 
 @dataclass(frozen=True, slots=True)
