@@ -17,6 +17,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import tomli_w
 
 from groupthink.advantage import AdvantageSettings
+from groupthink.elsewhere import here
 from groupthink.model.settings import ChatSettings, LoraSettings
 from groupthink.nearest import nearest
 from groupthink.policy.objective.rows import ROWS
@@ -457,6 +458,8 @@ def _build(given: Mapping[str, Any]) -> Recipe:
         elif key in hints:
             arguments[key] = _checked(key, value, hints[key])
         elif isinstance(value, dict):
+            if theirs := next(filter(None, (here(f"{key}.{inner}") for inner in value)), None):
+                raise ValueError(f"unknown table [{key}]: did you mean {theirs}")
             table = nearest(key, TABLES)
             known = [name for name in setting_names() if name in {f"{table}.{inner}" for inner in value}]
             raise ValueError(f"unknown table [{key}]: did you mean {', '.join(known) or f'[{table}]'}?")
@@ -528,7 +531,7 @@ def _value(text: str) -> Any:
 
 
 def _unknown(name: str) -> ValueError:
-    return ValueError(f"unknown setting {name}: did you mean {nearest(name, setting_names())}?")
+    return ValueError(f"unknown setting {name}: did you mean {here(name) or f'{nearest(name, setting_names())}?'}")
 
 
 def setting_names() -> Iterator[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from groupthink.elsewhere import TRL, VERL
 from groupthink.pipeline.reading import load_pipeline
 from groupthink.recipe import Recipe, bundled, load_recipe, settings_of
 
@@ -43,6 +44,12 @@ def test_no_setting_of_theirs_stands_twice():
     for page in ("from-trl.md", "from-verl.md"):
         names = [name for theirs, _ in rows(page) for name in theirs]
         assert len(names) == len(set(names)) > 45
+
+
+@pytest.mark.parametrize(("page", "known"), [("from-trl.md", TRL), ("from-verl.md", VERL)])
+def test_an_error_knows_what_the_pages_say(page, known):
+    said = {name: ", ".join(ours) for theirs, ours in rows(page) for name in theirs}
+    assert known == {name: ours for name, ours in said.items() if name != ours}
 
 
 @pytest.mark.parametrize("page", ["from-trl.md", "from-verl.md"])

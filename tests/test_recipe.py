@@ -113,6 +113,24 @@ def test_an_unknown_name_is_answered_with_the_nearest(word, meant):
         load_recipe(overrides=[word])
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("num_generations=8", "rollout.group_size? (TRL's num_generations: see docs/from-trl.md)"),
+        ("rollout.max_completion_length=8", "rollout.max_tokens? (TRL's max_completion_length: "),
+        ("policy.beta=0", "objective.kl? (TRL's beta: "),
+        ("data.train_batch_size=8", "task.problems_per_step? (verl's data.train_batch_size: see docs/from-verl.md)"),
+        ("policy.kl_loss_coef=0", "objective.kl? (verl's actor_rollout_ref.actor.kl_loss_coef: "),
+        ("actor_rollout_ref.rollout.n=8", "rollout.group_size? (verl's actor_rollout_ref.rollout.n: "),
+        ("temperature=1", "rollout.temperature?"),  # ours, in no table
+        ("policy.n=4", "policy.beta1?"),  # might be anything
+    ],
+)
+def test_a_name_of_trls_or_verls_is_answered_with_ours(word, meant):
+    with pytest.raises(ValueError, match=re.escape(f": did you mean {meant}")):
+        load_recipe(overrides=[word])
+
+
 @pytest.mark.fault("B13")
 def test_an_unknown_name_in_a_file_is_answered_too(tmp_path):
     path = tmp_path / "mine.toml"
