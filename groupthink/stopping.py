@@ -12,7 +12,7 @@ SAME_STOP = 1.0
 """Seconds in which a second signal is the first once more: `timeout` and others tell a process and then its group."""
 
 PATIENCE = 20.0
-"""Seconds for which a stop waits for what is finished first: who sends SIGTERM kills 30 seconds later, as a rule."""
+"""Seconds for which a stop waits, for all that is finished first: who sends SIGTERM kills after 30, as a rule."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -67,6 +67,17 @@ def finished_first() -> Iterator[None]:
         raise Stopped(_asked.number)
 
 
+@contextmanager
+def in_time() -> Iterator[None]:
+    """For what is done after a stop: it is interrupted by another `Stopped` when the stop has waited long enough."""
+    _asked.begin_waiting()
+    _asked.watch()
+    try:
+        yield
+    finally:
+        _asked.end_waiting()
+
+
 def stop_waits() -> bool:
     """Whether, in what is finished first, a stop waits for it."""
     return _asked.waits and _asked.number is not None
@@ -81,7 +92,7 @@ class _Asked:
 
     def forget(self) -> None:
         self.number: int | None = None
-        self._since = 0.0  # by time.monotonic
+        self._since: float | None = None  # by time.monotonic
         self._late = False
         self._finished = threading.Event()
 
@@ -94,8 +105,8 @@ class _Asked:
             self.number, self._since = number, time.monotonic()
             if not self.waits:
                 raise Stopped(number)
-            threading.Thread(target=self._wait, args=(self._finished,), name="stop", daemon=True).start()
-        elif time.monotonic() - self._since > SAME_STOP:
+            self.watch()
+        elif self._since is not None and time.monotonic() - self._since > SAME_STOP:
             if os.isatty(2):
                 _say("\x1b[?25h")  # the cursor, which a live view hides
             signal.signal(number, signal.SIG_DFL)
@@ -109,14 +120,21 @@ class _Asked:
         self.waits = False
         self._finished.set()
 
-    def _wait(self, finished: threading.Event) -> None:
+    def watch(self) -> None:
+        """Have a stop not wait for ever."""
+        waited = 0.0 if self._since is None else time.monotonic() - self._since
+        number = signal.SIGINT if self.number is None else self.number
+        left = max(0.0, PATIENCE - waited)
+        threading.Thread(target=self._wait, args=(self._finished, number, left), name="stop", daemon=True).start()
+
+    def _wait(self, finished: threading.Event, number: int, left: float) -> None:
         """Beside the main thread, which may be in the midst of a call that only a signal ends."""
-        if finished.wait(SAME_STOP):
+        if finished.wait(min(left, SAME_STOP)):
             return
-        _say(f"groupthink: ends after this step, in {PATIENCE:g} seconds at most; at once, if asked again\n")
-        if not finished.wait(PATIENCE) and self.number is not None:
+        _say(f"groupthink: ends when what is in hand is kept, within {left:.0f} seconds; at once, if asked again\n")
+        if not finished.wait(max(0.0, left - SAME_STOP)):
             self._late = True
-            signal.pthread_kill(threading.main_thread().ident or 0, self.number)
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 _asked = _Asked()

@@ -2,11 +2,12 @@ import os
 import signal
 import threading
 import time
+from contextlib import nullcontext
 
 import pytest
 
 from groupthink import stopping
-from groupthink.stopping import Stopped, finished_first, stop_waits, stopped_by_signals
+from groupthink.stopping import Stopped, finished_first, in_time, stop_waits, stopped_by_signals
 
 
 def ask(number=signal.SIGTERM):
@@ -34,14 +35,39 @@ def test_a_stop_waits_for_what_is_finished_first():
 
 
 def test_it_does_not_wait_for_ever_and_says_that_it_waits(monkeypatch, capfd):
-    monkeypatch.setattr(stopping, "PATIENCE", 0.1)
+    monkeypatch.setattr(stopping, "PATIENCE", 0.2)
     monkeypatch.setattr(stopping, "SAME_STOP", 0.1)
     with pytest.raises(Stopped) as raised, stopped_by_signals(), finished_first():
         ask()
         threading.Event().wait(10)  # as at what another process should send
         pytest.fail("it waited")
     assert raised.value.code == 143 and raised.value.torn
-    assert "ends after this step, in 0.1 seconds at most; at once, if asked again" in capfd.readouterr().err
+    assert "ends when what is in hand is kept, within 0 seconds; at once, if asked again" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("handled", [True, False])
+def test_what_is_done_after_a_stop_is_interrupted_in_time(monkeypatch, handled):
+    monkeypatch.setattr(stopping, "PATIENCE", 0.2)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), stopped_by_signals() if handled else nullcontext():
+        try:
+            ask(signal.SIGINT)
+        except KeyboardInterrupt:
+            with in_time():
+                threading.Event().wait(10)
+            pytest.fail("it waited")
+    assert time.monotonic() - began < 5
+
+
+def test_what_is_done_after_a_stop_in_time_is_left_alone(monkeypatch):
+    monkeypatch.setattr(stopping, "PATIENCE", 0.2)
+    with pytest.raises(Stopped), stopped_by_signals():
+        try:
+            ask()
+        finally:
+            with in_time():
+                time.sleep(0.05)
+            time.sleep(0.3)
 
 
 def test_an_error_that_follows_a_stop_is_one():

@@ -17,7 +17,7 @@ from groupthink.scale.rewards import RayJudge
 from groupthink.stage.evaluate import evaluate_run
 from groupthink.stage.progress import best_step, history, require_progress, worth_keeping
 from groupthink.stage.workshop import Workshop
-from groupthink.stopping import Stopped
+from groupthink.stopping import Stopped, in_time
 
 Chore = Callable[[int], None]
 """Takes the number of steps done."""
@@ -124,7 +124,12 @@ def keeping_what_is_done(run: Run, shop: Workshop) -> Iterator[None]:
         raise
     except KeyboardInterrupt as stopped:
         if not (run.recipe.rollout.lag or (isinstance(stopped, Stopped) and stopped.torn)):
-            keep_what_is_done(run, shop)
+            try:
+                with in_time():
+                    keep_what_is_done(run, shop)
+            except (Exception, KeyboardInterrupt) as failed:
+                said = str(failed) or "it took too long"
+                stopped.add_note(f"its last steps could not be kept ({said}), and are made again")
         raise
 
 

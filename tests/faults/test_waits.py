@@ -91,6 +91,16 @@ WAITS: dict[str, dict[tuple[str, str], str]] = {
         ("kill", "process.join(ENDS_WITHIN)"): "a killed process: ENDS_WITHIN, then a warning names it",
         ("_follow_parent", "parent.join()"): "the parent: to end with it is all that this daemon thread is for",
     },
+    "stopping.py": {
+        (
+            "_Asked._wait",
+            "finished.wait(min(left, SAME_STOP))",
+        ): "what is finished before a stop: for SAME_STOP in silence",
+        (
+            "_Asked._wait",
+            "finished.wait(max(0.0, left - SAME_STOP))",
+        ): "the same: PATIENCE, which it says, then the stop",
+    },
     "model/hub.py": {
         ("_failure", "thread.join(seconds)"): "the hub: PATIENCE, then an error or what is kept here, and both name it",
     },

@@ -15,7 +15,7 @@ from groupthink.recipe import load_recipe
 from groupthink.run.checkpoints import latest_checkpoint
 from groupthink.run.directory import Run
 from groupthink.run.metrics import read_metrics
-from groupthink.stage import evaluate
+from groupthink.stage import evaluate, grpo
 from groupthink.stage.evaluate import evaluate_model
 from tests.processes import children, living
 from tests.stage.conftest import resume, to_the_end, train, weights
@@ -101,6 +101,27 @@ def test_an_evaluation_that_a_stop_leaves_out_is_made_by_the_resume(place, tmp_p
 
 def figures_of(run):
     return json.loads((run / "evaluations/step-000002.json").read_text())
+
+
+def test_what_cannot_be_kept_after_a_stop_is_said_and_made_again(place, tmp_path, monkeypatch, finished):
+    run = tmp_path / "run"
+    begun = Run.create(run, load_recipe(place / "grpo.toml", ["checkpoint_every=100"]))
+
+    first = begun.checkpoint
+
+    def full(done, *more):
+        if done:
+            raise OSError("no room")
+        return first(done, *more)
+
+    monkeypatch.setattr(begun, "checkpoint", full)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as raised, begun:
+        interrupted_in(patch, grpo, "generate", 3)
+        to_the_end(begun)
+    assert raised.value.__notes__ == ["its last steps could not be kept (no room), and are made again"]
+    assert latest_checkpoint(run / "checkpoints").name == "step-000000"
+    resume(run, "checkpoint_every=1")
+    assert weights(run) == weights(finished.path)
 
 
 def test_of_an_update_that_is_torn_nothing_is_kept(place, tmp_path, monkeypatch, finished):
