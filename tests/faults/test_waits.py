@@ -95,11 +95,11 @@ WAITS: dict[str, dict[tuple[str, str], str]] = {
         (
             "_Asked._wait",
             "finished.wait(min(left, SAME_STOP))",
-        ): "what is finished before a stop: for SAME_STOP in silence",
+        ): "what goes before a stop: SAME_STOP, in silence",
         (
             "_Asked._wait",
             "finished.wait(max(0.0, left - SAME_STOP))",
-        ): "the same: PATIENCE, which it says, then the stop",
+        ): "the same: PATIENCE, as it says, then the stop",
     },
     "model/hub.py": {
         ("_failure", "thread.join(seconds)"): "the hub: PATIENCE, then an error or what is kept here, and both name it",
