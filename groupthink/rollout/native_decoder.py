@@ -93,9 +93,10 @@ class NativeDecoder(Unbounded):
         rows = np.arange(self.live)
         rows[targets] = sources
         rows = rows[:live]
+        left = [np.zeros(0, np.int32)]
         for b in np.setdiff1d(np.arange(self.live), rows):
-            self.pages.leave(self.prompt_pages_BP[b, : pages_of(self.prompt_B[b])])
-            self.pages.leave(self.own_pages_BP[b, : self.held_B[b]])
+            left += self.prompt_pages_BP[b, : pages_of(self.prompt_B[b])], self.own_pages_BP[b, : self.held_B[b]]
+        self.pages.leave(np.concatenate(left))
         self.prompt_pages_BP, self.own_pages_BP = self.prompt_pages_BP[rows], self.own_pages_BP[rows]
         self.prompt_B, self.own_B, self.held_B = self.prompt_B[rows], self.own_B[rows], self.held_B[rows]
         self.live = live

@@ -139,7 +139,7 @@ class Endpoints:
         form = Form(self.opened.name, chat, asked.logprobs)
         if not all(map(len, prompts)):
             raise BadRequest("the prompt has no tokens: give it at least one", "prompt")
-        asking = ask(self.opened, self.running, prompts, opening, asked)
+        asking = ask(self.opened, self.running, prompts, opening, asked, tokens=asked.logprobs)
 
         async def whole(scope: Scope, receive: Receive, send: Send) -> None:
             async for _ in asking.deltas():

@@ -55,10 +55,19 @@ class Asking:
             generation.cancel()
 
 
-def ask(opened: Opened, running: Running, prompts: Sequence[np.ndarray], opening: str | None, asked: Asked) -> Asking:
+def ask(
+    opened: Opened,
+    running: Running,
+    prompts: Sequence[np.ndarray],
+    opening: str | None,
+    asked: Asked,
+    *,
+    tokens: bool = True,
+) -> Asking:
     """Ask for the responses to prompts of token ids. `opening`: see `Transcript`.
 
-    The same seed draws the same, whoever else asks at the time. Raises what `Running.submit` raises.
+    `tokens`: whether what each token says is told, too, and not the text alone. The same seed draws the same, whoever
+    else asks at the time. Raises what `Running.submit` raises.
     """
     rooms = [opened.engine.room(prompt_ids) for prompt_ids in prompts]  # refuses before anything is begun
     generations: list[Generation] = []
@@ -74,5 +83,6 @@ def ask(opened: Opened, running: Running, prompts: Sequence[np.ndarray], opening
         for generation in generations:
             generation.cancel()
         raise
-    transcripts = [Transcript(opened.decode, opening, asked.stops) for _ in range(len(prompts) * asked.n)]
+    ends = None if tokens else opened.ends_tag
+    transcripts = [Transcript(opened.decode, opening, asked.stops, ends) for _ in range(len(prompts) * asked.n)]
     return Asking(generations, transcripts, sum(map(len, prompts)))

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from groupthink.chain import CLOSE, OPEN
 from groupthink.insight.plan.machine import free_memory
 from groupthink.model.chat import Chat
 from groupthink.model.loading import find_device, load_model, load_tokenizer
@@ -39,6 +40,7 @@ class Opened:
     chat: Chat
     engine: TorchEngine
     decode: Callable[[list[int]], str]  # the text of token ids, special tokens included
+    ends_tag: Callable[[int], bool]  # whether the tag of a chain of thought may end in a token
 
     def max_tokens(self, room: float, wanted: int | None) -> int:
         """How many tokens a response may have, of which there is room for so many."""
@@ -80,6 +82,12 @@ def _decoding(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[int]], str]:
     return partial(tokenizer.decode, skip_special_tokens=False)
 
 
+def _ends_tag(decode: Callable[[list[int]], str]) -> Callable[[int], bool]:
+    """A tag ends with a sign that the token which completes it has by itself, too."""
+    assert OPEN[-1] == CLOSE[-1]
+    return cache(lambda token_id: OPEN[-1] in decode([token_id]))
+
+
 def _bytes_of_a_token(model: PreTrainedModel) -> int:
     """Its keys and values in all layers."""
     config = model.config.get_text_config()
@@ -99,4 +107,5 @@ def open_model(name: str, *, trust_remote_code: bool = False) -> Opened:
     dtype = precision_of(name, recipe, device, trust_remote_code=trust_remote_code)
     model = load_model(name, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     engine = TorchEngine(model, tokenizer, max_sequences=SEQUENCES, threads=1 if is_small(model) else None)
-    return Opened(name, recipe, chat, engine, _decoding(tokenizer))
+    decode = _decoding(tokenizer)
+    return Opened(name, recipe, chat, engine, decode, _ends_tag(decode))

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import NamedTuple
 
 from groupthink.chain import CLOSE, OPEN
 from groupthink.web.serve.characters import Characters
@@ -11,8 +13,7 @@ from groupthink.web.serve.stops import Stops
 LENGTH, STOP = "length", "stop"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A token that was drawn: Token(id=41, logprob=-0.3, likely=[(41, -0.3), (12, -1.9)])."""
 
     id: int
@@ -60,12 +61,22 @@ class Transcript:
     """All that is known of a response so far.
 
     `decode` gives the text of token ids. `opening`: what the prompt has written of the chain, as `read_chain` takes it;
-    None: the text is one piece, as it stands, and counts as answer. Tokens are gone through one by one, so that what
-    comes of them does not depend on how they were handed over.
+    None: the text is one piece, as it stands, and counts as answer. What comes of tokens does not depend on how they
+    were handed over: they are gone through one by one, and each is told with what it says (`drawn`).
+
+    `ends`: whether a tag may end in a token. Where it is given, tokens are not told, and those in which none can end are
+    read together, in a small part of the time.
     """
 
-    def __init__(self, decode: Callable[[list[int]], str], opening: str | None, stops: Sequence[str] = ()):
+    def __init__(
+        self,
+        decode: Callable[[list[int]], str],
+        opening: str | None,
+        stops: Sequence[str] = (),
+        ends: Callable[[int], bool] | None = None,
+    ):
         self._characters, self._stops = Characters(decode), Stops(stops)
+        self._ends = None if stops else ends  # where a stop string ends has to be known by the token
         self._split = None if opening is None else Split(opening)
         self._thinks = opening != OPEN + CLOSE
         self.reasoning_parts: list[str] = []
@@ -99,9 +110,9 @@ class Transcript:
         if self.finish is not None:
             return delta
         written = piece.tokens[:-1] if piece.finish == STOP else piece.tokens
-        for token in written:
-            self.tokens += 1
-            self._tell(self._stops.add(self._read(token, delta)), delta)
+        for run in self._runs(written):
+            self.tokens += len(run)
+            self._tell(self._stops.add(self._read(run, delta)), delta)
             if self._stops.stopped:
                 self.finish = STOP
                 break
@@ -116,8 +127,19 @@ class Transcript:
         self.drawn += delta.tokens
         return delta
 
-    def _read(self, token: Token, delta: Delta) -> str:
-        """The characters that a token completes."""
+    def _runs(self, tokens: Sequence[Token]) -> list[Sequence[Token]]:
+        """What is read together: a token by itself, or all that stand between two in which a tag may end."""
+        if self._ends is None:
+            return [[token] for token in tokens]
+        ends = [] if self._split is None else [at for at, token in enumerate(tokens) if self._ends(token.id)]
+        borders = sorted({0, *ends, *(at + 1 for at in ends), len(tokens)})
+        return [tokens[start:end] for start, end in pairwise(borders)]
+
+    def _read(self, run: Sequence[Token], delta: Delta) -> str:
+        """The characters that tokens complete."""
+        if self._ends is not None:
+            return self._characters.add([token.id for token in run])
+        (token,) = run
         likely = [(self._characters.reading(id), logprob) for id, logprob in token.likely]
         text = self._characters.add([token.id])
         written = Written(token, text, self._length, likely)

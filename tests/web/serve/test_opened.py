@@ -93,6 +93,7 @@ def test_other_decoders_have_lanes_too(nano, monkeypatch):
             nano.chat,
             module.TorchEngine(nano.engine.model, nano.chat.tokenizer, decoder=FastDecoder(nano.engine.model)),
             nano.decode,
+            nano.ends_tag,
         )
         .run()
         .lanes

@@ -1,6 +1,10 @@
 """A response as it is written: what comes of it does not depend on how its tokens are handed over."""
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from groupthink.chain import CLOSE, OPEN
 from groupthink.web.serve.transcript import LENGTH, STOP, Piece, Token, Transcript
@@ -67,6 +71,48 @@ def test_what_a_response_comes_to(text, opening, stops, finish, expected):
         assert "".join(delta.answer for delta in deltas) == transcript.answer
         assert "".join(delta.reasoning for delta in deltas) == (transcript.reasoning or "")
         assert [token for delta in deltas for token in delta.tokens] == transcript.drawn
+
+
+WORDS = [OPEN, CLOSE, "ab", " ", "<", "<th", "ink>", "</", "think", ">", "x>y", "\n", END]
+
+
+def read(ids, opening, stops, finish, cuts, ends):
+    """What comes of tokens of WORDS that are handed over in pieces, and how often they were decoded."""
+    calls = 0
+
+    def decode_words(ids):
+        nonlocal calls
+        calls += 1
+        return "".join(WORDS[id] for id in ids)
+
+    transcript = Transcript(decode_words, opening, stops, ends)
+    places = sorted({0, *(cut % (len(ids) + 1) for cut in cuts), len(ids)})
+    for start, stop in pairwise(places):
+        part = [Token(id, -0.5) for id in ids[start:stop]]
+        transcript.add(Piece(0, part, finish if stop == len(ids) else None))
+    return found(transcript)[:-1], calls
+
+
+def ends_tag(id):
+    return ">" in WORDS[id]
+
+
+@given(
+    st.lists(st.integers(0, len(WORDS) - 2), min_size=1, max_size=40),
+    st.sampled_from([None, "", OPEN, OPEN + CLOSE]),
+    st.sampled_from([(), (CLOSE,), ("b ", "y\n")]),
+    st.sampled_from([STOP, LENGTH]),
+    st.lists(st.integers(0, 99), max_size=4),
+)
+def test_tokens_that_are_read_together_come_to_the_same(ids, opening, stops, finish, cuts):
+    ids = [*ids, len(WORDS) - 1] if finish == STOP else ids
+    one_by_one, _ = read(ids, opening, stops, finish, cuts, None)
+    assert read(ids, opening, stops, finish, cuts, ends_tag)[0] == one_by_one
+
+
+def test_most_tokens_are_read_together():
+    ids = [0, *[2] * 200, 1, *[2] * 100]
+    assert read(ids, "", (), LENGTH, [], ends_tag)[1] < 10 < 300 < read(ids, "", (), LENGTH, [], None)[1]
 
 
 def test_after_its_end_nothing_is_added():
