@@ -93,8 +93,9 @@ class NativeDecoder(Unbounded):
         rows = np.arange(self.live)
         rows[targets] = sources
         rows = rows[:live]
-        left = [np.zeros(0, np.int32)]
-        for b in np.setdiff1d(np.arange(self.live), rows):
+        gone_B, left = np.ones(self.live, bool), [np.zeros(0, np.int32)]
+        gone_B[rows] = False
+        for b in np.flatnonzero(gone_B):
             left += self.prompt_pages_BP[b, : pages_of(self.prompt_B[b])], self.own_pages_BP[b, : self.held_B[b]]
         self.pages.leave(np.concatenate(left))
         self.prompt_pages_BP, self.own_pages_BP = self.prompt_pages_BP[rows], self.own_pages_BP[rows]
