@@ -64,8 +64,8 @@ class Transcript:
     None: the text is one piece, as it stands, and counts as answer. What comes of tokens does not depend on how they
     were handed over: they are gone through one by one, and each is told with what it says (`drawn`).
 
-    `ends`: whether a tag may end in a token. Where it is given, tokens are not told, and those in which none can end are
-    read together, in a small part of the time.
+    `ends`: whether a tag may end in a token. Where it is given, tokens are not told, and those in which none can end
+    are read together, in a small part of the time.
     """
 
     def __init__(

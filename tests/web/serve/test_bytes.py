@@ -106,6 +106,14 @@ def test_the_text_is_that_of_all_tokens_together(opened):
     assert told == 1200
 
 
+def test_whoever_asks_for_tokens_is_told_the_same_text(opened):
+    body = {"messages": [{"role": "user", "content": "é"}], "n": 4, "seed": 7, "max_tokens": 300}
+    (text, _), (tokens, _) = (asked(opened, CHAT, **body, logprobs=logprobs) for logprobs in (False, True))
+    messages = ([choice["message"] for choice in whole["choices"]] for whole in (text, tokens))
+    assert next(messages) == next(messages)
+    assert text["usage"] == tokens["usage"] and text["usage"]["completion_tokens"] == 1200
+
+
 def test_bytes_of_a_token_are_told_where_they_are_text(opened):
     whole, _ = asked(opened, CHAT, messages=[{"role": "user", "content": "é"}], max_tokens=50, logprobs=True, seed=1)
     tokens = whole["choices"][0]["logprobs"]["content"]
