@@ -24,12 +24,14 @@ from groupthink.policy.settings import PolicySettings
 from groupthink.records import Group, Problem, Response
 from groupthink.reward.judge import Judge
 from groupthink.reward.settings import RewardSettings
+from groupthink.run.digits import true_decimals
 from groupthink.task.quadratics import Quadratics
 
 PROBLEM = Problem(
     id="quadratics/seed", task="quadratics", prompt="Solve x^2-5x+6=0", answer="x=2, x=3", info={"a": 1, "p": 2, "q": 3}
 )
 HELD_BY = 1.0  # the weight of KL in the further updates: large, so that its pull is seen within a few of them
+FINE = 5  # decimals of what an update changes a log-probability by
 FORMULA = """\
 b*b=25 4c=24
 D=25-24=1=1*1
@@ -186,8 +188,10 @@ def explanation_lines(found: Explanation) -> list[str]:
     for name, reward, gain in zip(RESPONSES, found.rewards, found.advantages, strict=True):
         lines.append(f"   {name}  {reward:.1f} - {found.mean:.2f} = {gain:+.2f}")
     lines += ["", "5  One update of the policy: the mean log-probability of a token of each response"]
-    for name, before, after in zip(RESPONSES, found.logprob_before, found.logprob_after, strict=True):
-        lines.append(f"   {name}  {before:.5f} -> {after:.5f}   {after - before:+.5f}")
+    moves = list(zip(found.logprob_before, found.logprob_after, strict=True))
+    decimals = true_decimals(moves, FINE)
+    for name, (before, after) in zip(RESPONSES, moves, strict=True):
+        lines.append(f"   {name}  {before:.{decimals}f} -> {after:.{decimals}f}   {after - before:+.{FINE}f}")
     lines += [
         "",
         f"   KL to the policy before (mean k3): {found.kl:.2e}",

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -51,3 +52,10 @@ def test_the_five_steps_are_told_in_order(found):
     assert [line[0] for line in lines if line[:1].isdigit()] == ["1", "2", "3", "4", "5"]
     for text in RESPONSES.values():
         assert all(any(part in line for line in lines) for part in text.split("\n"))
+
+
+def test_what_an_update_changes_is_the_difference_of_the_figures_as_they_are_written(found):
+    before, after = [-0.123454, -0.5, -0.25], [-0.123446, -0.5, -0.25]  # of which five decimals would say 0.00000 or 1
+    lines = explanation_lines(replace(found, logprob_before=before, logprob_after=after))
+    assert "   A  -0.12345 -> -0.12345   +0.00001" not in lines
+    assert "   A  -0.123454 -> -0.123446   +0.00001" in lines and "   B  -0.500000 -> -0.500000   +0.00000" in lines

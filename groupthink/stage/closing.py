@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from groupthink.insight.paired import Row, difference, rates
+from groupthink.run.digits import true_decimals
 from groupthink.run.printable import percent
 from groupthink.run.terminal import unjudged_lines
 
@@ -43,11 +44,12 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
     """The figures in plain lines for a terminal."""
     before, after = figures["before"], figures["after"]
     best, gain = figures["base_best"], figures["gain"]
+    form = _form(best, gain)
     lines = [
         f"{after['problems']} held-out problems, which training never saw",
         "",
         f"{'':18}{'before':>18}{'after':>18}",
-        _line("pass@1", _with_interval(before), _with_interval(after)),
+        _line("pass@1", _with_interval(before, form), _with_interval(after, form)),
         *(
             _line(label, percent(before[name]), percent(after[name]))
             for label, name in (
@@ -62,7 +64,7 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
     ]
     if gain is not None:
         lines += [
-            f"Gain over the base at its best ({best['decoding']}: {best['accuracy']:.1%}),",
+            f"Gain over the base at its best ({best['decoding']}: {percent(best['accuracy'], form)}),",
             f"in points, paired by problem: {_points(gain['mean'])} [{_points(gain['low'])}, {_points(gain['high'])}]",
         ]
     lines += unjudged_lines(after)
@@ -86,6 +88,14 @@ def _of_several(name: str, before: dict[str, Any], after: dict[str, Any]) -> str
     return ", ".join(dict.fromkeys(f"{name}@{figures['samples']}" for figures in (before, after)))
 
 
+def _form(best: dict[str, Any] | None, gain: dict[str, Any] | None) -> str:
+    """How shares are written that the gain is the difference of, so that it is seen to be."""
+    if best is None or gain is None:
+        return ".1%"
+    before = 100 * best["accuracy"]
+    return f".{true_decimals([(before, before + 100 * gain['mean'])], 1)}%"
+
+
 def _points(difference: float) -> str:
     return f"{100 * difference:+.1f}"
 
@@ -94,10 +104,10 @@ def _line(name: str, before: str, after: str) -> str:
     return f"{name:18}{before:>18}{after:>18}"
 
 
-def _with_interval(figures: dict[str, Any]) -> str:
+def _with_interval(figures: dict[str, Any], form: str) -> str:
     if figures["pass@1"] is None:
         return percent(None)
-    return f"{figures['pass@1']:.1%} [{figures['pass@1_low']:.0%}, {figures['pass@1_high']:.0%}]"
+    return f"{percent(figures['pass@1'], form)} [{figures['pass@1_low']:.0%}, {figures['pass@1_high']:.0%}]"
 
 
 def _trait(figures: dict[str, Any], name: str) -> str:

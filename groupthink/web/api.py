@@ -4,7 +4,8 @@ Files are read in threads, so many of each kind; the loop itself waits for nothi
 own, so that it keeps no page waiting but its own.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from groupthink.run.stages import is_pipeline
 from groupthink.web import live, notes, seed
 from groupthink.web.following import Follower
 from groupthink.web.http import as_json, lines, params_of, read_json
-from groupthink.web.query import count, read_query
+from groupthink.web.query import Query, count, read_query
 from groupthink.web.reading.curves import read_run
 from groupthink.web.reading.groups import read_group
 from groupthink.web.reading.index import Warmed
@@ -139,7 +140,14 @@ class Api:
         query = read_query(params)
         if request.method == "HEAD":
             return Response(media_type=LINES)
-        return StreamingResponse(lines(search(place, query), self._searchers), media_type=LINES)
+        return StreamingResponse(lines(self._found(place, query), self._searchers), media_type=LINES)
+
+    def _found(self, place: Path, query: Query) -> Iterator[Mapping[str, Any]]:
+        """What a search finds. One that goes by a figure is quick where the run has been read: the next one will be."""
+        with closing(search(place, query)) as found:
+            yield from found
+        if query.by:
+            self._warmed.ask(place)
 
     def _source(self, params: Params, after: str) -> live.Source:
         """Where events come from: of one run, of a recipe's stages, or of all runs. It reads files."""

@@ -14,6 +14,7 @@ from groupthink.run.checkpoints import step_of
 from groupthink.run.rollouts import require_rollouts
 from groupthink.web.patterns import ending, first_found, opening
 from groupthink.web.query import Query
+from groupthink.web.reading.numbers import orderable
 
 REPETITIVE = 0.3
 """The share of runs of tokens that came before from which on a response is called repetition."""
@@ -66,17 +67,23 @@ def hits_at(file: Path, rows: Sequence[int] | np.ndarray, query: Query) -> list[
     return hits
 
 
+def shown_of(file: Path, rows: Sequence[int] | np.ndarray, query: Query) -> list[dict[str, Any]]:
+    """The same; none where the file is gone, or cannot be read."""
+    try:
+        return hits_at(file, rows, query) if len(rows) else []
+    except (OSError, ValueError, pa.ArrowException):
+        return []
+
+
 def pieces(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
     """Those of `columns` that a file has, a piece of its rows after the other, each with the place of its first row."""
-    with parquet.ParquetFile(file) as opened:
-        require_rollouts(opened.schema_arrow, file)
-        there = set(opened.schema_arrow.names)
+    with parquet.ParquetFile(file, pre_buffer=False) as opened:  # in this thread: others take turns with it
+        there, kept = _looked(opened, file), opened.metadata
         wanted = [name for name in columns if name.partition(".")[0] in there]
-        size, rows = _size(opened.metadata, {name.partition(".")[0] for name in wanted}), opened.metadata.num_rows
+        size, rows = _size(kept, {name.partition(".")[0] for name in wanted}), kept.num_rows
         if size <= HELD:
             yield 0, opened.read(columns=wanted, use_threads=False)
             return
-        kept = opened.metadata
     # Read as it is asked for: the columns of a file may be larger than memory ought to be.
     with parquet.ParquetFile(file, metadata=kept, pre_buffer=False, buffer_size=1 << 20) as opened:
         start = 0
@@ -85,19 +92,43 @@ def pieces(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]
             start += len(batch)
 
 
+class _Looked:
+    """The columns of a file, which must be those of a step's responses: read once of files that have the same ones."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, Any, frozenset[str]] | None = None
+
+    def __call__(self, opened: parquet.ParquetFile, file: Path) -> frozenset[str]:
+        schema, more, last = opened.metadata.schema, opened.metadata.metadata, self._last
+        if last is not None and last[0].equals(schema) and last[1] == more:
+            return last[2]
+        found = opened.schema_arrow
+        require_rollouts(found, file)
+        self._last = schema, more, frozenset(found.names)
+        return self._last[2]
+
+
+_looked = _Looked()
+
+
 def _size(metadata: Any, names: set[str]) -> int:
-    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    """Bytes of those columns, or of all of them where that is no more than may be held."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    whole = sum(group.total_byte_size for group in groups)
+    if whole <= HELD:
+        return int(whole)
     columns = (group.column(number) for group in groups for number in range(metadata.num_columns))
     return sum(one.total_uncompressed_size for one in columns if one.path_in_schema.partition(".")[0] in names)
 
 
 def _columns(query: Query) -> list[str]:
     """What a query must read of each response."""
-    wanted = ["response", "parts.accuracy"]
+    wanted = ["parts.accuracy"]
     wanted += ["text"] if query.pattern else []
     wanted += ["token_ids"] if query.preset == "repetition" else []
     wanted += ["reward"] if query.by == "reward" or query.preset == "rewarded-wrong" else []
-    return wanted + (["sampled"] if query.by == "length" else [])
+    wanted += ["sampled"] if query.by == "length" else []
+    return wanted if len(wanted) > 1 else [*wanted, "response"]  # by which the rows are counted
 
 
 def _asked(table: pa.Table, query: Query) -> np.ndarray:
@@ -117,7 +148,7 @@ def _matches(table: pa.Table, asked: np.ndarray, query: Query, over: Callable[[]
         matches = matches & (_numbers(table, "reward") > 0)
     if query.pattern is None:
         return matches
-    texts = table.column("text").combine_chunks()
+    texts = _array(table, "text")
     cuts = np.flatnonzero(np.diff(np.cumsum(compute.binary_length(texts).to_numpy()) // AT_ONCE)) + 1
     found = []
     for start, end in zip([0, *cuts], [*cuts, len(texts)], strict=True):
@@ -131,8 +162,8 @@ def _matches(table: pa.Table, asked: np.ndarray, query: Query, over: Callable[[]
 def _values(table: pa.Table, query: Query) -> np.ndarray:
     if query.by == "length":
         return _lengths(table).astype(float)
-    if query.by == "reward":  # one that is no number is the lowest of all
-        return np.nan_to_num(_numbers(table, "reward").astype(float), nan=-np.finfo(float).max)
+    if query.by == "reward":
+        return orderable(_numbers(table, "reward"))
     return np.zeros(len(table))
 
 
@@ -164,23 +195,28 @@ def _accuracy(table: pa.Table) -> np.ndarray:
     """Of each response; NaN where nobody knows."""
     if "parts" not in table.column_names:
         return np.full(len(table), np.nan)
-    parts = table.column("parts").combine_chunks()
+    parts = _array(table, "parts")
     if parts.type.get_field_index("accuracy") < 0:
         return np.full(len(table), np.nan)
-    return compute.struct_field(parts, "accuracy").cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return compute.struct_field(parts, "accuracy").to_numpy(zero_copy_only=False)
 
 
 def _lengths(table: pa.Table) -> np.ndarray:
     """How many tokens of each response the policy drew."""
-    column = table.column("sampled").combine_chunks()
+    column = _array(table, "sampled")
     ends = np.cumsum(compute.list_value_length(column).to_numpy())
     drawn = np.concatenate([[0], np.cumsum(column.flatten().to_numpy(zero_copy_only=False))])
     return drawn[ends] - drawn[np.concatenate([[0], ends[:-1]])] if len(ends) else np.zeros(0, int)
 
 
 def _repetition(table: pa.Table) -> np.ndarray:
-    column = table.column("token_ids").combine_chunks()
+    column = _array(table, "token_ids")
     return repeated_each(column.flatten().to_numpy(), compute.list_value_length(column).to_numpy())
+
+
+def _array(table: pa.Table, name: str) -> Any:
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _numbers(table: pa.Table, name: str) -> np.ndarray:

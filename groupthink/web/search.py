@@ -1,9 +1,12 @@
-"""Search over all responses of a run, newest steps first: each step's file is read once, a few of them ahead."""
+"""Search over all responses of a run: newest steps first, or those first in which the highest hits can be.
+
+Each step's file is read once, a few of them ahead.
+"""
 
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -13,10 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from groupthink.run.checkpoints import step_of
-from groupthink.run.metrics import read_metrics
+from groupthink.web.bounds import bounds_of
 from groupthink.web.query import Query
 from groupthink.web.reading.rows import file_of, recorded_steps
-from groupthink.web.scanning import Scanned, hits_at, scan
+from groupthink.web.scanning import Scanned, scan, shown_of
+from groupthink.web.top import Top
 
 Line = dict[str, Any]
 
@@ -30,18 +34,18 @@ READERS, AHEAD = 2, 4
 """Threads that read files, for all searches together, and how many files each search is ahead of what it tells."""
 
 
-def search(place: Path, query: Query, seconds: float = SECONDS) -> Iterator[Line]:
+def search(place: Path, query: Query, seconds: float = SECONDS) -> Generator[Line, None, None]:
     """Hits of the run in `place` as they are found, how far it has come, and at last the curve over the steps.
 
     Where hits are ordered by a figure, one comes when nothing that is still unread can go before it. Close it to end it
     early.
     """
     began = told = time.monotonic()
-    bounds = _bounds(place) if query.by == "length" else {}
+    bounds = bounds_of(place, query) if query.by else {}
     files = _files(place, query, bounds)
     ended: list[bool] = []
     scans: list[Scanned] = []
-    top = Top(query.limit)
+    top = Top(place, query)
     shown = 0
 
     def over() -> bool:
@@ -55,11 +59,10 @@ def search(place: Path, query: Query, seconds: float = SECONDS) -> Iterator[Line
                 scans.append(scanned)
                 if query.by:
                     top.add(scanned)
-                    after = files[len(scans)] if len(scans) < len(files) else None
-                    ready = top.above(-math.inf if after is None else bounds.get(step_of(after), math.inf))
-                    hits = _ordered(place, ready[shown:], query)
+                    after = step_of(files[len(scans)]) if len(scans) < len(files) else None
+                    hits = top.rest() if after is None else top.before(bounds.get(after, math.inf), after)
                 else:
-                    hits = _shown(file, scanned.rows[: query.limit - shown], query)
+                    hits = iter(shown_of(file, scanned.rows[: query.limit - shown], query))
                 for hit in hits:
                     shown, told = shown + 1, time.monotonic()
                     yield {"hit": hit}
@@ -68,12 +71,11 @@ def search(place: Path, query: Query, seconds: float = SECONDS) -> Iterator[Line
                     yield {"progress": {"steps": len(scans), "of": len(files)}}
     finally:
         ended.append(True)  # for what is being read ahead
-    best = top.above(-math.inf)
-    for hit in _ordered(place, best[shown:], query) if query.by else []:  # where its time was over
+    for hit in top.rest():  # where its time was over
         shown += 1
         yield {"hit": hit}
     if query.preset == "longest":  # which are long is known only now
-        steps = [step for step, _ in best]
+        steps = top.steps()
         scans = [scanned._replace(matched=steps.count(scanned.step)) for scanned in scans]
     matched = sum(scanned.matched for scanned in scans)
     scans.sort(key=lambda scanned: scanned.step)
@@ -86,50 +88,13 @@ def search(place: Path, query: Query, seconds: float = SECONDS) -> Iterator[Line
     }
 
 
-class Top:
-    """The responses with the highest values so far, `limit` of them; of equals the newest first."""
-
-    def __init__(self, limit: int):
-        self._limit = limit
-        self._steps, self._rows, self._values = np.zeros(0, int), np.zeros(0, int), np.zeros(0)
-
-    def add(self, scanned: Scanned) -> None:
-        """Take in those of a step."""
-        if not self._limit:
-            return
-        least = self._values[-1] if len(self._values) == self._limit else -math.inf
-        some = scanned.values >= least
-        if not some.any():
-            return
-        steps = np.concatenate([self._steps, np.full(int(some.sum()), scanned.step)])
-        rows = np.concatenate([self._rows, scanned.rows[some]])
-        values = np.concatenate([self._values, scanned.values[some]])
-        order = np.lexsort((rows, -steps, -values))[: self._limit]
-        self._steps, self._rows, self._values = steps[order], rows[order], values[order]
-
-    def above(self, bound: float) -> list[tuple[int, int]]:
-        """Step and row of those whose values are higher than `bound`, the highest first."""
-        count = int((self._values > bound).sum())
-        return list(zip(self._steps[:count].tolist(), self._rows[:count].tolist(), strict=True))
-
-
-def _bounds(place: Path) -> dict[int, float]:
-    """The length of the longest response of each step, where the run says it."""
-    try:
-        lines = read_metrics(place / "metrics.jsonl")
-    except ValueError:
-        return {}
-    longest = [(line.get("step"), line.get("completions/max_length")) for line in lines]
-    return {step: most for step, most in longest if isinstance(step, int) and isinstance(most, int | float)}
-
-
 def _files(place: Path, query: Query, bounds: Mapping[int, float]) -> list[Path]:
     """Those of the steps that are asked about, in the order in which they are searched."""
     last = math.inf if query.last is None else query.last
     steps = [step for step in recorded_steps(place) if query.first <= step <= last]
     if query.sort != "oldest":
         steps.reverse()
-    if query.by == "length":
+    if query.by:
         steps.sort(key=lambda step: -bounds.get(step, math.inf))
     return [file_of(place, step) for step in steps]
 
@@ -162,23 +127,6 @@ def _scan(file: Path, query: Query, over: Callable[[], bool]) -> Scanned | None:
         pa.ArrowException,
     ):  # gone by a resume, or damaged: the others are searched
         return Scanned(step_of(file), 0, 0, np.zeros(0, int), np.zeros(0))
-
-
-def _shown(file: Path, rows: Sequence[int] | np.ndarray, query: Query) -> list[Line]:
-    try:
-        return hits_at(file, rows, query) if len(rows) else []
-    except (OSError, ValueError, pa.ArrowException):
-        return []
-
-
-def _ordered(place: Path, places: Sequence[tuple[int, int]], query: Query) -> list[Line]:
-    """The hits at those steps and rows, in their order."""
-    found: dict[tuple[int, int], Line] = {}
-    for step in {step for step, _ in places}:
-        rows = sorted(row for one, row in places if one == step)
-        hits = _shown(file_of(place, step), rows, query)
-        found |= dict(zip([(step, row) for row in rows], hits, strict=False))
-    return [found[one] for one in places if one in found]
 
 
 _readers = ThreadPoolExecutor(READERS, thread_name_prefix="search")

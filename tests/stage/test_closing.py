@@ -112,3 +112,12 @@ def test_the_lines_hold_the_figures():
     assert said[said.index("Gain over the base at its best (temperature 0.5: 37.5%),") + 1].startswith(
         "in points, paired by problem: +37.5 ["
     )
+
+
+def test_the_gain_is_the_difference_of_the_shares_as_they_are_written():
+    before = evaluation(0.0, rows("sampled", a="-", b="-", c="-"), rows("cool", a="+", b="-", c="-"))
+    after = evaluation(2 / 3, rows("sampled", a="+", b="+", c="-"))
+    said = [" ".join(line.split()) for line in closing_lines(closing_figures(before, after))]
+    assert "pass@1 0.00% [10%, 90%] 66.67% [10%, 90%]" in said  # 66.7% less 33.3% would be 33.4
+    place = said.index("Gain over the base at its best (temperature 0.5: 33.33%),")
+    assert said[place + 1].startswith("in points, paired by problem: +33.3 [")

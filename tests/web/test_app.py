@@ -14,6 +14,8 @@ from groupthink.web import live
 from groupthink.web.api import READERS
 from groupthink.web.app import create_app
 from groupthink.web.front import STATIC
+from groupthink.web.reading import index
+from groupthink.web.reading.index import groups_of
 from groupthink.web.scanning import scan
 from tests.web.asked import HOST, OWN, ask, asked
 from tests.web.made import begin_run, made_run, row, write_step
@@ -82,6 +84,17 @@ def test_a_search_streams_its_lines(app):
     *hits, end = lines(app, "/api/search?run=r&regex=x%3D%5Cd&limit=5")
     assert len(hits) == end["shown"] == 5 and all(hit["hit"]["match"] == "x=2" for hit in hits)
     assert ask(app, "/api/search?run=r&text=a", method="HEAD").body == b""
+
+
+def test_after_a_search_by_a_figure_the_run_is_read(app, folder):
+    index._held.clear()
+    lines(app, "/api/search?run=r&text=x")
+    assert groups_of(folder / "r", -1.0).steps == 0
+    lines(app, "/api/search?run=r&preset=rewarded-wrong")
+    until = time.monotonic() + 20
+    while groups_of(folder / "r", -1.0).steps < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert groups_of(folder / "r", -1.0).steps == 3
 
 
 def test_a_search_ends_when_whoever_asked_goes_away(tmp_path, monkeypatch):

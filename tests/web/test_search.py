@@ -5,6 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow as pa
 import pytest
 
 from groupthink.repetition import repeated
@@ -12,6 +13,9 @@ from groupthink.web import scanning
 from groupthink.web import search as searching
 from groupthink.web.patterns import REFLECTION, first_found, literal
 from groupthink.web.query import Query, read_query
+from groupthink.web.reading import index
+from groupthink.web.reading.index import warm
+from groupthink.web.reading.rows import recorded_steps
 from groupthink.web.search import search
 from tests.web.made import begin_run, made_run, row, rows_of, write_step
 
@@ -130,7 +134,7 @@ def test_the_longest_are_told_before_all_is_read_where_the_run_says_how_long_the
     lengths = {step: max(sum(one["sampled"]) for one in rows_of(run, step)) for step in range(STEPS)}
     del lengths[3]  # of which the run says nothing
     lines = [{"step": step, "completions/max_length": length} for step, length in lengths.items()]
-    monkeypatch.setattr("groupthink.web.search.read_metrics", lambda path: lines)
+    monkeypatch.setattr("groupthink.web.bounds.read_metrics", lambda path: lines)
     read = []
     monkeypatch.setattr(
         "groupthink.web.search.scan", lambda file, *more: read.append(file) or scanning.scan(file, *more)
@@ -140,6 +144,133 @@ def test_the_longest_are_told_before_all_is_read_where_the_run_says_how_long_the
     assert first == {"hit": whole[0]} and len(read) < STEPS
     hits, ended = [line["hit"] for line in again if "hit" in line], found(run, preset="longest", limit="10")[1]
     assert [first["hit"], *hits] == whole and ended["curve"] == end["curve"]
+
+
+def ordered(run, figure, matches):
+    """The places that a plain scan finds, the highest figures first, and of equals those of the newest step."""
+    places = []
+    for step in recorded_steps(run):
+        group = -1
+        try:
+            rows = rows_of(run, step)
+        except pa.ArrowInvalid:  # it is damaged
+            continue
+        for one in rows:
+            group += one["response"] == 0
+            if matches(one):
+                places.append((-figure(one), -step, group, one["response"]))
+    return [(-step, group, response) for _, step, group, response in sorted(places)]
+
+
+def length(one):
+    return sum(one["sampled"])
+
+
+def reward(one):
+    return one["reward"]
+
+
+IN_ORDER = [
+    ({"preset": "rewarded-wrong"}, reward, lambda one: right(one) is False and one["reward"] > 0),
+    ({"preset": "longest"}, length, lambda one: True),
+    ({"preset": "longest", "right": "0"}, length, lambda one: right(one) is False),
+    ({"text": "so", "sort": "reward"}, reward, lambda one: "so" in one["text"]),
+    ({"text": "so", "sort": "reward", "right": "0"}, reward, lambda one: "so" in one["text"] and right(one) is False),
+    ({"text": "so", "sort": "reward", "right": "1"}, reward, lambda one: "so" in one["text"] and right(one) is True),
+    ({"text": "no", "sort": "length"}, length, lambda one: "no" in one["text"]),
+]
+
+
+def never_read(run):
+    pass
+
+
+def all_read(run):
+    warm(run, threading.Event())
+
+
+def partly_read(run):
+    later = {step: run / f"rollouts/step-{step:06d}.parquet" for step in (2, 7, 11)}
+    for file in later.values():
+        file.rename(file.with_suffix(".aside"))
+    warm(run, threading.Event())
+    for file in later.values():
+        file.with_suffix(".aside").rename(file)
+
+
+def read_by_another_server(run):
+    warm(run, threading.Event())
+    index._held.clear()
+
+
+def made_again(run):
+    """A resume takes the last steps away, and makes them again: other ones, lower and higher."""
+    warm(run, threading.Event())
+    for step in range(7, STEPS):
+        (run / f"rollouts/step-{step:06d}.parquet").unlink()
+    write_step(run, 7, [row(0, "so low", -0.5, 0.0), row(1, "no", 0.1, 0.0)])
+    write_step(run, 8, [row(0, "so high, and so long, so long. " * 9, 3.0, 0.0), row(1, "so right", 4.0, 1.0)])
+
+
+def made_again_unseen(run):
+    made_again(run)
+    index._held.clear()  # what another server knows is of before
+
+
+def added_to(run):
+    warm(run, threading.Event())
+    write_step(run, STEPS, [row(0, "so new, so wrong and so long" * 20, 2.0, 0.0), row(1, "no", 0.8, 0.0)])
+
+
+def damaged(run):
+    (run / "rollouts/step-000005.parquet").write_bytes(b"PAR1 and no more")
+    warm(run, threading.Event())
+
+
+@pytest.mark.parametrize(
+    "state",
+    [never_read, all_read, partly_read, read_by_another_server, made_again, made_again_unseen, added_to, damaged],
+)
+def test_in_order_they_are_what_a_plain_scan_puts_in_order(tmp_path, monkeypatch, state):
+    monkeypatch.setattr(index, "SAVED", 1)
+    run = made_run(tmp_path / "r", STEPS, seed=1)
+    state(run)
+    for params, figure, matches in IN_ORDER:
+        expected = ordered(run, figure, matches)
+        assert len(expected) > 5
+        for limit in (5, 1000):
+            hits, end = found(run, **params, limit=str(limit))
+            assert places(hits) == expected[:limit], params
+            of = limit if params.get("preset") == "longest" else 1000  # which says how many of a step are shown
+            assert end["hits"] == len(expected[:of]) and end["shown"] == len(hits)
+            counts = dict(zip(end["curve"]["step"], end["curve"]["matched"], strict=True))
+            assert counts == {step: sum(one[0] == step for one in expected[:of]) for step in recorded_steps(run)}
+
+
+@pytest.mark.parametrize("params", [params for params, *_ in IN_ORDER])
+def test_where_the_run_has_been_read_they_are_told_as_soon_as_the_steps_with_the_highest_are(
+    tmp_path, monkeypatch, params
+):
+    run = made_run(tmp_path / "r", STEPS)
+    whole, _ = found(run, **params)
+    all_read(run)
+    scans, told = [], []
+    monkeypatch.setattr("groupthink.web.search.scan", lambda *of: scans.append(of) or scanning.scan(*of))
+    monkeypatch.setattr("groupthink.web.top.shown_of", lambda *of: told.append(of) or scanning.shown_of(*of))
+    lines = search(run, read_query(params))
+    first = next(line for line in lines if "hit" in line)
+    assert first == {"hit": whole[0]} and len(scans) < STEPS and len(told) == 1
+    assert [line["hit"] for line in lines if "hit" in line] == whole[1:] and len(told) <= STEPS
+
+
+def test_a_step_that_goes_before_its_hits_are_read_is_left_out(run, monkeypatch):
+    whole, _ = found(run, preset="rewarded-wrong")
+    monkeypatch.setattr(
+        "groupthink.web.top.shown_of", lambda file, *of: [] if "000005" in file.name else scanning.shown_of(file, *of)
+    )
+    assert found(run, preset="rewarded-wrong")[0] == [hit for hit in whole if hit["step"] != 5]
+    all_read(run)
+    assert found(run, preset="rewarded-wrong")[0] == [hit for hit in whole if hit["step"] != 5]
 
 
 def test_large_columns_are_read_in_pieces_to_the_same_end(run, monkeypatch):

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from groupthink.web.export import export
+from tests.web.made import made_run
 from tests_peers.web.hostile import NAME as HOSTILE
 from tests_peers.web.hostile import hostile_run
 from tests_peers.web.places import link, problem_of
@@ -64,6 +66,42 @@ def test_a_click_leads_from_the_run_to_a_token(file):
     page.locator(".five-response a").first.click()
     page.locator(".token").first.click()
     expect(page.locator(".token-chosen")).to_have_count(1)
+
+
+def test_dots_and_curves_lead_to_what_is_in_it_alone(browser, tmp_path):
+    run = made_run(tmp_path / "r", steps=21)
+    export(run, tmp_path / "run.html", most=150_000)  # which is not enough for all
+    one = Visitor(browser, (tmp_path / "run.html").as_uri())
+    page = one.to(link("run", run="r", tables="reward"))
+    steps = page.locator(".curve-behind tbody tr")
+    there = [int(text) for text in page.locator(".curve-behind button").all_text_contents()]
+    assert steps.count() == 21 and {0, 10, 20} <= set(there) and len(there) < 21
+    leading = [0, 0]
+    for step in there[:3]:
+        one.to(link("step", run="r", step=step))
+        for row in page.locator(".strip-row").all():
+            linked = row.locator(".strip-link[href]").count()
+            assert row.locator(".strip-place").count() == 4
+            assert row.locator(".strip-button").count() == 4 * linked
+            leading[linked] += 1
+    assert all(leading)  # there are groups of both kinds
+    one.to(link("step", run="r", step=0))
+    page.locator(".strip-button").first.click()
+    one.arrived()
+    group = page.url
+    dots = page.locator(".five-response h3").count()
+    responses = page.locator(".five-response h3 a[href]")
+    assert dots == 4
+    for place in range(responses.count()):
+        responses.nth(place).click()
+        one.arrived()
+        assert page.locator(".response-strip .strip-button").count() == 4  # to the response, or to where its group has it
+        page.locator(".response-strip .strip-button").last.click()
+        one.arrived()
+        assert page.locator("main .failed").count() == 0
+        page.goto(group)
+        one.arrived()
+    one.leave()
 
 
 def test_it_asks_for_nothing(file):

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-VERSION = 1
+VERSION = 2
 UNUSED = 90 * 24 * 3600.0
 """Seconds after which a file that nobody asked for is removed."""
 

@@ -1,4 +1,5 @@
-"""A row for each group of a run: which problem, how it went. So a problem is found among thousands of steps at once.
+"""A row for each group of a run: which problem, how it went, and how far its responses go. So a problem is found among
+thousands of steps at once, and the steps with the highest rewards or the longest responses are read first.
 
 It is made from the rollouts, as many as there is time for, and kept in the user's cache directory, a file for each run:
 nothing is written into a run, and whoever deletes the file loses a few seconds. Rollouts that are others than those it
@@ -17,6 +18,7 @@ import numpy as np
 
 from groupthink.web.reading.cache import Stored, load, store
 from groupthink.web.reading.chains import excerpt
+from groupthink.web.reading.numbers import orderable
 from groupthink.web.reading.rows import Rows, looks, read_rows
 
 UNKNOWN, MIXED, RIGHT, WRONG = range(4)
@@ -52,6 +54,9 @@ class Groups:
     judged: np.ndarray  # int64, ... of those of which somebody knows
     size: np.ndarray  # int64, responses
     length: np.ndarray  # float64, mean tokens
+    longest: np.ndarray  # float64, the most tokens of a response
+    best: np.ndarray  # float64, the highest reward, as `orderable` has it ...
+    best_wrong: np.ndarray  # ... and the highest of a wrong response, -inf where none is
     names: list[str]
     tasks: list[str]
     prompts: list[str]
@@ -69,7 +74,7 @@ class Groups:
         return np.where(self.judged > 0, self.right / np.maximum(self.judged, 1), np.nan)
 
 
-FIGURES = ("problem", "mean", "right", "judged", "size", "length")
+FIGURES = ("problem", "mean", "right", "judged", "size", "length", "longest", "best", "best_wrong")
 """What is held of each group of a step."""
 
 Step = dict[str, np.ndarray]
@@ -180,15 +185,20 @@ class _Index:
         first, size = starts[:-1], np.diff(starts)
         if not len(first):
             return {name: np.zeros(0) for name in FIGURES}
-        right = rows.right
+        right, rewards, lengths = rows.right, rows.numbers("reward"), rows.lengths.astype(np.float64)
+        ordered = orderable(rewards)
+        whole = np.append(0, first[1:])  # of what is highest nothing is left out, should a group begin in the middle
         problems = [self._number(rows, row) for row in first.tolist()]
         return {
             "problem": np.array(problems, np.int64),
-            "mean": np.add.reduceat(rows.numbers("reward"), first) / size,
+            "mean": np.add.reduceat(rewards, first) / size,
             "right": np.add.reduceat((right == 1).astype(np.int64), first),
             "judged": np.add.reduceat((~np.isnan(right)).astype(np.int64), first),
             "size": size,
-            "length": np.add.reduceat(rows.lengths.astype(np.float64), first) / size,
+            "length": np.add.reduceat(lengths, first) / size,
+            "longest": np.maximum.reduceat(lengths, whole),
+            "best": np.maximum.reduceat(ordered, whole),
+            "best_wrong": np.maximum.reduceat(np.where(right == 0, ordered, -np.inf), whole),
         }
 
     def _number(self, rows: Rows, row: int) -> int:

@@ -32,6 +32,11 @@ def all_known(values: Iterable[Any]) -> list[float | None]:
     return [known(value) for value in values]
 
 
+def orderable(rewards: np.ndarray) -> np.ndarray:
+    """Rewards as responses are put in order by them, finite float64: one that is no number is the lowest of all."""
+    return np.nan_to_num(rewards.astype(np.float64), nan=-np.finfo(np.float64).max)
+
+
 def mean_of(values: np.ndarray) -> float | None:
     """The mean of those that are numbers; None where none is."""
     finite = values[np.isfinite(values)]

@@ -20,7 +20,11 @@ _NAME = re.compile(r"step-([0-9]{6,12})\.parquet")
 
 def file_of(place: Path, step: int) -> Path:
     """The file of a step's responses."""
-    return place / FOLDER / f"step-{step:06d}.parquet"
+    return place / FOLDER / _name_of(step)
+
+
+def _name_of(step: int) -> str:
+    return f"step-{step:06d}.parquet"
 
 
 def recorded_steps(place: Path) -> list[int]:
@@ -34,7 +38,7 @@ def looks(place: Path) -> dict[int, tuple[int, int]]:
     with suppress(OSError), os.scandir(place / FOLDER) as inside:  # there may be no such folder yet
         for file in inside:
             name = _NAME.fullmatch(file.name)
-            if name is None or file.name != file_of(place, int(name[1])).name:  # no run has written it
+            if name is None or file.name != _name_of(int(name[1])):  # no run has written it
                 continue
             with suppress(OSError):  # a resume removes files that it makes again
                 seen = file.stat()

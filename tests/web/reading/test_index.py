@@ -13,6 +13,7 @@ from groupthink.web.reading.problems import list_problems
 from groupthink.web.reading.rows import recorded_steps
 from groupthink.web.reading.visits import read_problem
 from groupthink.web.search import search
+from tests.web.made import begin_run, row, write_step
 from tests.web.reading.making import RIGHT, run_of, write
 
 STEPS = [[[1, 1, 0], [0, 0, 0.5]], [[1, 1, 1], [0, 1, 0]], [[0, 0, 0], [1, 1, 1]]]
@@ -45,6 +46,19 @@ def test_a_row_for_each_group(run):
     rows = read_problem(run.path, "quadratics/train/0/0")["visits"][0]["responses"]
     assert found.length[0] == pytest.approx(sum(row["length"] for row in rows) / 3)
     assert found.prompts == ["Solve x^2-5x+6=0"] * 4 and (found.steps, found.of) == (3, 3)
+    assert found.longest[0] == max(row["length"] for row in rows)
+    assert found.best.tolist() == [1, 0.5, 1, 1, 0, 1] and found.best_wrong.tolist() == [0, 0.5, -np.inf, 0, 0, -np.inf]
+
+
+def test_what_is_highest_leaves_nothing_out(tmp_path):
+    run = begin_run(tmp_path / "r")
+    nan = float("nan")
+    write_step(run, 0, [row(3, "a" * 9, 2.0, 0.0), row(0, "b", nan, 0.0), row(0, "c", nan, None), row(1, "d", 1.0)])
+    found = groups_of(run)
+    lowest = -np.finfo(float).max
+    assert found.best.tolist() == [2, 1] and found.best_wrong.tolist() == [2, -np.inf] and found.longest[0] == 9
+    write_step(run, 1, [row(0, "a", nan, 0.0)])
+    assert groups_of(run).best.tolist() == [2, 1, lowest] and groups_of(run).best_wrong[-1] == lowest
 
 
 def test_what_comes_is_added(run):
@@ -76,7 +90,7 @@ def test_it_is_kept_between_servers_and_never_in_the_run(run, monkeypatch):
     assert sorted(run.path.rglob("*")) == inside and cache.file_of(run.path).is_file()
     monkeypatch.setattr(index, "read_rows", None)  # nothing is read again
     again = fresh(run.path)
-    for name in ("step", "group", "problem", "mean", "right", "judged", "size", "length"):
+    for name in ("step", "group", *index.FIGURES):
         np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
     assert (again.names, again.tasks, again.prompts) == (found.names, found.tasks, found.prompts)
 
@@ -86,7 +100,7 @@ def test_a_cache_that_is_damaged_or_of_another_version_is_made_anew(run, monkeyp
     monkeypatch.setattr(index, "SAVED", 1)
     groups_of(run.path)
     if content is None:
-        monkeypatch.setattr(cache, "VERSION", 2)
+        monkeypatch.setattr(cache, "VERSION", cache.VERSION + 1)
     else:
         cache.file_of(run.path).write_bytes(content)
     assert len(fresh(run.path).step) == 6

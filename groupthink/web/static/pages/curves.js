@@ -3,6 +3,7 @@
 import { html, useMemo } from "../parts/html.js";
 import { asList, go, listOf, rangeOf, toggled } from "../parts/route.js";
 import { Curve } from "../parts/chart.js";
+import { isThere } from "../parts/in_file.js";
 import { number } from "../parts/text.js";
 import { curvesOf } from "./catalogue.js";
 import { smoothing, Smoothing } from "./smoothing.js";
@@ -19,14 +20,15 @@ export function Curves({ run, params }) {
   const smooth = smoothing(params.smooth, run.done);
   const [range, tables] = [rangeOf(params.zoom), listOf(params.tables)];
   const zoom = (next) => set({ zoom: next && next.join("-") });
-  const open = (step) => go("step", { run: run.name, step: Math.min(step, run.steps_axis.at(-1)) });
+  const stepOf = (step) => ({ run: run.name, step: Math.min(step, run.steps_axis.at(-1)) });
   const shared = {
     marks: run.marks,
     smooth,
     range,
     syncKey: "run",
     onRange: zoom,
-    onStep: UNREAD.has(run.kind) ? undefined : open,
+    onStep: UNREAD.has(run.kind) ? undefined : (step) => go("step", stepOf(step)),
+    leads: (step) => isThere("step", stepOf(step)),
   };
   return html`<section class="section" aria-label="curves">
     <div class="section-head">

@@ -4,6 +4,7 @@ import { html } from "../parts/html.js";
 import { measured, story } from "../parts/asked.js";
 import { DotLegend, Strip } from "../parts/dots.js";
 import { FiveSteps } from "../parts/five.js";
+import { isThere } from "../parts/in_file.js";
 import { useKeys } from "../parts/keys.js";
 import { beside, Near } from "../parts/near.js";
 import { Page, useData, Waited } from "../parts/page.js";
@@ -31,7 +32,8 @@ export default function Group({ params }) {
     w: () => set({ whole: params.whole ? null : "1" }),
     Enter: (event) => {
       if (event.target.closest("a, button, summary") || !order.length) return false;
-      return go("response", { run, step, group, response: params.at ?? order[0] });
+      const response = { run, step, group, response: params.at ?? order[0] };
+      return isThere("response", response) ? go("response", response) : false;
     },
   });
   const crumbs = [

@@ -9,7 +9,7 @@ import { NotesOf } from "../parts/noting.js";
 import { Page, useData, Waited } from "../parts/page.js";
 import { Raw } from "../parts/raw.js";
 import { ResponseFacts } from "../parts/response_facts.js";
-import { go, link } from "../parts/route.js";
+import { go, link, responseOf } from "../parts/route.js";
 import { Chain, Prompt } from "../parts/text.js";
 import { TokenTable } from "../parts/token_table.js";
 import { HeatLegend, modesOf, Tokens } from "../parts/tokens.js";
@@ -62,7 +62,12 @@ function Ways({ group, params }) {
 function Body({ data, group, params }) {
   const tokens = data.tokens;
   const set = (changes) => go("response", { ...params, ...changes }, true);
-  const pick = (response) => go("response", { ...params, token: null, from: null, response });
+  const where = { run: params.run, step: params.step, group: params.group };
+  const leads = (response) => responseOf(where, response) !== null;
+  const pick = (response) => {
+    const [page, there] = responseOf(where, response);
+    go(page, page === "response" ? { ...params, token: null, from: null, response } : there);
+  };
   const view = tokens ? params.view ?? "tokens" : params.view === "raw" ? "raw" : "chain";
   const at = /^\d+$/.test(params.token ?? "") ? Number(params.token) : null;
   const key = [params.run, params.step, params.group, params.response].join(" ");
@@ -72,7 +77,8 @@ function Body({ data, group, params }) {
     <${ResponseFacts} data=${data} run=${params.run} />
     ${group
     && html`<div class="response-strip">
-      <${Strip} responses=${group.responses} mean=${group.mean} labels=${true} picked=${data.response} onPick=${pick} />
+      <${Strip} responses=${group.responses} mean=${group.mean} labels=${true} picked=${data.response} onPick=${pick}
+        leads=${leads} />
     </div>`}
     <div class="choices" role="group" aria-label="view">
       ${VIEWS.filter(([name]) => tokens || name === "chain" || name === "raw").map(([name, title]) => {

@@ -11,12 +11,13 @@ const SIGNS = { checkpoint: "▲", evaluation: "◇" };
 // x: steps, rising. series: [{name, values, ...}], values along x, null where not known; and of each, if need be:
 //   low, high: a band; points: sparse values, joined; colour: 1 to 7, or the name of one in the stylesheet.
 // marks: [{step, kind, text}]. smooth: over how many steps a moving mean goes (0, 1: none). xName: what x counts.
-// onStep(step): a click, or Enter. range: [from, to] of x; onRange([from, to]): a stretch was marked with the mouse.
+// onStep(step): a click, or Enter, where leads(step) holds.
+// range: [from, to] of x; onRange([from, to]): a stretch was marked with the mouse.
 // syncKey: charts with the same one share a cross-hair. min, max: what the y axis holds at least.
 // asTable: whether the figures stand there in its place; onTable(): that is to change.
 // format, axisFormat: figures as text. note: a line below. height: in pixels.
 export function Curve(given) {
-  const props = { smooth: 0, height: 148, format: number, marks: [], xName: "step", ...given };
+  const props = { smooth: 0, height: 148, format: number, marks: [], xName: "step", leads: () => true, ...given };
   props.series = props.series.map((one, at) => ({ colour: (at % 7) + 1, ...one }));
   props.axisFormat ??= props.format;
   const { x, xName, series, title, format, note, asTable, onTable } = props;
@@ -29,7 +30,10 @@ export function Curve(given) {
     write(head.current, foot.current, latest.current, index);
     mark(place.current, latest.current, index);
   };
-  const open = (index) => index != null && latest.current.onStep?.(latest.current.x[index]);
+  const open = (index) => {
+    const { x: steps, onStep, leads } = latest.current;
+    if (index != null && leads(steps[index])) onStep?.(steps[index]);
+  };
 
   useLayoutEffect(() => {
     if (asTable) return undefined;
@@ -89,7 +93,7 @@ export function Curve(given) {
 }
 
 // The same as a table, of the steps that are in sight
-function Behind({ x, xName, series, title, format, range, onStep }) {
+function Behind({ x, xName, series, title, format, range, onStep, leads }) {
   const there = (step) => !range || (step >= range[0] && step <= range[1]);
   const rows = x.map((step, at) => ({ step, at })).filter(({ step }) => there(step));
   const figures = series.flatMap(({ name, values, low, high }, place) => {
@@ -98,8 +102,11 @@ function Behind({ x, xName, series, title, format, range, onStep }) {
     const band = ({ at }) => (known(low[at]) ? `${format(low[at])} – ${format(high[at])}` : "");
     return [column, { key: `b${place}`, title: "interval", align: "right", render: band }];
   });
-  const button = ({ step }) => html`<button type="button" class="plain" onClick=${() => onStep(step)}>${step}</button>`;
-  const steps = { key: "step", title: xName, align: "right", render: onStep ? button : ({ step }) => step };
+  const render = ({ step }) =>
+    onStep && leads(step)
+      ? html`<button type="button" class="plain" onClick=${() => onStep(step)}>${step}</button>`
+      : step;
+  const steps = { key: "step", title: xName, align: "right", render };
   return html`<div class="curve-behind"><${Table} columns=${[steps, ...figures]} rows=${rows} caption=${title}
     rowKey=${(row) => row.step} quiet=${true} /></div>`;
 }

@@ -9,31 +9,36 @@ const EDGE = 3; // percent of the width that is left free at either end
 const BINS = 48; // responses whose rewards fall into one of them stand on each other
 
 // responses: [{response, reward, right, advantage}]. min, max: the axis, so that strips can be compared. mean: a tick.
-// onPick(response): dots become buttons; picked: the one that is chosen. labels: figures at the ends of the axis.
+// onPick(response): dots become buttons, those for which leads(response) holds; picked: the one that is chosen.
+// labels: figures at the ends of the axis.
 // height: in pixels, or "free": what the highest stack needs. named: each dot with the response's name above it.
 // faint(one): whether a response is shown weakly, as it is not among those that are asked for.
-export function Strip({ responses, onPick, picked, min, max, mean, height: tall = 34, labels = false, faint, named }) {
+export function Strip({ responses, onPick, picked, min, max, mean, height: tall = 34, labels = false, faint, named,
+  leads = () => true }) {
   const values = responses.map((one) => one.reward).filter(known);
   const low = min ?? Math.min(0, ...values);
   const high = max ?? Math.max(1, ...values);
   const place = (value) => EDGE + (100 - 2 * EDGE) * (high > low ? (value - low) / (high - low) : 0.5);
   const average = mean ?? (values.length ? values.reduce((sum, one) => sum + one, 0) / values.length : null);
   const { dots, pitch, height } = stacked(responses, low, high, tall);
-  const [at, setAt] = roving(dots, picked);
+  const buttons = onPick ? dots.filter(({ one }) => leads(one.response)) : [];
+  const [at, setAt] = roving(buttons, picked);
   const foot = height + (labels ? 13 : 1);
   const label = (value, text) => html`<text class="strip-label" x=${`${place(value)}%`} y=${foot - 1}
     text-anchor="middle">${text}</text>`;
-  return html`<svg class="strip" width="100%" height=${foot} role=${onPick ? "group" : "img"}
+  return html`<svg class="strip" width="100%" height=${foot} role=${buttons.length ? "group" : "img"}
     aria-label=${summary(responses, average)}>
     <line class="strip-axis" x1="0" x2="100%" y1=${height - 0.5} y2=${height - 0.5} />
     ${known(average) && html`<line class="strip-mean" x1=${`${place(average)}%`} x2=${`${place(average)}%`} y1="2"
       y2=${height} />`}
-    ${dots.map(({ one, y }, index) => {
+    ${dots.map((spot) => {
+      const { one, y } = spot;
       const chosen = picked === one.response;
+      const index = buttons.indexOf(spot);
       const dot = html`<${Dot} one=${one} chosen=${chosen} />`;
-      const target = onPick && html`<g role="button" class="strip-button" tabindex=${index === at.current ? 0 : -1}
+      const target = index >= 0 && html`<g role="button" class="strip-button" tabindex=${index === at.current ? 0 : -1}
         aria-label=${words(one)} aria-pressed=${chosen} onClick=${() => onPick(one.response)}
-        onKeyDown=${(event) => pressed(event, index, dots, setAt, onPick)}>
+        onKeyDown=${(event) => pressed(event, index, buttons, setAt, onPick)}>
         <circle class="strip-target" r=${Math.min(9, Math.max(4, pitch / 2))} />${dot}</g>`;
       return html`<svg key=${one.response} x=${`${place(one.reward)}%`} y=${y} role="presentation"
         class=${classes("strip-place", faint?.(one) && "dot-faint")}>

@@ -4,11 +4,12 @@ import { html } from "./html.js";
 import { useKeys } from "./keys.js";
 import { go, link } from "./route.js";
 
-// links: [{name, sign, key, page, params}], params null: there is nothing there. Returns the row of links.
+// links: [{name, sign, key, page, params}], params null: there is nothing there. Returns the row of links; none of them
+// leads to what is not in the file.
 export function Near({ label, links }) {
   const actions = {};
   for (const { key, page, params } of links) {
-    if (key && params) actions[key] = () => go(page, params);
+    if (key && params && link(page, params)) actions[key] = () => go(page, params);
   }
   useKeys(actions);
   return html`<nav class="near" aria-label=${label}>
@@ -16,8 +17,9 @@ export function Near({ label, links }) {
       const way = html`<span aria-hidden="true">${sign}</span>`;
       const inner = html`${sign === "‹" ? way : null} ${name} ${key ? html`<kbd>${key}</kbd>`
         : null} ${sign === "‹" ? null : way}`;
-      return params
-        ? html`<a key=${name} class="near-link" href=${link(page, params)} aria-keyshortcuts=${key}>${inner}</a>`
+      const href = params && link(page, params);
+      return href
+        ? html`<a key=${name} class="near-link" href=${href} aria-keyshortcuts=${key}>${inner}</a>`
         : html`<span key=${name} class="near-link near-none" aria-disabled="true">${inner}</span>`;
     })}
   </nav>`;

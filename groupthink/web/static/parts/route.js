@@ -20,6 +20,13 @@ export function link(page, params = {}) {
   return isThere(page, params) ? hashOf(page, params) : null;
 }
 
+// [page, params] of a response; where it is not in the file of its group, which shows it, too; null where neither is
+export function responseOf(where, response) {
+  const own = { ...where, response };
+  if (isThere("response", own)) return ["response", own];
+  return isThere("group", where) ? ["group", { ...where, at: response }] : null;
+}
+
 // a parameter that is null, undefined, false or "" is left out
 function hashOf(page, params) {
   const said = Object.entries(params).filter(([, value]) => value != null && value !== false && value !== "");

@@ -31,8 +31,9 @@ export function Strips({ groups, all, params, brush, set }) {
 
 function columnsOf({ run, step }, [min, max], brush) {
   const faint = brush ? (one) => !within(one, brush) : undefined;
-  const pick = (group) => (response) => go("group", { run, step, group: group.group, at: response });
   const href = (group) => link("group", { run, step, group: group.group });
+  const pick = (group) =>
+    href(group) ? (response) => go("group", { run, step, group: group.group, at: response }) : undefined;
   const figure = (key, title, text, note) => ({
     key,
     title,

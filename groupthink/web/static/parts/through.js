@@ -3,6 +3,7 @@
 import { html, useMemo } from "./html.js";
 import { asVisit, overSteps, traitReadings } from "./chains.js";
 import { Curve } from "./chart.js";
+import { isThere } from "./in_file.js";
 import { asList, go, listOf, toggled } from "./route.js";
 import { known, percent, shown } from "./text.js";
 
@@ -13,16 +14,17 @@ export function Through({ visits, evaluations, run, params, set }) {
   const tested = useMemo(() => evaluations.filter((one) => known(one.step)).map(asVisit), [evaluations]);
   const all = useMemo(() => [...visits, ...tested], [visits, tested]);
   const { x, values, traits } = useMemo(() => series(visits, all), [visits, all]);
-  const open = (step) => {
+  const groupAt = (step) => {
     const visit = visits.find((one) => one.step === step);
-    if (visit) go("group", { run, step, group: visit.group });
+    return visit ? { run, step, group: visit.group } : null;
   };
+  const leads = (step) => groupAt(step) !== null && isThere("group", groupAt(step));
   const methods = traits.length > 0 && html`<${Methods} visits=${all} traits=${traits} />`;
   if (x.length < 2) return methods || null;
   const sparse = (name) => ({ name: shown(name), values: values[name], points: true });
   const rates = ["pass rate", "evaluation"].filter((name) => values[name].some(known)).map(sparse);
   const tables = listOf(params.tables);
-  const shared = { x, onStep: open, syncKey: "problem" };
+  const shared = { x, onStep: (step) => go("group", groupAt(step)), leads, syncKey: "problem" };
   const told = (title) => ({
     title,
     asTable: tables.includes(title),

@@ -2,7 +2,7 @@
 
 import { html, useMemo } from "./html.js";
 import { DotLegend, Strip } from "./dots.js";
-import { asList, go, link, listOf, toggled } from "./route.js";
+import { asList, go, link, listOf, responseOf, toggled } from "./route.js";
 import { ends } from "./scale.js";
 import { Chain, count, known, number, percent, shown, Sign } from "./text.js";
 
@@ -37,7 +37,8 @@ function Visit({ name, visit, rewards, params, set }) {
     href: link("response", { ...where, response: one.response }),
   }));
   const label = `${count(chains.length, "chain")} of step ${visit.step}`;
-  const pick = (response) => go("response", { ...where, response });
+  const pick = (response) => go(...responseOf(where, response));
+  const leads = (response) => responseOf(where, response) !== null;
   return html`<li class="visit">
     <div class="visit-row">
       <a href=${link("group", where)}>step ${visit.step}</a>
@@ -47,7 +48,8 @@ function Visit({ name, visit, rewards, params, set }) {
       </span>
       ${visit.responses
       && html`<span class="visit-strip">
-        <${Strip} responses=${visit.responses} mean=${visit.mean} min=${min} max=${max} onPick=${pick} />
+        <${Strip} responses=${visit.responses} mean=${visit.mean} min=${min} max=${max} onPick=${pick}
+          leads=${leads} />
       </span>`}
     </div>
     ${visit.responses
