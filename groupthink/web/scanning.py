@@ -14,6 +14,7 @@ from groupthink.run.checkpoints import step_of
 from groupthink.run.rollouts import require_rollouts
 from groupthink.web.patterns import ending, first_found, opening
 from groupthink.web.query import Query
+from groupthink.web.reading.arrays import flags_of, numbers_of, places
 from groupthink.web.reading.numbers import orderable
 
 REPETITIVE = 0.3
@@ -58,11 +59,11 @@ def hits_at(file: Path, rows: Sequence[int] | np.ndarray, query: Query) -> list[
     """What is shown of some rows of a step's file, in the order of the file."""
     columns = ["problem", "response", "reward", "parts.accuracy", "text", "sampled"]
     hits: list[dict[str, Any]] = []
-    wanted, group = np.unique(rows), -1
+    wanted, group = np.unique(rows).astype(np.int64), -1
     for start, table in pieces(file, [*columns, "token_ids"] if query.preset == "repetition" else columns):
         groups = group + np.cumsum(_numbers(table, "response") == 0)
-        places = wanted[(wanted >= start) & (wanted < start + len(table))] - start
-        hits += _hits(table.take(pa.array(places)), step_of(file), groups[places], query) if len(places) else []
+        there = wanted[(wanted >= start) & (wanted < start + len(table))] - start
+        hits += _hits(table.take(places(there)), step_of(file), groups[there], query) if len(there) else []
         group = int(groups[-1]) if len(groups) else group
     return hits
 
@@ -149,14 +150,14 @@ def _matches(table: pa.Table, asked: np.ndarray, query: Query, over: Callable[[]
     if query.pattern is None:
         return matches
     texts = _array(table, "text")
-    cuts = np.flatnonzero(np.diff(np.cumsum(compute.binary_length(texts).to_numpy()) // AT_ONCE)) + 1
+    cuts = np.flatnonzero(np.diff(np.cumsum(numbers_of(compute.binary_length(texts))) // AT_ONCE)) + 1
     found = []
     for start, end in zip([0, *cuts], [*cuts, len(texts)], strict=True):
         if over():
             return None
         some = compute.match_substring_regex(texts.slice(start, end - start), pattern=query.pattern)
-        found.append(some.to_numpy(zero_copy_only=False))
-    return matches & np.concatenate(found).astype(bool)
+        found.append(flags_of(some))
+    return matches & np.concatenate(found)
 
 
 def _values(table: pa.Table, query: Query) -> np.ndarray:
@@ -198,20 +199,20 @@ def _accuracy(table: pa.Table) -> np.ndarray:
     parts = _array(table, "parts")
     if parts.type.get_field_index("accuracy") < 0:
         return np.full(len(table), np.nan)
-    return compute.struct_field(parts, "accuracy").to_numpy(zero_copy_only=False)
+    return numbers_of(compute.struct_field(parts, "accuracy"))
 
 
 def _lengths(table: pa.Table) -> np.ndarray:
     """How many tokens of each response the policy drew."""
     column = _array(table, "sampled")
-    ends = np.cumsum(compute.list_value_length(column).to_numpy())
-    drawn = np.concatenate([[0], np.cumsum(column.flatten().to_numpy(zero_copy_only=False))])
+    ends = np.cumsum(numbers_of(compute.list_value_length(column)))
+    drawn = np.concatenate([[0], np.cumsum(flags_of(column.flatten()))])
     return drawn[ends] - drawn[np.concatenate([[0], ends[:-1]])] if len(ends) else np.zeros(0, int)
 
 
 def _repetition(table: pa.Table) -> np.ndarray:
     column = _array(table, "token_ids")
-    return repeated_each(column.flatten().to_numpy(), compute.list_value_length(column).to_numpy())
+    return repeated_each(numbers_of(column.flatten()), numbers_of(compute.list_value_length(column)))
 
 
 def _array(table: pa.Table, name: str) -> Any:
@@ -220,4 +221,4 @@ def _array(table: pa.Table, name: str) -> Any:
 
 
 def _numbers(table: pa.Table, name: str) -> np.ndarray:
-    return table.column(name).to_numpy()
+    return numbers_of(_array(table, name))

@@ -95,7 +95,7 @@ def test_dots_and_curves_lead_to_what_is_in_it_alone(browser, tmp_path):
     for place in range(responses.count()):
         responses.nth(place).click()
         one.arrived()
-        assert page.locator(".response-strip .strip-button").count() == 4  # to the response, or to where its group has it
+        assert page.locator(".response-strip .strip-button").count() == 4  # to it, or to where its group has it
         page.locator(".response-strip .strip-button").last.click()
         one.arrived()
         assert page.locator("main .failed").count() == 0
