@@ -381,6 +381,7 @@ WAITS: dict[str, dict[tuple[str, str], str]] = {
         ("groups_of", "with _lock"): MOMENT,
         ("warm", "stopped.wait(BIT / 10)"): "BIT / 10, between two bits",
         ("Warmed.ask", "with self._lock"): MOMENT,
+        ("Warmed._end", "thread.join(ENDS_WITHIN)"): "the step that is being read: ENDS_WITHIN",
         ("Warmed._work", "self._wanted.get()"): INBOX,
         ("Warmed._work", "with self._lock"): MOMENT,
         ("_Index.updated", "with self._lock"): MOMENT,

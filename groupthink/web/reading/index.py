@@ -6,6 +6,7 @@ nothing is written into a run, and whoever deletes the file loses a few seconds.
 was made from (a resume makes steps again) are read anew.
 """
 
+import atexit
 import queue
 import threading
 import time
@@ -37,6 +38,9 @@ BIT = 0.1
 
 IDLE = 50
 """Rounds that read nothing more after which nobody goes on by themselves: a file is listed that nobody can read."""
+
+ENDS_WITHIN = 5.0
+"""Seconds for which the end of the process waits for the step that is being read."""
 
 MOST = 16
 """Runs whose index is held in memory: some 4 MB for 60,000 groups."""
@@ -110,7 +114,8 @@ class Warmed:
     """Reads runs ahead of who asks for their problems: one after the other, in a thread that ends with this process."""
 
     def __init__(self) -> None:
-        self._wanted: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        self._wanted: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
+        self._stopped = threading.Event()
         self._asked: set[Path] = set()
         self._lock = threading.Lock()
         self._begun = False
@@ -123,14 +128,21 @@ class Warmed:
             self._asked.add(place)
             if not self._begun:
                 self._begun = True
-                threading.Thread(target=self._work, name="warm", daemon=True).start()
+                thread = threading.Thread(target=self._work, name="warm", daemon=True)
+                thread.start()
+                atexit.register(self._end, thread)
         self._wanted.put(place)
 
+    def _end(self, thread: threading.Thread) -> None:
+        """The process would abort, were pyarrow still at work for the thread when the interpreter is taken down."""
+        self._stopped.set()
+        self._wanted.put(None)
+        thread.join(ENDS_WITHIN)
+
     def _work(self) -> None:
-        while True:
-            place = self._wanted.get()
+        while (place := self._wanted.get()) is not None:
             with suppress(LookupError, ValueError, OSError):  # whoever asks for it is told
-                warm(place, threading.Event())
+                warm(place, self._stopped)
             with self._lock:
                 self._asked.discard(place)
 

@@ -1,5 +1,7 @@
 import os
 import shutil
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -13,7 +15,7 @@ from groupthink.web.reading.problems import list_problems
 from groupthink.web.reading.rows import recorded_steps
 from groupthink.web.reading.visits import read_problem
 from groupthink.web.search import search
-from tests.web.made import begin_run, row, write_step
+from tests.web.made import begin_run, made_run, row, write_step
 from tests.web.reading.making import RIGHT, run_of, write
 
 STEPS = [[[1, 1, 0], [0, 0, 0.5]], [[1, 1, 1], [0, 1, 0]], [[0, 0, 0], [1, 1, 1]]]
@@ -168,6 +170,20 @@ def test_whoever_stops_the_warming_is_heard(run):
     stopped.set()
     warm(run.path, stopped)
     assert groups_of(run.path, -1.0).steps == 0
+
+
+def test_what_is_being_warmed_ends_before_the_process_does(tmp_path):
+    run = made_run(tmp_path / "r", steps=60)
+    said = (
+        "import atexit, threading\nfrom pathlib import Path\n"
+        "from groupthink.web.reading.index import Warmed, groups_of\n"
+        f"place = Path({str(run)!r})\n"
+        "atexit.register(lambda: print([one.name for one in threading.enumerate() if one.name == 'warm']))\n"
+        "Warmed().ask(place)\n"
+        "while not groups_of(place, -1.0).steps: pass"
+    )
+    ran = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr, ran.stdout) == (0, "", "[]\n")
 
 
 def test_problems_by_what_they_are_sorted(run):
