@@ -14,7 +14,7 @@ from tests_peers.web.hostile import hostile_run
 from tests_peers.web.places import link, problem_of
 from tests_peers.web.test_hostile_text import STRANGE
 from tests_peers.web.training import NAME, ROOT
-from tests_peers.web.viewing import Visitor
+from tests_peers.web.viewing import Visitor, route_of
 
 
 def exported(run: Path, file: Path) -> str:
@@ -69,38 +69,29 @@ def test_a_click_leads_from_the_run_to_a_token(file):
 
 
 def test_dots_and_curves_lead_to_what_is_in_it_alone(browser, tmp_path):
-    run = made_run(tmp_path / "r", steps=21)
-    export(run, tmp_path / "run.html", most=150_000)  # which is not enough for all
+    chosen = export(made_run(tmp_path / "r", steps=21), tmp_path / "run.html", most=100_000)  # not enough for all
+    kept = [route_of(f"#/{address.removeprefix('/api/')}") for address in chosen.answers]
+    steps = sorted(int(params["step"]) for page, params in kept if page == "step")
+    groups = {(params["step"], params["group"]) for page, params in kept if page == "group"}
     one = Visitor(browser, (tmp_path / "run.html").as_uri())
     page = one.to(link("run", run="r", tables="reward"))
-    steps = page.locator(".curve-behind tbody tr")
-    there = [int(text) for text in page.locator(".curve-behind button").all_text_contents()]
-    assert steps.count() == 21 and {0, 10, 20} <= set(there) and len(there) < 21
-    leading = [0, 0]
-    for step in there[:3]:
+    assert page.locator(".curve-behind tbody tr").count() == 21 > len(steps) > 3
+    assert [int(text) for text in page.locator(".curve-behind button").all_text_contents()] == steps
+    for step in ("0", "10", "20"):
         one.to(link("step", run="r", step=step))
-        for row in page.locator(".strip-row").all():
-            linked = row.locator(".strip-link[href]").count()
-            assert row.locator(".strip-place").count() == 4
-            assert row.locator(".strip-button").count() == 4 * linked
-            leading[linked] += 1
-    assert all(leading)  # there are groups of both kinds
-    one.to(link("step", run="r", step=0))
-    page.locator(".strip-button").first.click()
-    one.arrived()
-    group = page.url
-    dots = page.locator(".five-response h3").count()
-    responses = page.locator(".five-response h3 a[href]")
-    assert dots == 4
-    for place in range(responses.count()):
-        responses.nth(place).click()
+        rows = page.locator(".strip-row").all()
+        assert [row.locator(".strip-place").count() for row in rows] == [4, 4, 4]
+        buttons = [4 if (step, str(group)) in groups else 0 for group in range(3)]
+        assert [row.locator(".strip-button").count() for row in rows] == buttons
+    params = next(params for page, params in kept if page == "response")
+    own = {name: params[name] for name in ("run", "step", "group")}
+    for place in range(4):
+        one.to(link("response", **params))
+        page.get_by_role("button", name=f"response {place},").click()
         one.arrived()
-        assert page.locator(".response-strip .strip-button").count() == 4  # to it, or to where its group has it
-        page.locator(".response-strip .strip-button").last.click()
-        one.arrived()
-        assert page.locator("main .failed").count() == 0
-        page.goto(group)
-        one.arrived()
+        response = ("response", own | {"response": str(place)})
+        assert route_of(page.url) == (response if response in kept else ("group", own | {"at": str(place)}))
+    assert not all(("response", own | {"response": str(place)}) in kept for place in range(4))
     one.leave()
 
 
