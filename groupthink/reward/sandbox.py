@@ -2,7 +2,7 @@
 
 It sees the system's libraries and its Python, read-only, and an empty folder for files of its own; no home, no data, no
 network, no other process. Memory, processor, time, files and output are limited (`inside/limits.py`), other processes
-cannot be started (`system_calls.py`). It ends with the process that started it, however that ends.
+cannot be started (`system_calls.py`). It ends with the process that started it, however that ends (`reaper.py`).
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from groupthink.reward.reaper import REAPER
 from groupthink.reward.system_calls import call_filter
 
 BUBBLEWRAP, NONE = "bubblewrap", "none"
@@ -117,8 +118,11 @@ async def _started(
         command = [sys.executable, "-sP", f"{scripts}/{script}", *map(str, numbers)]
         if where.sandbox == BUBBLEWRAP:
             calls = _file(files, call_filter())
-            passed.append(calls.fileno())
-            command = [*_bubblewrap(calls.fileno() if call_filter() else None), *command]
+            read, write = os.pipe()
+            files.callback(os.close, read)
+            words = files.enter_context(open(write, "wb"))
+            passed += [calls.fileno(), read]
+            command = [shutil.which("bwrap") or "bwrap", "--args", str(read), *command]
         process = await asyncio.create_subprocess_exec(
             *command,
             env=ENVIRONMENT,
@@ -129,29 +133,30 @@ async def _started(
             **pipes,
         )
         try:
+            # Bubblewrap is told what to do when the reaper knows of it: killed before its child may go on, it leaves
+            # that asleep. Without a word from us it has no child, finds no Python and ends, as does a bare script.
+            REAPER.watch(process.pid)
+            if where.sandbox == BUBBLEWRAP:
+                words.write("".join(f"{word}\0" for word in _bubblewrap(_number(calls))).encode())
+                words.close()
             yield process
         finally:
-            # A bubblewrap that is killed while it begins may leave what it began: that sees `_held` closed, and ends.
-            if process.returncode is None or where.sandbox == NONE:  # what ended in bubblewrap has left nothing
+            # What ended by itself in bubblewrap has left nothing; what was killed may have left its child.
+            if process.returncode is None or process.returncode < 0 or where.sandbox == NONE:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
             await _let_go(process)
+            REAPER.forget(process.pid)
 
 
 def _bubblewrap(calls: int | None) -> list[str]:
-    """How Python is to be called in a sandbox; `calls`: the number of the file that holds the filter."""
-    words = [
-        shutil.which("bwrap") or "bwrap",
-        "--unshare-all",
-        "--unshare-user",
-        "--uid",
-        "65534",
-        "--gid",
-        "65534",
-        "--cap-drop",
-        "ALL",
-    ]
-    words += ["--die-with-parent", "--new-session", "--dev", "/dev", "--remount-ro", "/dev"]
+    """What bubblewrap is told, for Python to be called in it; `calls`: the number of the file that holds the filter.
+
+    All of it is one group of processes, which is killed as a whole: so no --new-session, which would take its first
+    process from there. (The group has a session of its own, without a terminal.)
+    """
+    words = ["--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
+    words += ["--die-with-parent", "--dev", "/dev", "--remount-ro", "/dev"]
     words += ["--size", str(OWN_FILES), "--tmpfs", "/tmp"]
     for path in _read_only():
         linked = Path(path).is_symlink() and path in SYSTEM
@@ -176,7 +181,14 @@ def _probe() -> str:
     """Why a program cannot be run in bubblewrap, or nothing."""
     with ExitStack() as files:
         calls = _file(files, call_filter())
-        command = [*_bubblewrap(calls.fileno() if call_filter() else None), sys.executable, "-sP", "-c", "print(6 * 7)"]
+        command = [
+            shutil.which("bwrap") or "bwrap",
+            *_bubblewrap(_number(calls)),
+            sys.executable,
+            "-sP",
+            "-c",
+            "print(6 * 7)",
+        ]
         try:
             ran = subprocess.run(
                 command, env=ENVIRONMENT, pass_fds=[calls.fileno()], capture_output=True, text=True, timeout=60
@@ -184,6 +196,11 @@ def _probe() -> str:
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
     return "" if ran.stdout.strip() == "42" else ran.stderr.strip() or f"it ended with {ran.returncode}"
+
+
+def _number(calls: IO[bytes]) -> int | None:
+    """Of the file that holds the filter of system calls; None where there is none for this machine."""
+    return calls.fileno() if call_filter() else None
 
 
 def _file(files: ExitStack, content: str | bytes) -> IO[bytes]:

@@ -198,6 +198,12 @@ WAITS: dict[str, dict[tuple[str, str], str]] = {
         ("_let_go", "process.wait()"): "a killed sandbox: ENDS_WITHIN",
         ("_let_go", "asyncio.sleep(0)"): "a turn of the loop",
     },
+    "reward/reaper.py": {
+        ("Reaper.watch", "with self._lock"): MOMENT,
+        ("Reaper.forget", "with self._lock"): MOMENT,
+        ("Reaper._end", "process.wait(ENDS_WITHIN)"): "a killed process: ENDS_WITHIN",
+        ("Reaper._close", "process.wait(ENDS_WITHIN)"): "a process that has nothing to read any more: ENDS_WITHIN",
+    },
     "reward/inside/limits.py": {
         ("take_job", "waiting.poll(0)"): "nobody",
         ("take_job", "select.poll()"): "nobody",

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from groupthink.reward import sandbox
 from groupthink.reward.code import CodeReward
 from groupthink.reward.functions import value_of
 from groupthink.reward.sandbox import Confinement, output_of, require_sandbox
-from tests.reward.sandboxed import needs_bubblewrap
+from tests.reward.sandboxed import needs_bubblewrap, wait_for, with_words
 
 pytestmark = needs_bubblewrap
 
@@ -262,6 +261,9 @@ BOMBS = [
     "import os\nfor i in range(99): open(f'/tmp/{i}', 'wb').write(bytes(8 << 20))",
     "import os\nopen('/tmp/x', 'wb').write(bytes(32 << 20))",
     "import os, signal\nos.kill(-1, signal.SIGKILL)",
+    "import os, signal\nos.killpg(0, signal.SIGKILL)",
+    "import os, signal\nos.killpg(0, signal.SIGSTOP)",
+    "import os, signal\nsignal.signal(signal.SIGUSR1, print)\nos.killpg(0, signal.SIGUSR1)\nwhile True: pass",
     "import signal, os\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))\nwhile True: pass",
     "import sys\nsys.setrecursionlimit(10 ** 9)\ndef f(): f()\nf()",
 ]
@@ -275,7 +277,7 @@ def test_bombs_end_within_the_limits_and_leave_nothing():
     begun = time.monotonic()
     assert asyncio.run(all_at_once()) == [None] * len(BOMBS)
     assert time.monotonic() - begun < 20
-    _wait_for(lambda: not _processes(" 1 200"))  # what is killed takes a moment to be gone
+    wait_for(lambda: not with_words(" 1 200"))  # what is killed takes a moment to be gone
 
 
 @pytest.mark.fault("S3")
@@ -294,10 +296,10 @@ async def both():
 asyncio.run(both())
 """
     ours = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=-3)
-    _wait_for(lambda: len(_processes(f" 100 {300 + end}")) >= 6)  # bwrap, bwrap inside, and Python, thrice
+    wait_for(lambda: len(with_words(f" 100 {300 + end}")) >= 6)  # bwrap, bwrap inside, and Python, thrice
     ours.send_signal(end)
     ours.wait(10)
-    _wait_for(lambda: not _processes(f" 100 {300 + end}"))
+    wait_for(lambda: not with_words(f" 100 {300 + end}"))
     assert not list(tmp_path.iterdir())
 
 
@@ -328,22 +330,3 @@ def test_a_bubblewrap_that_does_not_work_is_an_error_with_its_words(monkeypatch,
     monkeypatch.setattr(sandbox, "_probe", sandbox._probe.__wrapped__)  # as it was before it found one that works
     with pytest.raises(ValueError, match=r"bubblewrap does not work here \(no namespaces here\): install it"):
         require_sandbox("bubblewrap")
-
-
-def _processes(words: str) -> list[int]:
-    """Processes with these words on their command line."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if words in entry.read_bytes().decode(errors="replace").replace("\0", " "):
-                found.append(int(entry.parent.name))
-        except OSError:
-            continue
-    return [number for number in found if number != os.getpid()]
-
-
-def _wait_for(true, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it has not come about"
-        time.sleep(0.02)
