@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,5 +57,5 @@ def _reserve(path: Path, size: int) -> None:
                     return  # a file system that cannot reserve
                 raise OSError(
                     error.errno,
-                    f"no room for {size:,} bytes of weights in {path.parent}: set TMPDIR to a larger folder",
+                    f"no room for {size:,} bytes of weights in {tempfile.gettempdir()}: set TMPDIR to a larger folder",
                 ) from None

@@ -4,10 +4,8 @@ For a small model on a CPU, processes of one thread each are faster than threads
 what depends on the batch alone, and their gradients are added in a fixed order.
 """
 
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +13,7 @@ from transformers import PreTrainedModel
 
 from groupthink.model.gradient_checkpointing import is_checkpointed
 from groupthink.model.shared_tensors import SharedTensors
+from groupthink.model.unnamed_files import UnnamedFiles
 from groupthink.model.workers import Workers
 from groupthink.policy.memory import OutOfMemory, is_out_of_memory
 from groupthink.policy.passes import Backward, Forward, MicroBatch, Passes
@@ -73,18 +72,17 @@ class Team:
         self._unready = set(range(len(self._workers)))
         if not self._workers:
             return
-        # What is mapped stays, so the folder goes once all have mapped it: nothing is left, however this process ends.
-        self._folder = tempfile.TemporaryDirectory(prefix="groupthink-")
-        folder = Path(self._folder.name)
-        self._files = {whose: SharedTensors(folder / whose, held) for whose, held in self._held.items()}
+        self._mapped = UnnamedFiles()  # until all have mapped them
+        self._files = {whose: SharedTensors(self._mapped.path(whose), held) for whose, held in self._held.items()}
         for i in range(len(self._workers)):
-            self._gradients.append(SharedTensors(folder / f"gradient-{i}", self._held["policy"]))
+            gradient = self._mapped.path(f"gradient-{i}")
+            self._gradients.append(SharedTensors(gradient, self._held["policy"]))
             it = Description(
                 models={
-                    whose: Mapped(type(model), model.config, model.dtype, folder / whose)
+                    whose: Mapped(type(model), model.config, model.dtype, self._mapped.path(whose))
                     for whose, model in models.items()
                 },
-                gradient=folder / f"gradient-{i}",
+                gradient=gradient,
                 objective=local.objective,
                 temperature=local.temperature,
                 threads=threads,
@@ -119,7 +117,7 @@ class Team:
     def close(self) -> None:
         self._workers.close()
         if self._unready:
-            self._folder.cleanup()
+            self._mapped.close()
 
     def _each(self, shares: Sequence[Sequence[Any]], verb: str, *words: Any) -> list[Any]:
         assert len(shares) == self.size
@@ -166,7 +164,7 @@ class Team:
             if message[0] == "ready":
                 self._unready.discard(i)
                 if not self._unready:
-                    self._folder.cleanup()
+                    self._mapped.close()
             if message[0] == "memory":
                 return None
             if message[0] == "done":

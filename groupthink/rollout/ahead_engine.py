@@ -9,15 +9,14 @@ So what is drawn from which version is decided by the order of calls, and is the
 """
 
 import itertools
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from groupthink.model.shared_tensors import SharedTensors
+from groupthink.model.unnamed_files import UnnamedFiles
 from groupthink.model.workers import WorkerGone, Workers
 from groupthink.records import Weights
 from groupthink.rollout.ahead_worker import draw_ahead
@@ -111,7 +110,7 @@ class AheadEngine:
             handle.cancel()
         self.log, self.collected = [], []
         self.workers.close()
-        self._folder.cleanup()
+        self._mapped.close()
 
     # -- what handles ask for --
 
@@ -151,7 +150,7 @@ class AheadEngine:
     def _take(self, message: tuple[Any, ...]) -> None:
         match message:
             case ("ready",):
-                self._folder.cleanup()  # what is mapped stays; nothing is left behind, however this process ends
+                self._mapped.close()  # what is mapped stays
                 self.workers.silence = self.patience
             case ("alive",):
                 pass
@@ -175,8 +174,8 @@ class AheadEngine:
 
     def _begin(self) -> None:
         """Start a process, and let it map the weights."""
-        self._folder = tempfile.TemporaryDirectory(prefix="groupthink-")
-        paths = [Path(self._folder.name) / f"weights-{place}" for place in range(self.copies)]
+        self._mapped = UnnamedFiles()  # until the process has mapped them
+        paths = [self._mapped.path(f"weights-{place}") for place in range(self.copies)]
         before, self.buffers = self.buffers, [SharedTensors(path, self.tensors) for path in paths]
         for old, new in zip(before, self.buffers, strict=False):
             new.write(old.tensors)
@@ -188,7 +187,7 @@ class AheadEngine:
         """Another process, told all that is unfinished."""
         while True:
             self.workers.close(patience=0)
-            self._folder.cleanup()
+            self._mapped.close()
             self.failures.append(gone)
             require_few(self.failures)
             self.restarts.append(gone)

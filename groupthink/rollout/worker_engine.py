@@ -9,17 +9,16 @@ A worker that is dead or silent is replaced by another, which is given the weigh
 So what a process draws together, and with it every bit of the result, depends on what was asked, not on time.
 """
 
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from groupthink.model.shared_tensors import SharedTensors
+from groupthink.model.unnamed_files import UnnamedFiles
 from groupthink.model.workers import SILENCE, WorkerGone, Workers
 from groupthink.records import Response, Weights
 from groupthink.rollout.engine import Engine, Handle, Sampling
@@ -57,7 +56,7 @@ class Share:
     """What one worker has been given."""
 
     weights: SharedTensors  # in the file that it has mapped
-    folder: tempfile.TemporaryDirectory  # in which that file lies, until all that map it have
+    file: UnnamedFiles  # that one, until all that map it have
     collected: list[RemoteHandle] = field(default_factory=list)  # not sent yet
     sent: list[RemoteHandle] = field(default_factory=list)  # in the message that awaits its answer
     heard: float = field(default_factory=time.monotonic)  # when its last message came
@@ -78,10 +77,10 @@ class WorkerEngine:
         self.active = len(workers) + 1  # processes that prompts are dealt to
         self.submitted = 0
         self.restarts: list[str] = []
-        weights, folder = self._new_file()
-        self.shares = [Share(weights, folder) for _ in range(len(workers))]
+        weights, file = self._new_file()
+        self.shares = [Share(weights, file) for _ in range(len(workers))]
         for i in range(len(workers)):
-            workers.send(i, (Path(folder.name) / FILE, describe(local)))
+            workers.send(i, (file.path(FILE), describe(local)))
         self._share(dict(local.model.named_parameters()), local.version)
 
     # -- the protocol --
@@ -123,7 +122,7 @@ class WorkerEngine:
         self.local.close()
         self.workers.close()
         for share in self.shares:
-            share.folder.cleanup()
+            share.file.close()
 
     def use(self, n: int) -> None:
         """Deal prompts to the first `n` processes alone, until told otherwise."""
@@ -137,8 +136,8 @@ class WorkerEngine:
         self.workers.keep(n - 1)
         gone, self.shares = self.shares[n - 1 :], self.shares[: n - 1]
         for share in gone:
-            if not any(share.folder is other.folder and not other.ready for other in self.shares):
-                share.folder.cleanup()
+            if not any(share.file is other.file and not other.ready for other in self.shares):
+                share.file.close()
         return self if self.shares else self.local
 
     # -- what handles ask for --
@@ -185,8 +184,8 @@ class WorkerEngine:
     def _take(self, share: Share, message: tuple[Any, ...]) -> None:
         if message[0] == "ready":
             share.ready = True
-            if all(other.ready for other in self.shares if other.folder is share.folder):
-                share.folder.cleanup()  # what is mapped stays; nothing is left behind, however this process ends
+            if all(other.ready for other in self.shares if other.file is share.file):
+                share.file.close()  # what is mapped stays
         if message[0] == "done":
             for handle, responses in zip(share.sent, message[1], strict=True):
                 handle.responses = responses
@@ -206,11 +205,11 @@ class WorkerEngine:
             require_few(share.failures)
             self.restarts.append(gone)
             self.workers.replace(i)
-            weights, share.folder = self._new_file()
+            weights, share.file = self._new_file()
             weights.write(share.weights.tensors)
             share.weights, share.ready, share.heard = weights, False, time.monotonic()
             try:
-                self.workers.send(i, (Path(share.folder.name) / FILE, describe(self.local)))
+                self.workers.send(i, (share.file.path(FILE), describe(self.local)))
                 self.workers.send(i, self._load())
                 if share.sent:
                     self.workers.send(i, self._run(share))
@@ -227,9 +226,9 @@ class WorkerEngine:
 
     # -- weights --
 
-    def _new_file(self) -> tuple[SharedTensors, tempfile.TemporaryDirectory]:
-        folder = tempfile.TemporaryDirectory(prefix="groupthink-")
-        return SharedTensors(Path(folder.name) / FILE, dict(self.local.model.named_parameters())), folder
+    def _new_file(self) -> tuple[SharedTensors, UnnamedFiles]:
+        file = UnnamedFiles()
+        return SharedTensors(file.path(FILE), dict(self.local.model.named_parameters())), file
 
     def _files(self) -> list[SharedTensors]:
         """Each once: workers share one, but for those that took another's place."""

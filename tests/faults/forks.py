@@ -16,16 +16,18 @@ from tests.processes import session
 PATIENCE = 100  # seconds, on a machine that is busy with other tests
 
 FORKING = """\
-import json, os, signal, sys
+import json, os, signal, sys, tempfile
 import pandas, pyarrow.parquet
 import groupthink.run.terminal, groupthink.stage, groupthink.stage.grpo
 from groupthink import cli
 
 for line in iter(sys.stdin.readline, ""):
-    words, log = json.loads(line)
+    words, log, temporary = json.loads(line)
     pid = os.fork()
     if pid == 0:
         os.setsid()
+        if temporary:
+            os.environ["TMPDIR"] = tempfile.tempdir = temporary
         signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
@@ -76,9 +78,9 @@ class Forks:
         self.forking = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.last: Fork | None = None
 
-    def begin(self, *words: object, log: Path) -> Fork:
-        """Begin `groupthink` with these words. What it says is added to `log`."""
-        self.forking.stdin.write(json.dumps([list(map(str, words)), str(log)]) + "\n")
+    def begin(self, *words: object, log: Path, temporary: Path | None = None) -> Fork:
+        """Begin `groupthink` with these words. What it says is added to `log`; `temporary`: a folder for its files."""
+        self.forking.stdin.write(json.dumps([list(map(str, words)), str(log), str(temporary or "")]) + "\n")
         self.forking.stdin.flush()
         self.last = Fork(int(self.forking.stdout.readline()), log, self.forking)
         return self.last

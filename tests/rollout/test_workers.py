@@ -55,9 +55,9 @@ def test_two_processes_draw_what_one_draws(shared_engine):
     assert_same(rollout(shared_engine, order=[3, 0, 2, 1]), expected)
 
 
-def test_nothing_is_left_on_disk_once_all_have_the_weights(shared_engine):
+def test_the_file_is_let_go_once_all_have_the_weights(shared_engine):
     rollout(shared_engine)
-    assert not os.path.exists(shared_engine.shares[0].folder.name)
+    assert not shared_engine.shares[0].file._files
 
 
 def test_every_bit_is_the_same_the_next_time(shared_engine):
@@ -117,7 +117,7 @@ def test_a_worker_that_dies_or_hangs_is_replaced_and_draws_the_same(blow):
         os.kill(engine.workers.processes[0].pid, getattr(signal, blow))
         assert_same([handle.result() for handle in handles], expected)
         assert len(engine.restarts) == 1 and not engine.shares[0].failures
-        assert not os.path.exists(engine.shares[0].folder.name)
+        assert not engine.shares[0].file._files
         here = TorchEngine(ending_model(), build_tokenizer())
         for each in (engine, here):
             each.load(newer)

@@ -10,9 +10,9 @@ a message that was lost is not sent again: the new process is told how things st
 """
 
 import itertools
-import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groupthink.model.shared_tensors import SharedTensors
+from groupthink.model.unnamed_files import UnnamedFiles
 from groupthink.model.workers import SIGN_OF_LIFE
 from groupthink.records import Weights
 from groupthink.rollout.engine import EngineFailed, Sampling
@@ -162,9 +163,8 @@ class VllmProcessEngine:
         assert self._shared is not None
         interval = min(SIGN_OF_LIFE, self.patience / 4)
         environment = {"OMP_NUM_THREADS": str(self.settings.threads), "TOKENIZERS_PARALLELISM": "false"}
-        # What is mapped stays, so the file goes once both have mapped it: nothing is left, however this process ends.
-        with tempfile.TemporaryDirectory(prefix="groupthink-") as folder:
-            path = Path(folder) / "weights"
+        with closing(UnnamedFiles()) as files:  # what both have mapped stays
+            path = files.path("weights")
             shared = SharedTensors(path, self.like)
             shared.write(self._shared.tensors)
             self._shared = shared
@@ -172,7 +172,11 @@ class VllmProcessEngine:
             self.process = OtherPython(self.python, module, environment, self.log, self.patience)
             like = {name: tuple(tensor.shape) for name, tensor in self.like.items()}
             self.process.send((self.plan, path, like, interval))
-            self._await("ready", within=OPENING)
+            try:
+                self._await("ready", within=OPENING)
+            except BaseException:
+                self.process.kill()  # before the file is let go that it has not mapped
+                raise
         self._sync()
         for request in self.requests.values():
             self.process.send(self._submission(request))
@@ -188,8 +192,8 @@ class VllmProcessEngine:
     def _hold(self, weights: Weights) -> None:
         """Write the weights into the file, and down what the process should then find."""
         if self._shared is None:
-            with tempfile.TemporaryDirectory(prefix="groupthink-") as folder:
-                self._shared = SharedTensors(Path(folder) / "weights", self.like)
+            with closing(UnnamedFiles()) as files:
+                self._shared = SharedTensors(files.path("weights"), self.like)
         self._shared.write(weights.tensors)
         self.version, self.expected = weights.version, expected_of(weights, self.names)
 
