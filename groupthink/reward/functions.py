@@ -5,11 +5,13 @@
 
 or as TRL, verl and reasoning-gym call theirs (`adapters.py`): the names of the parameters show which. Each may be
 `async`; a plain one is never called in the loop in which others are waited for (`beside.py`). None means that this
-reward does not count for this response.
+reward does not count for this response. So it is where a call takes too long, which the note of the score then says;
+where that happens time and again, it is an error.
 """
 
 import asyncio
 import inspect
+import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +24,13 @@ import numpy as np
 from groupthink.records import Group
 from groupthink.reward.adapters import GROUP, Form, asked_for, form_of
 from groupthink.reward.beside import here
+from groupthink.reward.interrupt import TooLong
 from groupthink.user_code import find_thing
+
+MOST_LATE = 3
+"""Calls of a function in a row that took too long: then something is wrong with it, and not with a response."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +60,8 @@ def load_function(name: str) -> Callable[..., Any]:
 def as_reward(function: Callable[..., Any], name: str, patience: float | None = None) -> Reward:
     """`function`, plain or async, of any form above, as a reward whose values are checked.
 
-    `patience`: seconds that one call of an async one is waited for (None: for ever). A plain one computes in this
-    process, and nothing can end it.
+    `patience`: seconds that one call may take (None: for ever). What takes longer does not count, and the third such
+    call in a row raises TimeoutError. A plain one computes in this process, and is interrupted there (`interrupt.py`).
     Raises ValueError where its parameters are those of no form.
     """
     names = frozenset(inspect.signature(function).parameters)
@@ -61,7 +69,22 @@ def as_reward(function: Callable[..., Any], name: str, patience: float | None = 
     takes_group = GROUP in names or (form is not None and form.called_for == GROUP)
     if form is None and not takes_group:
         _require_own_form(function, name)
-    called = partial(_called, waits=_is_async(function), form=form, patience=patience)
+    waits = _is_async(function)
+    late: list[str] = []  # what took too long since a call last ended in time
+
+    async def called(asked: Callable[[], Any], what: str) -> Any:
+        """What it gives; where that is late, a value that does not count."""
+        try:
+            value = await _called(asked, what, waits=waits, form=form, patience=patience)
+        except TooLong as error:
+            late.append(what)
+            if len(late) >= MOST_LATE:
+                error.add_note(f"the calls before it took too long, too: {'; '.join(late[:-1])}")
+                raise
+            _log.warning("%s does not count: %s", what, error)
+            return Noted(None, str(error))
+        late.clear()
+        return value
 
     def call(group: Group, place: int) -> Any:
         """The function, called as its form asks; `place` is that of the response, where it is asked for one."""
@@ -69,10 +92,12 @@ def as_reward(function: Callable[..., Any], name: str, patience: float | None = 
             return function(**asked_for(function, form.arguments(group, place), name, group.problem))
         return function(group) if takes_group else function(group.problem, group.responses[place])
 
-    async def reward(group: Group) -> list[float | None]:
+    async def reward(group: Group) -> list[Value]:
         if takes_group:
             what = f"reward {name} of the responses to {group.problem.id}"
             values = await called(partial(call, group, 0), what)
+            if isinstance(values, Noted):
+                return [values] * len(group.responses)
             _check_length(values, name, group)
         else:
             what = f"reward {name} of response {{}} to {group.problem.id}"
@@ -108,7 +133,7 @@ async def _called(
     `waits`: calling it only begins it, so that this may be done in the loop.
     """
     try:
-        value = function() if waits else await here(function)
+        value = function() if waits else await here(function, patience)
         value = await _within(patience, value) if inspect.isawaitable(value) else value
         return value if form is None else form.value(value)
     except Exception as error:
@@ -125,7 +150,7 @@ async def _within(seconds: float | None, value: Awaitable[Any]) -> Any:
             return await value
     except TimeoutError:
         if limit.expired():
-            raise TimeoutError(f"it gave nothing within {seconds:g} s (reward.patience)") from None
+            raise TooLong(f"it gave nothing within {seconds:g} s (reward.patience)") from None
         raise  # of the function's own
 
 
@@ -139,9 +164,9 @@ def _check_length(values: object, name: str, group: Group) -> None:
         )
 
 
-def _checked(value: object, name: str, group: Group, place: int) -> float | None:
-    if value is None:
-        return None
+def _checked(value: object, name: str, group: Group, place: int) -> Value:
+    if value is None or isinstance(value, Noted):
+        return value
     if isinstance(value, Real | np.bool_) and math.isfinite(value):
         return float(value)
     raise ValueError(

@@ -38,7 +38,7 @@ class RewardSettings:
     script: str = "latin"  # ... this script: latin, cyrillic, chinese, ...
     code: float = 0.0  # weight: the program in the answer passes the problem's tests; see [code]
     judge: float = 0.0  # weight: the number that another model gives the answer; see [judge]
-    patience: float = 600.0  # seconds that an async function of one's own is waited for
+    patience: float = 600.0  # seconds that a call of a function of one's own may take
     functions: Mapping[str, float] = field(default_factory=dict)  # "module:function" or "file.py:function" -> weight
 
     def __post_init__(self) -> None:

@@ -30,8 +30,11 @@ def own_timeout(group):
 
 def test_an_async_reward_that_never_answers_is_named():
     group = Group(Problem(id="p/7", task="t", prompt="?", answer=None, info={}), (), ())
+    reward = as_reward(never, "my.py:never", 0.05)
+    for _ in range(2):
+        assert asyncio.run(reward(group)) == []
     with pytest.raises(TimeoutError, match=r"within 0.05 s \(reward.patience\)") as late:
-        asyncio.run(as_reward(never, "my.py:never", 0.05)(group))
+        asyncio.run(reward(group))
     assert "my.py:never of the responses to p/7" in late.value.__notes__[0]
     with pytest.raises(TimeoutError, match="of its own"):
         asyncio.run(as_reward(own_timeout, "my.py:f", 60.0)(group))

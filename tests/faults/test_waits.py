@@ -172,6 +172,7 @@ WAITS: dict[str, dict[tuple[str, str], str]] = {
         ("here", "_BESIDE.get()"): "nobody: a context variable",
         ("_Beside.serve", "self._asked.get()"): "the loop, in which every wait has a limit of its own",
         ("_Beside.stop", "self.thread.join(GRACE)"): "the loop: GRACE",
+        ("_Beside._look_after_calls", "asyncio.sleep(LOOK)"): "LOOK, between two looks at a call",
         ("_Beside._work", "asyncio.run(self._run())"): "what is awaited there: each of it has its own limit",
     },
     "reward/places.py": {
