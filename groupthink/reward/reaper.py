@@ -93,7 +93,7 @@ REAPER = Reaper()
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # which its parent may have been sent, too
         signal.signal(number, signal.SIG_IGN)
-    groups = set()
+    groups: set[int] = set()
     for line in sys.stdin:
         (groups.add if line.startswith("+") else groups.discard)(int(line[1:]))
     for group in groups:
