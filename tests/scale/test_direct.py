@@ -45,7 +45,7 @@ def test_a_package_without_a_build_for_this_machine_is_refused(monkeypatch, tmp_
 def test_an_older_ray_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "nixl", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "ray.experimental.rdt.util", None)
-    with pytest.raises(ValueError, match="needs Ray 2.60"):
+    with pytest.raises(ValueError, match=r"needs Ray 2\.60"):
         require_nixl()
 
 
