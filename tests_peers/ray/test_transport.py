@@ -95,6 +95,15 @@ def kept(rank) -> int:
     return within(rank, lambda its: ray._private.worker.global_worker.rdt_manager.rdt_store.get_num_objects())
 
 
+def test_a_run_is_the_local_run_bit_for_bit_and_says_what_a_sync_takes(cluster, recipe, tmp_path):
+    """First: later all four cores are taken."""
+    words = ("steps=2", "checkpoint_every=2")
+    local = train(tmp_path / "local", recipe, *words)
+    run = train(tmp_path / "run", recipe, *words, "scale.engines=2", "scale.transport=nixl")
+    assert weights(run.path) == weights(local.path)
+    assert all(line["time/sync"] > 0 for line in read_metrics(run.path / "metrics.jsonl"))
+
+
 def test_engines_have_the_bits_of_two_learners_after_each_update(engines, learners):
     for seed in range(2):
         learners.update(batch_of(OBJECTIVE, seed))
@@ -160,11 +169,3 @@ def test_weights_of_a_local_learner_are_read_from_the_runs_own_process(engines):
     engines.load(sent)
     engines.verify(sent)
     assert all(equal(found, tensors) for found in drawn_from(engines))
-
-
-def test_a_run_is_the_local_run_bit_for_bit_and_says_what_a_sync_takes(cluster, recipe, tmp_path):
-    words = ("steps=2", "checkpoint_every=2")
-    local = train(tmp_path / "local", recipe, *words)
-    run = train(tmp_path / "run", recipe, *words, "scale.engines=2", "scale.transport=nixl")
-    assert weights(run.path) == weights(local.path)
-    assert all(line["time/sync"] > 0 for line in read_metrics(run.path / "metrics.jsonl"))
