@@ -370,10 +370,13 @@ def _checked(recipe: "Recipe", quiet: bool) -> tuple[dict[str, Any], int]:
     from groupthink.insight.plan.words import in_words
     from groupthink.recipe import BY_REWARDS
     from groupthink.run.printable import printable
+    from groupthink.scale.direct import require_nixl
     from groupthink.scale.look import look_at
 
     if recipe.stage == "evaluate":
         return {}, 0
+    if recipe.scale.transport == "nixl":
+        require_nixl()
     nodes = look_at(recipe.scale) if recipe.scale.wanted and recipe.scale.address else None
     planned = plan.plan(recipe, _tell, nodes)
     if not quiet:  # at once: it stands whatever becomes of the trials

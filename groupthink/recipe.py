@@ -109,6 +109,7 @@ class Recipe:
             own_process=vllm.own_process,
             engine=rollout.engine,
             tensor_parallel=vllm.tensor_parallel,
+            lag=rollout.lag,
         )
         self._require_what_can_learn()
         self._require_what_can_be_compared()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from groupthink.extras import need
+from groupthink.scale.direct import require_nixl
 from groupthink.scale.settings import ScaleSettings
 
 Bundle = Mapping[str, float]
@@ -62,6 +63,8 @@ class Cluster:
     def __init__(self, settings: ScaleSettings):
         self.settings = settings
         ray = self.ray = need("ray", "[scale]", "scale")
+        if settings.transport == "nixl":
+            require_nixl()
         self.own = not ray.is_initialized()
         if not self.own:
             return

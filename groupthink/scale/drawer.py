@@ -24,6 +24,7 @@ from groupthink.rollout.engine import Engine, Sampling
 from groupthink.rollout.remote import make_model
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.vllm.settings import VllmSettings
+from groupthink.scale.direct import open_agent
 from groupthink.scale.weights import Delivery, assemble
 
 IDLE = 1.0
@@ -49,13 +50,17 @@ class Opening:
     tokenizer: Any
     rollout: RolloutSettings
     vllm: VllmSettings
+    transport: str = "store"  # of weights
     decoder: Found | None = None  # what one engine has found, all of its kind of device are to have
 
     @classmethod
-    def of(cls, model: Any, tokenizer: Any, rollout: RolloutSettings, vllm: VllmSettings) -> "Opening":
+    def of(
+        cls, model: Any, tokenizer: Any, rollout: RolloutSettings, vllm: VllmSettings, transport: str = "store"
+    ) -> "Opening":
         """An engine of its own process that draws what is asked for; when, and from which weights, its orders say."""
         alone = replace(rollout, processes=1, lag=0)
-        return cls(type(model), model.config, model.generation_config, model.dtype, tokenizer, alone, vllm)
+        config, generation = model.config, model.generation_config
+        return cls(type(model), config, generation, model.dtype, tokenizer, alone, vllm, transport)
 
 
 @dataclass(eq=False, slots=True)
@@ -186,6 +191,8 @@ class Drawer:
 
         keep_freed_memory()
         its, device = self.opening, find_device()
+        if its.transport == "nixl":
+            open_agent()
         self._model = make_model(its.architecture, its.config, its.generation_config, its.dtype, str(device))
         self._own = dict(self._model.named_parameters())
         self.ready = True

@@ -50,7 +50,7 @@ class RayEngines:
         vllm: VllmSettings,
         cluster: Cluster,
     ):
-        self.rollout = rollout
+        self.rollout, self.transport = rollout, cluster.settings.transport
         self.like: dict[str, Tensor] = dict(model.named_parameters())
         context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**62
         self.context = min(context, vllm.context or context) if rollout.engine == "vllm" else context
@@ -65,7 +65,7 @@ class RayEngines:
         self._changed = threading.Condition()
         self.crew = Crew(
             cluster,
-            Opening.of(model, tokenizer, rollout, vllm),
+            Opening.of(model, tokenizer, rollout, vllm, self.transport),
             at_once=at_once,
             later=self._events.put,
             on_loss=self._lose,
@@ -103,7 +103,7 @@ class RayEngines:
             weights = Weights(weights.version, {name: weights.tensors[name] for name in self.like})
         self.send_off()
         number = 0 if self.newest is None else self.newest[0] + 1
-        self.newest = number, deliver(weights)
+        self.newest = number, deliver(weights, self.transport)
         self.order(partial(self._hold, *self.newest))
         if not self.rollout.lag:
             self.wait(lambda: self._all_have(number))

@@ -139,7 +139,10 @@ class Learners:
         return report
 
     def _deliver(self) -> Delivery:
-        """Rows of each rank; what is put belongs to this process, and outlives them."""
+        """Rows of each rank. What is put in the store belongs to this process, and outlives them."""
+        if self.settings.transport == "nixl":
+            given = self._all("deliver", self.steps)
+            return Delivery(self.steps, tuple(bucket for its in given for bucket in its.buckets), "nixl")
         buckets = []
         for rank, its in zip(self._ranks, self._all("pieces"), strict=True):
             buckets += [Bucket(pieces, rank.bucket.remote(place)) for place, pieces in enumerate(its)]
@@ -192,7 +195,9 @@ class Learners:
         ray, settings = self.cluster.ray, self.settings
         bundle = {"CPU": settings.learner_cpus, "GPU": settings.learner_gpus}
         self._places = self.cluster.reserve([bundle] * settings.learners, f"{settings.learners} learners")
-        actor = ray.remote(concurrency_groups={WATCH: 1}, max_restarts=0)(Rank)
+        actor = ray.remote(
+            concurrency_groups={WATCH: 1}, max_restarts=0, enable_tensor_transport=settings.transport == "nixl"
+        )(Rank)
         self._ranks = [
             actor.options(**place.options()).remote(number, settings.learners)
             for number, place in enumerate(self._places)

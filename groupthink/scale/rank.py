@@ -21,9 +21,10 @@ from groupthink.model.origin import Origin
 from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.settings import PolicySettings
 from groupthink.records import Batch, Report
+from groupthink.scale.direct import open_agent
 from groupthink.scale.sharded_learner import ShardedLearner
 from groupthink.scale.sharding import own_rows
-from groupthink.scale.weights import Piece, Rows, as_words, buckets_of, piece_of
+from groupthink.scale.weights import Delivery, Piece, Rows, as_words, buckets_of, piece_of, put_rows
 
 SIOCGIFADDR = 0x8915
 """Linux's request for the address of a network interface (netdevice(7))."""
@@ -41,6 +42,7 @@ class Curriculum:
     temperature: float
     threads: int  # of each rank
     patience: float  # seconds that ranks wait for each other
+    transport: str = "store"  # of weights to engines
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Rank:
 
     def meet(self, own: str, address: str, port: int, it: Curriculum) -> Standing:
         """Meet the others at `address`, and share the model out. `own`: this machine's address."""
+        if it.transport == "nixl":
+            open_agent()
         timeout = timedelta(seconds=it.patience)
         on_gpu = torch.cuda.is_available()
         if self.rank:
@@ -139,6 +143,10 @@ class Rank:
         """The rows that `pieces` has named."""
         parts, self._buckets[place] = self._buckets[place], []
         return [as_words(part.tensor) for part in parts]
+
+    def deliver(self, version: int) -> Delivery:
+        """The same, to be read where it lies."""
+        return put_rows(version, self._own_rows(), transport="nixl")
 
     @property
     def _learner(self) -> ShardedLearner:

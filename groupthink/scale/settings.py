@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 PLACEMENTS = ("spread", "pack")
+TRANSPORTS = ("store", "nixl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class ScaleSettings:
     engine_gpus: float = 0.0  # GPUs for each engine
     learner_cpus: float = 1.0
     learner_gpus: float = 0.0
+    transport: str = "store"  # of weights, through Ray's object store; or "nixl": from memory to memory, GPUs' too
     prompts: int = 16  # with an engine at a time, at most; others wait for whoever is free
     patience: float = 600.0  # seconds that room on the cluster is waited for, and that learners wait for each other
     failures: int = 3  # in a row, of an engine, a reward's worker or the learners, at which it is given up
@@ -39,6 +41,13 @@ class ScaleSettings:
                 raise ValueError(f"scale.{name} is {share}: give a whole number, or a share below 1")
         if self.placement not in PLACEMENTS:
             raise ValueError(f"scale.placement is {self.placement!r}: choose one of {', '.join(PLACEMENTS)}")
+        if self.transport not in TRANSPORTS:
+            raise ValueError(f"scale.transport is {self.transport!r}: choose one of {', '.join(TRANSPORTS)}")
+        if self.transport != "store" and not self.engines:
+            raise ValueError(
+                f"scale.transport is {self.transport!r}, and there is no engine to bring weights to: set "
+                "scale.engines, or leave it out"
+            )
         if not 0 < self.patience < math.inf:
             raise ValueError(f"scale.patience is {self.patience}: give seconds above 0")
         if self.address and not self.wanted:
@@ -77,10 +86,17 @@ class ScaleSettings:
                 "scale.learners, and leave policy.processes at 0"
             )
 
-    def require_engines(self, *, processes: int, own_process: bool, engine: str, tensor_parallel: int) -> None:
+    def require_engines(
+        self, *, processes: int, own_process: bool, engine: str, tensor_parallel: int, lag: int
+    ) -> None:
         """Raise ValueError where other settings of drawing are at odds with engines on a cluster."""
         if not self.engines:
             return
+        if self.transport == "nixl" and lag:
+            raise ValueError(
+                f'rollout.lag is {lag}: with scale.transport="nixl" weights are gone with the learner that holds them, '
+                'and an engine that lags would ask for them later; set scale.transport="store", or rollout.lag=0'
+            )
         if processes > 1:
             raise ValueError(
                 f"rollout.processes is {processes}: with scale.engines each engine is one process; raise "

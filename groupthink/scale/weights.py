@@ -8,14 +8,15 @@ A local learner puts whole parameters (`deliver`). Of several that share a model
 and `learners.py` makes one delivery of them.
 
 Buckets go through Ray's object store: shared memory on one machine, TCP between two, each machine fetching a bucket
-once. Tensors travel as integers of their width, for NumPy knows no bfloat16. What is put and what is got is decided in
-`_put` and `_got` alone: transport from GPU to GPU (Ray's `tensor_transport`) would be theirs to choose, by where the
-tensors lie. It is not built.
+once. There tensors travel as integers of their width, for NumPy knows no bfloat16. Or they stay on their device, as
+copies that nothing changes, and engines read them there (`direct.py`). `scale.transport` says which, and `put_rows`
+and `_arrived` are where it matters.
 """
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -28,6 +29,7 @@ from transformers import PreTrainedModel
 from groupthink.records import Weights
 from groupthink.rollout.checksum import WORDS, checksum
 from groupthink.rollout.sync import require_fresh, require_version
+from groupthink.scale import direct
 
 BUCKET_BYTES = 64 * 2**20
 """Of pieces that are fetched together: what an engine holds beside its own tensors while it takes new ones."""
@@ -52,7 +54,7 @@ class Bucket:
     """Pieces that travel together."""
 
     pieces: tuple[Piece, ...]
-    reference: Any  # of Ray, on their rows in the same order, as arrays of integers
+    reference: Any  # of Ray, on their rows in the same order: arrays of integers, or one tensor of bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Delivery:
 
     version: int
     buckets: tuple[Bucket, ...]
+    transport: str = "store"  # or "nixl": how buckets are fetched
 
     @property
     def pieces(self) -> list[Piece]:
@@ -109,16 +112,21 @@ class Rows:
     tensor: Tensor
 
 
-def deliver(weights: Weights) -> Delivery:
+def deliver(weights: Weights, transport: str = "store") -> Delivery:
     """Put all tensors, which lie whole in this process; or the delivery that `weights` has already."""
     if isinstance(weights, DeliveredWeights):
         return weights.delivery
-    return put_rows(weights.version, (Rows(name, 0, as_rows(it)) for name, it in weights.tensors.items()))
+    held = (Rows(name, 0, as_rows(it)) for name, it in weights.tensors.items())
+    return put_rows(weights.version, held, transport=transport)
 
 
-def put_rows(version: int, held: Iterable[Rows], most: int = BUCKET_BYTES) -> Delivery:
+def put_rows(version: int, held: Iterable[Rows], most: int = BUCKET_BYTES, transport: str = "store") -> Delivery:
     """Put the rows that this process holds, in buckets of at most `most` bytes (or of one row)."""
-    return Delivery(version, tuple(_bucket(parts) for parts in buckets_of(held, most)))
+    heaps = buckets_of(held, most)
+    if transport == "store":
+        return Delivery(version, tuple(map(_bucket, heaps)))
+    buckets = direct.lay([[part.tensor for part in parts] for parts in heaps])
+    return Delivery(version, tuple(map(_laid, heaps, buckets)), transport)
 
 
 def buckets_of(held: Iterable[Rows], most: int = BUCKET_BYTES) -> list[list[Rows]]:
@@ -138,10 +146,9 @@ def assemble(
     or holds other values than were put.
     """
     require_all_rows(delivery.pieces, tensors)
-    for bucket in delivery.buckets:
-        for piece, words in zip(bucket.pieces, _got(bucket, seconds, delivery.version), strict=True):
-            own = as_rows(tensors[piece.name])[piece.first : piece.first + piece.count]
-            arrived = _as_tensor(words).view(own.dtype)
+    heaps = [[_rows_of(piece, tensors) for piece in bucket.pieces] for bucket in delivery.buckets]
+    for bucket, owned, came in zip(delivery.buckets, heaps, _arrived(delivery, heaps, seconds), strict=True):
+        for piece, own, arrived in zip(bucket.pieces, owned, came, strict=True):
             if arrived.shape != own.shape:
                 raise RuntimeError(f"{_said(piece)} came as {list(arrived.shape)}, and is {list(own.shape)} here")
             own.copy_(arrived)
@@ -215,6 +222,10 @@ def packed(items: Iterable[Any], size: Callable[[Any], int], most: int) -> list[
     return heaps
 
 
+def _rows_of(piece: Piece, tensors: Mapping[str, Tensor]) -> Tensor:
+    return as_rows(tensors[piece.name])[piece.first : piece.first + piece.count]
+
+
 def _said(piece: Piece) -> str:
     return f"rows {piece.first} to {piece.first + piece.count} of {piece.name}"
 
@@ -227,6 +238,13 @@ def _cut(rows: Rows, most: int) -> Iterable[Rows]:
 
 def _bucket(parts: Sequence[Rows]) -> Bucket:
     return Bucket(tuple(map(piece_of, parts)), _put([as_words(part.tensor) for part in parts]))
+
+
+def _laid(parts: Sequence[Rows], bucket: Tensor) -> Bucket:
+    """Of parts that were copied into `bucket`, where their checksums are taken."""
+    copies = direct.parted(bucket, [part.tensor for part in parts])
+    pieces = (piece_of(replace(part, tensor=copy)) for part, copy in zip(parts, copies, strict=True))
+    return Bucket(tuple(pieces), direct.put(bucket))
 
 
 def piece_of(part: Rows) -> Piece:
@@ -250,12 +268,39 @@ def _put(arrays: list[np.ndarray]) -> Any:
     return ray.put(arrays)
 
 
+def _arrived(delivery: Delivery, heaps: Sequence[Sequence[Tensor]], seconds: float) -> Iterator[Sequence[Tensor]]:
+    """Bucket by bucket what has come, each until the next one is asked for. `heaps`: tensors that it is to be like."""
+    if delivery.transport == "store":
+        for bucket, owned in zip(delivery.buckets, heaps, strict=True):
+            words = _got(bucket, seconds, delivery.version)
+            yield [_as_tensor(its).view(own.dtype) for its, own in zip(words, owned, strict=True)]
+        return
+    sizes = [direct.bytes_of([own.nbytes for own in owned]) for owned in heaps]
+    if not sizes:
+        return
+    with direct.Landing(heaps[0][0].device, max(sizes)) as landing:
+        for bucket, owned, size in zip(delivery.buckets, heaps, sizes, strict=True):
+            with _coming(bucket, seconds, delivery.version):
+                came = landing.read(bucket.reference, size, seconds)
+            yield direct.parted(came, owned)
+
+
 def _got(bucket: Bucket, seconds: float, version: int) -> list[np.ndarray]:
     import ray
 
-    try:
+    with _coming(bucket, seconds, version):
         return ray.get(bucket.reference, timeout=seconds)
-    except (ray.exceptions.ObjectLostError, ray.exceptions.GetTimeoutError) as error:
+
+
+@contextmanager
+def _coming(bucket: Bucket, seconds: float, version: int) -> Iterator[None]:
+    """Raises RuntimeError in words where a bucket does not come."""
+    import ray
+
+    errors = ray.exceptions
+    try:
+        yield
+    except (errors.ObjectLostError, errors.GetTimeoutError, errors.RaySystemError) as error:
         names = [name for name, _ in groupby(piece.name for piece in bucket.pieces)]
         raise RuntimeError(
             f"weights of version {version} did not come within {seconds:g} s ({type(error).__name__}; {names[0]} and "

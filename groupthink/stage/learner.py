@@ -57,6 +57,7 @@ def open_learner(
             recipe.objective_of_stage,
             threads=max(1, int(recipe.scale.learner_cpus)),
             patience=recipe.scale.patience,
+            transport=recipe.scale.transport,
             total_steps=recipe.steps,
             temperature=temperature,
         )

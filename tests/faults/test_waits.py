@@ -299,6 +299,12 @@ WAITS: dict[str, dict[tuple[str, str], str]] = {
             "ray.get(bucket.reference, timeout=seconds)",
         ): "weights: `scale.patience`, then RuntimeError says whose",
     },
+    "scale/direct.py": {
+        (
+            "Landing.read",
+            "ray.get(reference, timeout=seconds)",
+        ): "weights: `scale.patience`, then RuntimeError says whose",
+    },
     "scale/crew.py": {("Crew._take", "future.result()"): DONE},
     "scale/drawer.py": {
         ("Drawer._take_orders", "self._orders.get(timeout=IDLE)"): "orders: IDLE, between two signs of life",

@@ -258,6 +258,15 @@ def test_what_a_learner_holds_is_shared_out():
     assert half["weights"] == every / 2 and half["gathered"] == 2 * gathered  # held in float32, gathered in bfloat16
 
 
+def test_weights_on_their_way_lie_in_the_store_or_with_the_learners():
+    words = ("scale.engines=1", "scale.learners=2", "objective.kl=0", "policy.dtype=bfloat16")
+    direct = (*words, "scale.transport=nixl")
+    assert "weights on their way" not in parts(*words)["learner"].held
+    assert parts(*direct)["learner"].held["weights on their way"] == 2 * SHAPE.parameters / 2
+    stored = [room.store_bytes(load_recipe(overrides=its), SHAPE) for its in (words, direct)]
+    assert stored == [2 * 2 * SHAPE.parameters, 0]
+
+
 def test_what_is_lacking_is_said():
     its = parts("scale.engines=3", "scale.engine_cpus=2").values()
     fits = room.room_of(list(its), [Node("a", 4, 0, 1e10), Node("b", 2, 0, 1e10)], store=0.0, pack=False)

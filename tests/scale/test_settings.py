@@ -18,6 +18,12 @@ from groupthink.recipe import dump_recipe, load_recipe
         (("scale.engine_gpus=1.5",), "a whole number, or a share below 1"),
         (("scale.placement=near",), "choose one of spread, pack"),
         (("scale.patience=0",), "give seconds above 0"),
+        (("scale.engines=2", "scale.transport=nccl"), "choose one of store, nixl"),
+        (("scale.learners=2", "scale.transport=nixl"), "no engine to bring weights to"),
+        (
+            ("stage=grpo_async", "rollout.lag=1", "scale.engines=2", "scale.transport=nixl"),
+            'set scale.transport="store", or rollout.lag=0',
+        ),
         (("scale.address=auto",), "nothing is to work there"),
     ],
 )

@@ -7,9 +7,11 @@ import torch
 
 from groupthink.records import Weights
 from groupthink.scale import weights as module
+from groupthink.scale.settings import TRANSPORTS
 from groupthink.scale.weights import (
     Delivery,
     Rows,
+    as_rows,
     assemble,
     deliver,
     packed,
@@ -23,6 +25,30 @@ def store(monkeypatch):
     """In place of Ray's: what is put is what is got."""
     monkeypatch.setattr(module, "_put", lambda arrays: [array.copy() for array in arrays])
     monkeypatch.setattr(module, "_got", lambda bucket, seconds, version: bucket.reference)
+
+
+class Landing:
+    """In place of the one that reads through NIXL: each bucket until the next one."""
+
+    def __init__(self, device, most):
+        self.memory = torch.empty(most, dtype=torch.uint8, device=device)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def read(self, reference, size, seconds):
+        assert len(reference) == size
+        return self.memory[:size].copy_(reference)
+
+
+@pytest.fixture(autouse=True)
+def memory(monkeypatch):
+    """In place of NIXL: what was put is where it was put."""
+    monkeypatch.setattr(module.direct, "put", lambda bucket: bucket)
+    monkeypatch.setattr(module.direct, "Landing", Landing)
 
 
 def merged(deliveries):
@@ -40,11 +66,12 @@ def empty(dtype=torch.float32):
     return {name: torch.zeros_like(tensor) for name, tensor in tensors(dtype).items()}
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
-def test_what_is_delivered_arrives_bit_for_bit_in_any_type(dtype):
+def test_what_is_delivered_arrives_bit_for_bit_in_any_type(dtype, transport):
     sent, own = tensors(dtype), empty(dtype)
     sent["norm"][0] = float("nan")
-    assemble(deliver(Weights(3, sent)), own, seconds=1)
+    assemble(deliver(Weights(3, sent), transport), own, seconds=1)
     for name, tensor in sent.items():
         assert own[name].dtype == dtype
         assert own[name].reshape(-1).view(torch.uint8).tolist() == tensor.reshape(-1).view(torch.uint8).tolist()
@@ -116,6 +143,35 @@ def test_a_value_that_changed_on_its_way_is_noticed():
     delivery = deliver(Weights(4, tensors()))
     delivery.buckets[0].reference[0][2] ^= 1
     with pytest.raises(RuntimeError, match=r"rows 0 to 7 of embed, of version 4, did not arrive as they were sent"):
+        assemble(delivery, empty(), 1)
+
+
+def test_what_is_read_where_it_lies_is_no_longer_the_learners():
+    """Who learns on changes its parameters in place; who comes late reads those that were put."""
+    sent, own = tensors(), empty()
+    delivery = deliver(Weights(4, sent), "nixl")
+    for tensor in sent.values():
+        tensor += 1
+    assemble(delivery, own, 1)
+    assert all(own[name].equal(tensor) for name, tensor in tensors().items())
+
+
+def test_rows_of_several_buckets_lie_in_one_piece_of_memory():
+    """Which is told to NIXL once. What is 20 bytes long takes 32."""
+    sent, own = tensors(), empty()
+    held = [Rows(name, 0, as_rows(tensor)) for name, tensor in sent.items()]
+    delivery = put_rows(4, held, most=36, transport="nixl")
+    starts = [bucket.reference.storage_offset() for bucket in delivery.buckets]
+    assert starts == [0, 48, 96] and len(delivery.buckets[0].reference.untyped_storage()) == 160
+    told = []
+    assemble(delivery, own, 1, lambda: told.append(1))
+    assert all(own[name].equal(tensor) for name, tensor in sent.items()) and len(told) == 3
+
+
+def test_a_byte_that_changed_where_it_lies_is_noticed():
+    delivery = deliver(Weights(4, tensors()), "nixl")
+    delivery.buckets[0].reference[100] ^= 1  # behind the 96 of "embed"
+    with pytest.raises(RuntimeError, match=r"rows 0 to 5 of norm, of version 4, did not arrive"):
         assemble(delivery, empty(), 1)
 
 

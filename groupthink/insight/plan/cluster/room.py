@@ -153,7 +153,9 @@ def parts_of(recipe: Recipe, shape: ModelShape, load: Workload) -> tuple[Part, .
 
 
 def store_bytes(recipe: Recipe, shape: ModelShape) -> float:
-    """Weights in a machine's store: those of each step that is on its way, and the next."""
+    """Weights in a machine's store: those of each step that is on its way, and the next; if they go through it."""
+    if recipe.scale.transport != "store":
+        return 0.0
     return (2 + recipe.rollout.lag) * shape.parameters * item_of(recipe)
 
 
@@ -177,6 +179,7 @@ def learner_bytes(recipe: Recipe, shape: ModelShape, load: Workload, device: str
         "gradients": own + gathered * SINGLE,
         "optimizer": 2 * own,
         "gathered": gathered * item,
+        "weights on their way": 0 if recipe.scale.transport == "store" else shape.parameters * item / count,
         "activations": activation_bytes(recipe, shape, staff, load, device),
         "libraries": float(CUDA_CONTEXT if device == "cuda" else TYPICAL.worker),
     }
