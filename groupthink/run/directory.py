@@ -35,6 +35,7 @@ ELSEWHERE = (
     "rewards",
     "address",
     "placement",
+    "transport",
     "engine_cpus",
     "engine_gpus",
     "learner_cpus",

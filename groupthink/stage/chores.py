@@ -141,5 +141,5 @@ def keep_what_is_done(run: Run, shop: Workshop, save: Callable[[Path], None] | N
     newest, done = run.latest_checkpoint(), shop.learner.steps
     recorded = run.steps_done == done >= shop.supply.observed
     if recorded and (newest is None or step_of(newest) < done):
-        passing = done % run.recipe.checkpoint_every > 0
+        passing = done % run.recipe.checkpoint_every > 0 and done < run.recipe.steps
         run.checkpoint(done, save or shop.save, best_step(history(run)), passing)

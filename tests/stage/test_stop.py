@@ -103,6 +103,18 @@ def figures_of(run):
     return json.loads((run / "evaluations/step-000002.json").read_text())
 
 
+def test_a_stop_after_the_last_step_leaves_the_checkpoints_of_a_run_that_was_left_alone(place, tmp_path, monkeypatch):
+    words = ["checkpoint_every=2", "steps=5"]
+    whole, run = train(tmp_path / "whole", place / "grpo.toml", *words).path, tmp_path / "run"
+    begun = Run.create(run, load_recipe(place / "grpo.toml", words))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), begun:
+        interrupted_in(patch, grpo, "require_agreement", 5)
+        to_the_end(begun)
+    resume(run)
+    names = [{file.name for file in (each / "checkpoints").iterdir()} for each in (run, whole)]
+    assert names == [{"step-000000", "step-000004", "step-000005"}] * 2
+
+
 def test_what_cannot_be_kept_after_a_stop_is_said_and_made_again(place, tmp_path, monkeypatch, finished):
     run = tmp_path / "run"
     begun = Run.create(run, load_recipe(place / "grpo.toml", ["checkpoint_every=100"]))
