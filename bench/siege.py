@@ -22,8 +22,8 @@ What is counted:
   seconds.
 - `latency_ms`, `first_ms`: of clients that behave, to the end of an answer and to its first bytes (of a stream, its
   head); `health_ms`: of a client beside them all, who asks for nothing but `/health`, four times a second.
-- `rss_mb`: the server's memory before, in the first and in the last tenth of the time (`early`, `late`: medians, as of
-  each tenth in `tenths`), at most, and when all have left; `rss_growth_mb`: from `early` to `late`.
+- `rss_mb`: the server's memory before, in the second and in the last tenth of the time (`early`, `late`: medians, as
+  of each tenth in `tenths`), at most, and when all have left; `rss_growth_mb`: from `early` to `late`.
 - `open_files`, `threads`: the server's, before, at most, and when all have left and `SETTLES` seconds have passed.
 - `left_after_seconds`: until nothing was drawn and nothing waited any more, once the last had left.
 - `said`: lines of the server's on stderr, of which there should be none; `exit_code`, `exit_seconds`: after SIGTERM.
@@ -314,7 +314,7 @@ def look(pid: int) -> Look:
 
 def figures_of(found: Found, before: Look, after: Look) -> dict[str, Any]:
     tenths = [median(part) for part in parted([one.rss_mb for one in found.looks], 10)]
-    early, late = tenths[0], tenths[-1]
+    early, late = tenths[1], tenths[-1]
 
     def course(name: str) -> dict[str, int]:
         most = max(getattr(one, name) for one in found.looks)

@@ -87,6 +87,8 @@ class Protocol(H11Protocol):
             response = h11.Response(status_code=status, headers=[*headers, (b"connection", b"close")])
             for event in (response, h11.Data(data=SAID[status].encode()), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # what is at work for it has nobody to answer any more
         self.transport.close()
 
     def pause_writing(self) -> None:
