@@ -15,6 +15,9 @@ JSON = "application/json"
 ANSWERS_WITHIN = 60.0
 """Seconds in which the server takes what is sent."""
 
+SAYS_WITHIN, MOMENT = 10.0, 0.5
+"""Seconds in which it begins to answer, and between two parts of an answer."""
+
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 
@@ -84,6 +87,12 @@ class Line:
             async with asyncio.timeout(seconds):
                 while await self.read():
                     pass
+
+    async def read_answer(self) -> None:
+        """Read until the server ends it, says nothing more for a moment, or has said nothing for too long."""
+        with suppress(TimeoutError):
+            while await asyncio.wait_for(self.read(), MOMENT if self._tail else SAYS_WITHIN):
+                pass
 
     def is_held(self) -> bool:
         """Whether the server's process holds its end, whatever has been read of what it sent before it let go."""

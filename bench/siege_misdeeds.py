@@ -34,11 +34,11 @@ def long_answer(draw: random.Random) -> dict[str, Any]:
     return chat(n=draw.choice((32, 64)), max_tokens=400, logprobs=True, top_logprobs=20, stream=draw.random() < 0.7)
 
 
-async def answered(visit: Visit, data: bytes, seconds: float = 1.0) -> None:
-    """Send it, and read what the server says, until it ends the connection or has nothing more to say."""
+async def answered(visit: Visit, data: bytes) -> None:
+    """Send it, and read what the server says to it."""
     async with Line(visit) as line:
         await line.send(data)
-        await line.read_all(seconds)
+        await line.read_answer()
 
 
 async def stay(visit: Visit, line: Line, work: Callable[[], Awaitable[object]]) -> None:
@@ -283,7 +283,7 @@ async def too_much(visit: Visit) -> None:
         else:
             chunks = (b"10000\r\n" + b" " * 65536 + b"\r\n") * (size // 65536) + b"0\r\n\r\n"
             await line.send(head(visit, CHAT, f"Content-Type: {JSON}", "Transfer-Encoding: chunked") + b"\r\n" + chunks)
-        await line.read_all(5.0)
+        await line.read_answer()
 
 
 async def pipelines(visit: Visit) -> None:
@@ -305,7 +305,7 @@ async def pipelines(visit: Visit) -> None:
         if draw.random() < 0.4:
             await asyncio.sleep(draw.uniform(0.0, 0.3))
             return
-        await line.read_all(3.0)
+        await line.read_answer()
 
 
 async def resets_at_once(visit: Visit) -> None:
@@ -336,14 +336,14 @@ MISDEEDS = {
     "cut in the body": Misdeed(cut_in_body, frozenset()),
     "cut in the stream": Misdeed(cut_in_stream, FINE),
     "cut before the answer": Misdeed(cut_before_the_answer, FINE),
-    "no HTTP": Misdeed(no_http, frozenset((400,))),
+    "no HTTP": Misdeed(no_http, REFUSED),
     "no request": Misdeed(no_request, REFUSED),
-    "no JSON": Misdeed(no_json, frozenset((400,))),
+    "no JSON": Misdeed(no_json, frozenset((400, 413))),
     "odd body": Misdeed(odd_body, REFUSED | FINE),
     "odd values": Misdeed(odd_values, REFUSED),
     "odd text": Misdeed(odd_text, FINE),
-    "bad chunks": Misdeed(bad_chunks, frozenset((400, 404))),
+    "bad chunks": Misdeed(bad_chunks, frozenset((400, 404, 408))),
     "too much": Misdeed(too_much, frozenset((413,))),
-    "pipelines": Misdeed(pipelines, frozenset((200, 400, 429))),
+    "pipelines": Misdeed(pipelines, frozenset((200, 400, 408, 429))),
     "resets at once": Misdeed(resets_at_once, frozenset()),
 }
