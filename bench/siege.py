@@ -313,7 +313,7 @@ def look(pid: int) -> Look:
 
 
 def figures_of(found: Found, before: Look, after: Look) -> dict[str, Any]:
-    tenths = [median(part) for part in parted([one.rss_mb for one in found.looks], 10)]
+    tenths = [round(median(part), 1) for part in parted([one.rss_mb for one in found.looks], 10)]
     early, late = tenths[1], tenths[-1]
 
     def course(name: str) -> dict[str, int]:
