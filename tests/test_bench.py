@@ -23,7 +23,7 @@ def defined(script: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.parse(script.read_text(encoding="utf-8")).body:
         match node:
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 names.add(name)
             case ast.Assign() | ast.AnnAssign() | ast.Import() | ast.ImportFrom():
                 names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}

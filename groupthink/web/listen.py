@@ -19,13 +19,11 @@ from types import FrameType
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-import h11
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from groupthink.web.app import create_app
-from groupthink.web.safety import HEADERS
+from groupthink.web.protocol import LARGEST_HEAD, Protocol
 
 HOST, PORT = "127.0.0.1", 8777
 NEXT_PORTS = 50
@@ -128,21 +126,9 @@ def serve(app: Starlette, taken: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,  # nobody stands between whose word would count
         timeout_graceful_shutdown=1,
-        h11_max_incomplete_event_size=64 * 1024,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
     )
     Server(config, app).run(sockets=[taken])
-
-
-class Protocol(H11Protocol):
-    """HTTP as h11 reads it, which bounds what is read before it can be judged."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Of what is no HTTP: with the headers that every answer has."""
-        headers = [*((name.encode(), value.encode()) for name, value in HEADERS.items()), (b"connection", b"close")]
-        headers += [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-        for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=msg.encode()), h11.EndOfMessage()):
-            self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
 
 
 class Server(uvicorn.Server):

@@ -412,6 +412,12 @@ WAITS: dict[str, dict[tuple[str, str], str]] = {
         ("beside", "connection.poll(FIRST_WORD)"): "a server's first word: FIRST_WORD, then it is said that none began",
         ("beside", "connection.recv()"): "a line, which comes as one",
     },
+    "web/serve/app.py": {
+        (
+            "Endpoints._encoded",
+            "to_thread.run_sync(lambda: encode(self._other_chat), limiter=self._one_at_a_time)",
+        ): "a thread that computes, and at most MOST_LONG others before it",
+    },
     "web/serve/attended.py": {
         ("Attended.__call__", "asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)"): CLIENT,
         ("Attended.__call__", "work.result()"): DONE,

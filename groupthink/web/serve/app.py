@@ -1,12 +1,15 @@
 """The server: OpenAI's endpoints around one model."""
 
+import copy
 import json
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,6 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from groupthink.model.chat import Chat
 from groupthink.rollout.engine import EngineFailed, NoMemory, NoRoom
 from groupthink.web.safety import Guarded, Refused, Rules
 from groupthink.web.serve.asking import Asking, ask
@@ -25,10 +29,18 @@ from groupthink.web.serve.running import Busy, Running
 from groupthink.web.serve.transcript import Delta
 from groupthink.web.serve.wire import Form, failure, model_card
 
+T = TypeVar("T")
+
 MODELS = "/v1/models"
 
 EVENTS = {"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
 """Headers of a stream; the second one keeps a proxy from collecting it."""
+
+LONG = 20_000
+"""Bytes of a request that becomes tokens beside the event loop: a megabyte takes a second, in which all would wait."""
+
+MOST_LONG = 16
+"""Of these, so many at a time; one is worked at, the others wait."""
 
 CODES = {401: "invalid_api_key"}
 """What the API calls a refusal, beside its status."""
@@ -74,22 +86,26 @@ class Endpoints:
 
     def __init__(self, opened: Opened, running: Running):
         self.opened, self.running, self.created = opened, running, int(time.time())
+        self._one_at_a_time, self._long = CapacityLimiter(1), 0
 
     async def chat(self, request: Request) -> ASGIApp:
         """POST /v1/chat/completions"""
-        found = read_chat(read_object(await request.body()))
+        body = await request.body()
+        found = read_chat(read_object(body))
         self._require_model(found.asked)
         try:
-            prompt_ids = self.opened.chat.encode(found.messages)
+            prompt_ids = await self._encoded(lambda chat: chat.encode(found.messages), len(body))
         except ValueError as error:  # of the chat template
             raise BadRequest(str(error), "messages") from error
         return self._answer([prompt_ids], self.opened.chat.opening, found.asked, chat=True)
 
     async def complete(self, request: Request) -> ASGIApp:
         """POST /v1/completions"""
-        found = read_completion(read_object(await request.body()))
+        body = await request.body()
+        found = read_completion(read_object(body))
         self._require_model(found.asked)
-        return self._answer([self._encoded(prompt) for prompt in found.prompts], None, found.asked, chat=False)
+        prompts = await self._encoded(lambda chat: [self._raw(chat, prompt) for prompt in found.prompts], len(body))
+        return self._answer(prompts, None, found.asked, chat=False)
 
     async def models(self, request: Request) -> JSONResponse:
         """GET /v1/models"""
@@ -126,10 +142,27 @@ class Endpoints:
             said = f"there is no model {name[:200]!r} here: this server has {self.opened.name!r}"
             raise BadRequest(said, "model", "model_not_found", 404)
 
-    def _encoded(self, prompt: str | tuple[int, ...]) -> np.ndarray:
+    async def _encoded(self, encode: Callable[[Chat], T], size: int) -> T:
+        """What `encode` gives, for a request of so many bytes. Raises Busy, and as `encode` does."""
+        if size <= LONG:
+            return encode(self.opened.chat)
+        if self._long >= MOST_LONG:
+            raise Busy(f"{MOST_LONG} long prompts are here already: ask again later")
+        self._long += 1
+        try:
+            return await to_thread.run_sync(lambda: encode(self._other_chat), limiter=self._one_at_a_time)
+        finally:
+            self._long -= 1
+
+    @cached_property
+    def _other_chat(self) -> Chat:
+        """A tokenizer may not be used by two threads: it is changed by how it is asked."""
+        return copy.deepcopy(self.opened.chat)
+
+    def _raw(self, chat: Chat, prompt: str | tuple[int, ...]) -> np.ndarray:
         """Token ids of a prompt as it stands; control tokens that it spells out are meant."""
         if isinstance(prompt, str):
-            return np.asarray(self.opened.chat.tokenizer.encode(prompt, verbose=False), np.int64)
+            return np.asarray(chat.tokenizer.encode(prompt, verbose=False), np.int64)
         known = self.opened.engine.model.get_input_embeddings().num_embeddings
         if max(prompt) >= known:
             raise BadRequest(f"prompt has the token {max(prompt)}, and the model knows {known}", "prompt")
