@@ -78,6 +78,11 @@ def in_time() -> Iterator[None]:
         _asked.end_waiting()
 
 
+def stop_was_asked() -> bool:
+    """Whether a signal has come: Python drops what is raised where nobody can take it, as in a `__del__`."""
+    return _asked.number is not None
+
+
 def stop_waits() -> bool:
     """Whether, in what is finished first, a stop waits for it."""
     return _asked.waits and _asked.number is not None

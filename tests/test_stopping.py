@@ -1,5 +1,7 @@
+import gc
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import nullcontext
@@ -7,7 +9,7 @@ from contextlib import nullcontext
 import pytest
 
 from groupthink import stopping
-from groupthink.stopping import Stopped, finished_first, in_time, stop_waits, stopped_by_signals
+from groupthink.stopping import Stopped, finished_first, in_time, stop_waits, stop_was_asked, stopped_by_signals
 
 
 def ask(number=signal.SIGTERM):
@@ -86,6 +88,20 @@ def test_ctrl_c_where_nobody_holds_signals_tears_what_was_to_be_finished():
     with pytest.raises(Stopped) as raised, finished_first():
         raise KeyboardInterrupt
     assert raised.value.torn and raised.value.code == 130
+
+
+def test_a_stop_that_python_dropped_is_known(monkeypatch):
+    class Deaf:
+        def __del__(self):
+            ask()
+
+    dropped = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: dropped.append(it.exc_type))
+    with stopped_by_signals():
+        Deaf()
+        gc.collect()
+        assert dropped == [Stopped] and stop_was_asked()
+    assert not stop_was_asked()
 
 
 def test_what_was_asked_is_forgotten_with_the_signals_that_asked_it():

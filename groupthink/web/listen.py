@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 import uvicorn
 from starlette.applications import Starlette
 
+from groupthink.stopping import stop_was_asked
 from groupthink.web.app import create_app
 from groupthink.web.protocol import LARGEST_HEAD, Protocol
 
@@ -149,6 +150,7 @@ class Server(uvicorn.Server):
         try:
             for number in before:
                 signal.signal(number, self.handle_exit)
+            self.should_exit = self.should_exit or stop_was_asked()
             yield
         finally:
             for number, handler in before.items():
