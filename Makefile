@@ -64,8 +64,9 @@ test-vllm: env
 	PYTHONPATH=. $$($(BIN)/python bench/environments.py vllm) -m pytest -q --timeout=300 \
 		--confcutdir=tests_peers tests_peers/vllm
 
-# Ray itself, a cluster of it on this machine, in the environment that is there.
+# Ray itself, a cluster of it on this machine, in the environment that is there, and NIXL, which has builds for Linux.
 test-ray: env
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/dev.txt nixl
 	PYTHONPATH=. $(BIN)/python -m pytest -q --timeout=300 --confcutdir=tests_peers tests_peers/ray
 
 # The tests that hold what docs/promises.md promises, and how many of its rows are held.

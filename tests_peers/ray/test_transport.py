@@ -26,6 +26,8 @@ from groupthink.scale.weights import assemble
 from tests.scale.ranks import batch_of
 from tests.stage.conftest import train, weights
 
+pytest.importorskip("nixl", reason="pip install 'groupthink[nixl]'")
+
 OBJECTIVE = ObjectiveSettings.of_row("grpo", kl=0.0)
 SETTINGS = PolicySettings(threads=1, learning_rate=1e-3, warmup_steps=0, micro_batch_tokens=512)
 NANO = Origin("nano", "float32")
