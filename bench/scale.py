@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 from plan import tell
-from report import add_report, report
+from report import add_report, keep, report
 from scale_curve import add_curve, curve
 from scale_rates import Speeds, measure_speeds
 from scale_steps import Run, Taken, in_turn, running
@@ -108,6 +108,8 @@ def compared(place: Path, words: list[str], options: argparse.Namespace) -> dict
             "ratios": [round(ratio, 3) for ratio in ratios],
             "settings": words,
         }
+        tell(f"overhead {found['overhead']:+.3f}")
+        keep({**found, "details": details}, options.out)
         if not options.overhead_only:
             smaller = [*alone, f"task.problems_per_step={max(1, options.problems // 2)}"]
             half = open_runs.enter_context(running(place / "half", smaller))
@@ -119,7 +121,10 @@ def compared(place: Path, words: list[str], options: argparse.Namespace) -> dict
                 with running(place / f"{engines}-{learners}", asked) as run:
                     details[name] = predicted(run, ray, half, Layout(engines, learners, options.lag), words, options)
                 tell(f"{name}: error {details[name]['error']}")
-            found["prediction_error"] = max(its["error"] for its in details.values() if "error" in its)
+                found["prediction_error"] = max(
+                    its["error"] for its in details.values() if isinstance(its, dict) and "error" in its
+                )
+                keep({**found, "details": details}, options.out)
     return {**found, "details": details}
 
 
