@@ -8,15 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.forks import Forks
+from tests.faults.struck import Struck
 from tests.stage.conftest import finished, place  # noqa: F401 (fixtures)
 
 
-@pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    begun = Forks()
-    yield begun
-    begun.close()
+@pytest.fixture
+def begin() -> Iterator[Callable[..., Struck]]:
+    """`begin(*words, log=FILE)` is `Struck` with these words. What is left of it is killed when the test is over."""
+    begun: list[Struck] = []
+
+    def begin_one(*words: object, **where: Path) -> Struck:
+        begun.append(Struck(*words, **where))
+        return begun[-1]
+
+    yield begin_one
+    for one in begun:
+        one.end()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def drawn(run):
 
 
 @pytest.mark.fault("F6", "F7")
-def test_killed_where_an_epoch_ends_and_again_each_epoch_has_every_problem_once(place, forks, tmp_path):
+def test_killed_where_an_epoch_ends_and_again_each_epoch_has_every_problem_once(place, begin, tmp_path):
     """Five problems, two a step: an epoch ends in the midst of the third step."""
     rows, run, log = tmp_path / "rows.jsonl", tmp_path / "run", tmp_path / "log"
     rows.write_text("".join(json.dumps({"question": f"{i}+1", "answer": i + 1}) + "\n" for i in range(9)))
@@ -29,12 +29,12 @@ def test_killed_where_an_epoch_ends_and_again_each_epoch_has_every_problem_once(
 
     begun = [place / "grpo.toml", *settings]
     for step in (2, 3):
-        fork = forks.begin("train", *begun, "--run", run, log=log)
-        fork.when((run / f"checkpoints/step-{step:06d}").exists)
-        fork.strike(signal.SIGKILL)
-        assert fork.code() == -signal.SIGKILL, log.read_text()
+        process = begin("train", *begun, "--run", run, log=log)
+        process.when((run / f"checkpoints/step-{step:06d}").exists)
+        process.strike(signal.SIGKILL)
+        assert process.code() == -signal.SIGKILL, log.read_text()
         begun = ["--resume"]
-    assert forks.begin("train", "--resume", "--run", run, log=log).code() == 0, log.read_text()
+    assert begin("train", "--resume", "--run", run, log=log).code() == 0, log.read_text()
 
     problems = [problem for step in drawn(whole) for problem in step]
     size = len(set(problems))

@@ -43,7 +43,7 @@ def traced(place, tmp_path_factory):
     return folder
 
 
-def send_in(phase, fork, run, scored, after):
+def send_in(phase, process, run, scored, after):
     """Have the run end by SIGTERM when it has entered a phase of a step, and is so many seconds into learning.
 
     Whether it waited for the update.
@@ -52,36 +52,36 @@ def send_in(phase, fork, run, scored, after):
     saved = run / f"checkpoints/step-{first + 1:06d}"
     moments = {
         "generating": saved.exists,
-        "learning": lambda: scored.exists() and scored.read_text().split().count(str(fork.pid)) >= RESPONSES,
+        "learning": lambda: scored.exists() and scored.read_text().split().count(str(process.pid)) >= RESPONSES,
         "saving": saved.with_name(f".writing-{saved.name}").exists,
     }
-    fork.when(moments[phase])
+    process.when(moments[phase])
     if phase == "learning":
         time.sleep(after)
     done = len(read_metrics(run / "metrics.jsonl"))
     sent = time.monotonic()
-    fork.strike(signal.SIGTERM)
-    assert fork.code() == 143, fork.log.read_text()
+    process.strike(signal.SIGTERM)
+    assert process.code() == 143, process.log.read_text()
     assert time.monotonic() - sent < BOUND
     return phase == "learning" and len(read_metrics(run / "metrics.jsonl")) > done
 
 
 @pytest.mark.fault("F4")
-def test_sigterm_while_generating_learning_and_saving_costs_nothing(traced, forks, tmp_path):
+def test_sigterm_while_generating_learning_and_saving_costs_nothing(traced, begin, tmp_path):
     run, log, begun, waited = tmp_path / "run", tmp_path / "log", [traced / "grpo.toml"], 0
     phases = ["generating", "saving", *["learning"] * 6]
     while phases and not (waited and "learning" in phases[:1]):
         phase = phases.pop(0)
-        fork = forks.begin("train", *begun, "--run", run, log=log)
-        waited = send_in(phase, fork, run, traced / "scored", after=0.003 * (7 - len(phases)))
+        process = begin("train", *begun, "--run", run, log=log)
+        waited = send_in(phase, process, run, traced / "scored", after=0.003 * (7 - len(phases)))
         begun = ["--resume"]
         assert log.read_text().endswith(f"groupthink: stopped; go on with: groupthink train --resume --run {run}\n")
-        assert not list(run.rglob(".*")) and not fork.begun()
+        assert not list(run.rglob(".*")) and not process.begun()
         newest = latest_checkpoint(run / "checkpoints")
         assert find_damage(newest) is None
         assert step_of(newest) == len(read_metrics(run / "metrics.jsonl"))
     assert waited  # for an update, which is not torn
-    assert forks.begin("train", "--resume", "--run", run, log=log).code() == 0
+    assert begin("train", "--resume", "--run", run, log=log).code() == 0
     assert weights(run) == weights(train(tmp_path / "whole", traced / "grpo.toml").path)
 
 
@@ -95,18 +95,18 @@ STAGES = {
 
 @pytest.mark.fault("F4")
 @pytest.mark.parametrize("kind", STAGES)
-def test_a_stop_at_any_moment_keeps_every_step_that_is_done(place, forks, tmp_path, kind):
+def test_a_stop_at_any_moment_keeps_every_step_that_is_done(place, begin, tmp_path, kind):
     words = [word.format(place=place) for word in STAGES[kind]]
     words += ["steps=9", "checkpoint_every=4", "evaluate.every=3"]
     run, log, draw = tmp_path / "run", tmp_path / "log", random.Random(kind)
     begun, done = [place / "grpo.toml", *words], []
     while not (run / "summary.json").exists():
-        fork = forks.begin("train", *begun, "--run", run, log=log)
+        process = begin("train", *begun, "--run", run, log=log)
         some = (done[-1] if done else 0) + draw.randint(2, 4)
-        fork.when(lambda some=some: len(read_metrics(run / "metrics.jsonl")) >= some)
+        process.when(lambda some=some: len(read_metrics(run / "metrics.jsonl")) >= some)
         time.sleep(draw.random() * 0.2)
-        fork.strike(draw.choice([signal.SIGTERM, signal.SIGINT]))
-        if fork.code() == 0:
+        process.strike(draw.choice([signal.SIGTERM, signal.SIGINT]))
+        if process.code() == 0:
             break
         newest, recorded = latest_checkpoint(run / "checkpoints"), len(read_metrics(run / "metrics.jsonl"))
         assert find_damage(newest) is None
@@ -126,17 +126,17 @@ def test_a_stop_at_any_moment_keeps_every_step_that_is_done(place, forks, tmp_pa
 
 
 @pytest.mark.fault("F5")
-def test_ctrl_c_twice_ends_a_run_and_all_that_it_has_begun(place, forks, tmp_path):
+def test_ctrl_c_twice_ends_a_run_and_all_that_it_has_begun(place, begin, tmp_path):
     run, settings = tmp_path / "run", ("rollout.processes=2", "steps=100000")
-    fork = forks.begin("train", place / "grpo.toml", *settings, "--run", run, log=tmp_path / "log")
-    fork.when(lambda: len(read_metrics(run / "metrics.jsonl")) > 0)
-    assert len(fork.begun()) >= 2
+    process = begin("train", place / "grpo.toml", *settings, "--run", run, log=tmp_path / "log")
+    process.when(lambda: len(read_metrics(run / "metrics.jsonl")) > 0)
+    assert len(process.begun()) >= 2
     began = time.monotonic()
     for _ in range(2):
-        fork.strike(signal.SIGINT, group=True)
+        process.strike(signal.SIGINT, group=True)
         time.sleep(0.05)
-    assert fork.code() == 130, fork.log.read_text()
-    while fork.begun():
+    assert process.code() == 130, process.log.read_text()
+    while process.begun():
         assert time.monotonic() - began < BOUND
         time.sleep(0.02)
-    assert fork.log.read_text().endswith(f"stopped; go on with: groupthink train --resume --run {run}\n")
+    assert process.log.read_text().endswith(f"stopped; go on with: groupthink train --resume --run {run}\n")

@@ -25,22 +25,24 @@ pytestmark = [
     ],
     ids=["drawing", "learning", "ahead"],
 )
-def test_killed_while_its_workers_map_a_file_it_leaves_none(words, place, forks, tmp_path):  # noqa: F811
+def test_killed_while_its_workers_map_a_file_it_leaves_none(words, place, begin, tmp_path):  # noqa: F811
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     begun = "train", place / "grpo.toml", *words, "--run", tmp_path / "run"
-    fork = forks.begin(*begun, log=tmp_path / "log", temporary=temporary)
+    process = begin(*begun, log=tmp_path / "log", temporary=temporary)
     seen = []
 
     def mapped():
-        seen.extend(line for line in Path(f"/proc/{fork.pid}/maps").read_text().split("\n") if str(temporary) in line)
+        seen.extend(
+            line for line in Path(f"/proc/{process.pid}/maps").read_text().split("\n") if str(temporary) in line
+        )
         return seen
 
-    fork.when(mapped)  # its workers are still importing
-    fork.strike(signal.SIGKILL, group=True)
-    assert fork.code() == -signal.SIGKILL and seen, fork.log.read_text()
+    process.when(mapped)  # its workers are still importing
+    process.strike(signal.SIGKILL, group=True)
+    assert process.code() == -signal.SIGKILL and seen, process.log.read_text()
     end = time.monotonic() + 30
-    while fork.begun():
+    while process.begun():
         assert time.monotonic() < end
         time.sleep(0.02)
     assert not list(temporary.rglob("*"))
