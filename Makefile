@@ -48,7 +48,7 @@ test-lm-eval: env
 # The pages in a real browser, and the API by OpenAI's own client, in an environment of its own.
 test-web: env
 	PYTHONPATH=. $$($(BIN)/python bench/environments.py web) -m pytest -q --timeout=300 \
-		--confcutdir=tests_peers tests_peers/web tests_peers/openai
+		-n 2 --dist loadfile --no-loadscope-reorder --confcutdir=tests_peers tests_peers/web tests_peers/openai
 
 # Pictures of the pages, of a run that is trained for them: docs/screenshots.
 screenshots: env

@@ -54,7 +54,8 @@ ENVIRONMENTS = {
     "web": Environment(
         (
             *("transformers", "jinja2", "pyarrow", "rich", "tomli-w", "httpx2", "filelock", "math-verify", "starlette"),
-            *("uvicorn", "playwright", "axe-playwright-python", "openai", "pillow", "pytest", "pytest-timeout"),
+            *("uvicorn", "playwright", "axe-playwright-python", "openai", "pillow"),
+            *("pytest", "pytest-timeout", "pytest-xdist"),
         ),
         ("web.txt", "dev.txt"),
     ),

@@ -5,6 +5,7 @@
 
 import os
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -23,11 +24,21 @@ def count(request: pytest.FixtureRequest) -> Counter[str]:
     return request.config.stash.setdefault(COMPARED, Counter())
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What a worker of pytest-xdist has counted counts here."""
+    total = node.config.stash.setdefault(COMPARED, Counter())
+    total.update(getattr(node, "workeroutput", {}).get("compared", {}))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # a worker of pytest-xdist, which need not have compared anything
+        session.config.workeroutput["compared"] = dict(session.config.stash.get(COMPARED, {}))
+        return
     if not session.config.stash.get(COMPARED, None) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for peer, count in config.stash.get(COMPARED, Counter({"a peer": 0})).items():
+    for peer, count in (config.stash.get(COMPARED, None) or Counter({"a peer": 0})).items():
         terminalreporter.write_line(f"compared {count} cases with {peer}")

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests_peers.web.training import Training
-from tests_peers.web.viewing import Visitor, viewed
+from tests_peers.web.viewing import PATIENCE, Visitor, viewed
 
+expect.set_options(timeout=PATIENCE)
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 
 
@@ -42,8 +43,8 @@ def counted(browser: Browser, count: Counter[str]) -> None:
 
 @pytest.fixture(scope="session")
 def training(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Training]:
-    """A run that goes on as a test lets it."""
-    one = Training(tmp_path_factory.mktemp("place"))
+    """A run that goes on as a test lets it. Its reward's name, which has the folder's, is wider than a phone."""
+    one = Training(tmp_path_factory.mktemp("a-place-with-a-name-that-is-long"))
     yield one
     one.end()
 

@@ -89,7 +89,9 @@ def test_it_can_be_stopped(visitor, finished):
 
 def test_a_suggestion_is_asked_whole(guest):
     page = guest.to(link("chat", run="endless", t=0.5))
-    text, talk = page.locator(".suggestions button").all()
+    suggestions = page.locator(".suggestions button")
+    expect(suggestions).to_have_count(2)
+    text, talk = suggestions.all()
     expect(text).to_contain_text("Solve")
     text.click()
     expect(page.get_by_label("question", exact=True)).to_have_value(PROMPT)

@@ -93,8 +93,8 @@ class Visitor:
     def arrived(self) -> Page:
         """Wait until the page that the address names is there, with its data."""
         page = self.page
-        name, params = route_of(page.url)
         page.evaluate(DRAWN)
+        name, params = route_of(page.evaluate("location.href"))  # page.url is told of it, and may be late
         expect(page).to_have_title(re.compile(title_of(name, params), re.I), timeout=PATIENCE)
         expect(page.locator(READY[name]).first).to_be_visible(timeout=PATIENCE * (4 if name == "seed" else 1))
         expect(page.locator("main .loading")).to_have_count(0, timeout=PATIENCE)
