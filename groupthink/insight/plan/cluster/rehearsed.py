@@ -16,7 +16,8 @@ PUT = 1.0e9
 """Bytes a second at which a process takes checksums of its weights and puts them into the store of its machine."""
 
 TAKE = 0.6e9
-"""Bytes a second at which an engine writes what has come to its own, and takes checksums. Both are assumed."""
+"""Bytes a second at which an engine writes what has come to its own, takes checksums, and makes what it decodes with
+anew to compare. Both as measured with 40 million parameters on a core of a server's processor."""
 
 ARRIVE = 0.05
 """Seconds for word of new weights to reach an engine, and for its answer."""
