@@ -11,6 +11,7 @@ from ray.cluster_utils import Cluster as Nodes
 
 from groupthink.scale.cluster import Cluster
 from groupthink.scale.settings import ScaleSettings
+from tests_peers.ray.warm import warm_workers
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -53,11 +54,12 @@ def counted(count: Counter[str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def nodes() -> Iterator[Nodes]:
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """A machine of four cores, in words; others may be added. It is this one, all of them."""
-    its = Nodes(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
-    yield its
-    its.shutdown()
+    with warm_workers(tmp_path_factory.mktemp("workers")) as warm:
+        its = Nodes(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False, **warm})
+        yield its
+        its.shutdown()
 
 
 @pytest.fixture(scope="session")

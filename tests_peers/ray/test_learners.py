@@ -62,6 +62,12 @@ def recorded(alone):
     return found
 
 
+@pytest.fixture
+def cleared(monkeypatch):
+    """For tests in which nothing more comes of the other rank, once one has failed."""
+    monkeypatch.setattr("groupthink.scale.learners.CLEARING", 3.0)
+
+
 @pytest.fixture(scope="module")
 def saved():
     return []
@@ -133,7 +139,7 @@ def test_a_rank_that_is_killed_costs_no_step(learners, alone, rank):
     np.testing.assert_allclose(laws, alone.laws([np.arange(5)]), atol=1e-3)
 
 
-def test_a_rank_that_stops_is_noticed_and_named(learners, alone):
+def test_a_rank_that_stops_is_noticed_and_named(learners, alone, cleared):
     stopped = process_of(learners, 1)
     os.kill(stopped, signal.SIGSTOP)
     began = time.monotonic()
@@ -148,7 +154,7 @@ def test_a_rank_that_stops_is_noticed_and_named(learners, alone):
     assert far(learners, alone) < 1e-3
 
 
-def test_a_rank_that_runs_out_of_memory_learns_in_smaller_parts(learners, alone):
+def test_a_rank_that_runs_out_of_memory_learns_in_smaller_parts(learners, alone, cleared):
     def tighten(its):
         passes = its.learner.ranks.local
         make = passes.backward

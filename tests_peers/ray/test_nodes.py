@@ -75,7 +75,8 @@ class Machines:
         self.begin(
             0, ray, "start", "--head", "--port=6379", f"--node-ip-address={HEAD}", f"--num-cpus={cpus[0]}", *quiet
         )
-        time.sleep(5)
+        knock = ["ip", "netns", "exec", self.spaces[0], "bash", "-c", f"</dev/tcp/{HEAD}/6379"]
+        until(lambda: subprocess.run(knock, capture_output=True).returncode == 0)
         more = (f"--address={address}", f"--node-ip-address={OTHER}", f"--num-cpus={cpus[1]}")
         self.begin(1, ray, "start", *more, "--block", "--disable-usage-stats")
         return address

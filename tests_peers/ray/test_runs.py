@@ -1,5 +1,7 @@
 """Whole runs on a cluster: the same stages; with engines the same bits, with learners the same to rounding."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pyarrow.parquet as parquet
@@ -7,11 +9,24 @@ import pytest
 from safetensors.torch import load_file
 
 from groupthink.model.place import NANO
+from groupthink.run.directory import Run
 from groupthink.run.metrics import read_metrics
 from tests.stage.conftest import resume, train, weights
 
 ENGINES = ("scale.engines=2",)
 LEARNERS = ("scale.learners=2", "scale.patience=60")
+CONSTANT = ("policy.schedule=constant", "checkpoint_every=1")  # steps that do not depend on how many there are
+
+
+@pytest.fixture(scope="module")
+def locally(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    """`locally(*words)` is a run without a cluster, made once for all that are compared with it. Not to be changed."""
+
+    @cache
+    def run(*words: str) -> Run:
+        return train(tmp_path_factory.mktemp("local") / "run", recipe, *words)
+
+    return run
 
 
 def far(run: Path, local: Path) -> float:
@@ -23,8 +38,8 @@ def far(run: Path, local: Path) -> float:
 
 
 @pytest.mark.parametrize("words", [(), ("stage=grpo_async", "rollout.lag=1")], ids=["grpo", "lag by order"])
-def test_a_run_with_two_engines_is_the_local_run_bit_for_bit(cluster, recipe, tmp_path, words):
-    local = train(tmp_path / "local", recipe, *words)
+def test_a_run_with_two_engines_is_the_local_run_bit_for_bit(cluster, recipe, locally, tmp_path, words):
+    local = locally(*words)
     run = train(tmp_path / "run", recipe, *words, *ENGINES)
     assert weights(run.path) == weights(local.path)
     for name in ("before", "after"):
@@ -41,9 +56,9 @@ def test_by_time_no_token_is_older_than_the_lag(cluster, recipe, tmp_path):
         assert {version for row in column for version in row} <= {step - 1, step}
 
 
-def test_a_resumed_run_may_have_other_engines(cluster, recipe, tmp_path):
-    straight = train(tmp_path / "straight", recipe, "policy.schedule=constant")
-    run = train(tmp_path / "run", recipe, "policy.schedule=constant", "steps=2", *ENGINES)
+def test_a_resumed_run_may_have_other_engines(cluster, recipe, locally, tmp_path):
+    straight = locally(*CONSTANT)
+    run = train(tmp_path / "run", recipe, *CONSTANT, "steps=2", *ENGINES)
     assert weights(resume(run.path, "steps=3", "scale.engines=1").path) == weights(straight.path)
 
 
@@ -60,10 +75,10 @@ def test_a_model_is_measured_by_engines_as_by_the_local_one(cluster, recipe, tmp
     [("stage=grpo_async", "rollout.lag=1", *ENGINES), ("stage=sft",), ("stage=distill",)],
     ids=["ahead, with engines", "imitation", "a teacher"],
 )
-def test_two_learners_come_to_what_one_comes_to_in_every_stage(cluster, recipe, tmp_path, words):
+def test_two_learners_come_to_what_one_comes_to_in_every_stage(cluster, recipe, locally, tmp_path, words):
     if "stage=distill" in words:
-        words = (*words, f"distill.teacher={train(tmp_path / 'teacher', recipe).path}")
-    local = train(tmp_path / "local", recipe, *(word for word in words if word not in ENGINES))
+        words = (*words, f"distill.teacher={locally().path}")
+    local = locally(*(word for word in words if word not in ENGINES))
     run = train(tmp_path / "run", recipe, *words, *LEARNERS)
     expected, found = (read_metrics(its.path / "metrics.jsonl") for its in (local, run))
     for name in ("loss", "grad_norm", "entropy"):
@@ -72,9 +87,8 @@ def test_two_learners_come_to_what_one_comes_to_in_every_stage(cluster, recipe, 
 
 
 @pytest.mark.fault("F8")
-def test_a_run_is_taken_up_by_other_numbers_of_learners(cluster, recipe, tmp_path):
-    constant = ("policy.schedule=constant", "checkpoint_every=1")
-    straight = train(tmp_path / "straight", recipe, *constant)
-    run = train(tmp_path / "run", recipe, *constant, "steps=1", *LEARNERS)
+def test_a_run_is_taken_up_by_other_numbers_of_learners(cluster, recipe, locally, tmp_path):
+    straight = locally(*CONSTANT)
+    run = train(tmp_path / "run", recipe, *CONSTANT, "steps=1", *LEARNERS)
     resume(run.path, "steps=2", "scale.learners=1")
     assert far(resume(run.path, "steps=3", "scale.learners=0").path, straight.path) < 1e-2
