@@ -121,9 +121,7 @@ def compared(place: Path, words: list[str], options: argparse.Namespace) -> dict
                 with running(place / f"{engines}-{learners}", asked) as run:
                     details[name] = predicted(run, ray, half, Layout(engines, learners, options.lag), words, options)
                 tell(f"{name}: error {details[name]['error']}")
-                found["prediction_error"] = max(
-                    its["error"] for its in details.values() if isinstance(its, dict) and "error" in its
-                )
+                found["prediction_error"] = max(its["error"] for its in details.values() if "error" in its)
                 keep({**found, "details": details}, options.out)
     return {**found, "details": details}
 

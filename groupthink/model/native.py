@@ -3,22 +3,20 @@
 import ctypes
 from collections.abc import Sequence
 from functools import cache
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
 from groupthink.model.between import Between
+from groupthink.model.compiled import compiled
 from groupthink.model.llama import Shape
 
 
 @cache
 def library() -> ctypes.CDLL | None:
     """native.c as it was compiled at installation; None where it was not, or this processor cannot run it."""
-    found = find_spec("groupthink.model._native")
-    if found is None or found.origin is None:
+    if (loaded := compiled("groupthink.model._native")) is None:
         return None
-    loaded = ctypes.CDLL(found.origin)
     loaded.groupthink_scratch_floats.restype = ctypes.c_int64
     return loaded if loaded.groupthink_can_run() else None
 

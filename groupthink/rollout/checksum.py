@@ -3,10 +3,11 @@
 import ctypes
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
+
+from groupthink.model.compiled import compiled
 
 BLOCK = 2**18  # elements at a time: what is made of them stays in a CPU's cache
 WORDS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -50,10 +51,8 @@ def checksum(tensor: Tensor, place: Place = (0, 0), columns: int | None = None) 
 @cache
 def library() -> ctypes.CDLL | None:
     """checksum.c as it was compiled at installation; None where it was not, or by another Python."""
-    found = find_spec("groupthink.rollout._checksum")
-    if found is None or found.origin is None:
+    if (loaded := compiled("groupthink.rollout._checksum")) is None:
         return None
-    loaded = ctypes.CDLL(found.origin)
     for size in WORDS:
         take = getattr(loaded, f"groupthink_checksum_{size}")
         take.argtypes, take.restype = (ctypes.c_void_p, *[ctypes.c_int64] * 5), ctypes.c_uint64

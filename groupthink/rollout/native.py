@@ -4,7 +4,6 @@ import ctypes
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import PreTrainedModel
 
+from groupthink.model.compiled import compiled
 from groupthink.model.llama import knows, shape_of
 from groupthink.model.threads import is_small
 from groupthink.rollout.fast import Layer, fuse, named
@@ -48,10 +48,8 @@ class _Rows(ctypes.Structure):
 @cache
 def library() -> ctypes.CDLL | None:
     """native.c as it was compiled at installation; None where it was not, or this processor cannot run it."""
-    found = find_spec("groupthink.rollout._native")
-    if found is None or found.origin is None:
+    if (loaded := compiled("groupthink.rollout._native")) is None:
         return None
-    loaded = ctypes.CDLL(found.origin)
     pointer: Any = ctypes.c_void_p
     number: Any = ctypes.c_int32
     loaded.groupthink_scratch_floats.restype = ctypes.c_int64

@@ -2,13 +2,13 @@
 
 import ctypes
 from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from groupthink.model.compiled import compiled
 from groupthink.rollout.ledger import Ledger
 
 FLOATS: Any = {"dtype": torch.float32, "device": "cpu"}
@@ -36,10 +36,8 @@ class Columns(ctypes.Structure):
 @cache
 def library() -> ctypes.CDLL | None:
     """law.c as it was compiled at installation; None where it was not, or this processor cannot run it."""
-    found = find_spec("groupthink.rollout._law")
-    if found is None or found.origin is None:
+    if (loaded := compiled("groupthink.rollout._law")) is None:
         return None
-    loaded = ctypes.CDLL(found.origin)
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     loaded.groupthink_draw.argtypes = (pointer, number, number, pointer, number, pointer, pointer)
     return loaded if loaded.groupthink_can_run() else None
