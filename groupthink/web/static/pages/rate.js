@@ -8,6 +8,12 @@ import { rise } from "./rise.js";
 import { PRESETS } from "./search_form.js";
 import { smoothing } from "./smoothing.js";
 
+// Of which responses it is the share: those that the search asks about
+function whose({ preset, right }) {
+  if (preset === "rewarded-wrong" || right === "0") return "wrong ";
+  return right === "1" ? "right " : "";
+}
+
 // curve: {step, matched, responses}, of which the search has told
 export function Rate({ curve, params }) {
   const series = useMemo(() => {
@@ -25,7 +31,7 @@ export function Rate({ curve, params }) {
       smooth=${smooth} format=${(value) => percent(value)} axisFormat=${(value) => percent(value, 0)}
       asTable=${params.table === "1"} onTable=${table} onRange=${zoom}
       onStep=${(step) => go("step", { run: params.run, step })}
-      note="the share of a step's responses; mark a stretch to search in it alone" />
+      note=${`the share of a step's ${whose(params)}responses; mark a stretch to search in it alone`} />
     ${words && html`<p class="finding-line">${words}</p>`}
   </section>`;
 }
