@@ -11,7 +11,7 @@ STAMP := .venv/.built
 # Where it is set, each of the many processes that tests begin would compile the package anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: env train test test-peers test-gpu test-kernels test-verifiers test-lm-eval test-web test-vllm test-ray test-faults check bench screenshots nightly
+.PHONY: env environments train test test-peers test-gpu test-kernels test-verifiers test-lm-eval test-web test-vllm test-ray test-faults check bench screenshots nightly
 
 env: $(STAMP)
 
@@ -23,6 +23,11 @@ $(STAMP): pyproject.toml $(NATIVE) constraints/train.txt constraints/dev.txt
 		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/dev.txt -e '.[dev]'
 	touch $(STAMP)
+
+# Those of the suites below that take longest to make, ahead of the tests.
+environments: env
+	$(BIN)/python bench/environments.py web
+	$(BIN)/python bench/environments.py vllm
 
 train: env
 	$(BIN)/groupthink train

@@ -21,6 +21,13 @@ def add_torch_index(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def added(held: Any, found: Any) -> Any:
+    """What was found together with what was found before: numbers, also those of dicts, add up, lists are joined."""
+    if isinstance(found, dict):
+        return held | {name: added(held[name], its) if name in held else its for name, its in found.items()}
+    return found if isinstance(found, str) else held + found
+
+
 def report(found: Mapping[str, Any], options: argparse.Namespace, *lines: str) -> None:
     """Say what was found as `options` ask for it; `lines` are for people."""
     keep(found, options.out)

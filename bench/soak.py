@@ -1,11 +1,12 @@
 """A run that is struck again and again, and gone on with: does it end as one that was left alone?
 
-    python bench/soak.py N [--seed S] [--jobs J] [--minutes M] [--json] [--out FILE]
+    python bench/soak.py N [--seed S] [--jobs J] [--minutes M] [--json] [--out FILE [--more]]
 
 Trains nano for a few steps by `groupthink train`, undisturbed: in one process, with worker processes, and a step ahead
 (`VARIANTS`). Then runs of these are begun and struck at moments that the seed draws, N times in all, by what
 `soak_strike.KINDS` names, each in turn, and are gone on with (`--resume`); one that is finished is compared with the
 undisturbed one, and the next is begun. A disk is full where this machine may mount one (`left_out` says so otherwise).
+With `--more` the strikes that FILE holds count towards N, and its figures are added to: the seed has to be a new one.
 
 What is counted:
 
@@ -22,6 +23,7 @@ What is counted:
 """
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -38,7 +40,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
-from report import add_report, keep, report
+from report import add_report, added, keep, report
 from soak_strike import (
     ASKED,
     DAMAGE,
@@ -110,11 +112,13 @@ class Soak:
 
     options: argparse.Namespace
     number: int
+    strikes: int  # of all of them together
     folder: Path
     disk: Path | None  # a file system that may be filled
     references: dict[str, tuple[Path, Pace]]
     end: float  # by time.monotonic
     found: Found
+    tell_so_far: Callable[[], None]
 
 
 @dataclass
@@ -138,29 +142,43 @@ class Course:
 
 def main() -> None:
     options = read_options()
+    held = before(options)
     began = time.monotonic()
     base = Path(tempfile.mkdtemp(prefix="soak-", dir=options.folder))
     tell(f"seed {options.seed}, in {base}")
     found = Found()
     references = {variant: undisturbed(base / "whole" / variant, variant, options) for variant in options.variants}
     with ExitStack() as disks:
-        soaks = []
-        for number in range(options.jobs):
-            folder = base / f"job-{number}"
-            mounted = disks.enter_context(small_disk(folder / "disk"))
-            end = began + options.minutes * 60 if options.minutes else float("inf")
-            soaks.append(Soak(options, number, folder, folder / "disk" if mounted else None, references, end, found))
+        places = [base / f"job-{number}" for number in range(options.jobs)]
+        mounted = {place: disks.enter_context(small_disk(place / "disk")) for place in places}
+
+        def so_far() -> dict[str, Any]:
+            figures = found.figures() | {"seconds": round(time.monotonic() - began, 1), "seeds": [options.seed]}
+            return added(held, figures) | {
+                "left_out": [] if all(mounted.values()) else [FULL],
+                "steps": options.steps,
+                "checkpoint_every": EVERY,
+                "jobs": options.jobs,
+                "processor": processor(),
+            }
+
+        soaks = [
+            Soak(
+                options=options,
+                number=number,
+                strikes=options.strikes - held.get("kills", 0),
+                folder=place,
+                disk=place / "disk" if mounted[place] else None,
+                references=references,
+                end=began + options.minutes * 60 if options.minutes else float("inf"),
+                found=found,
+                tell_so_far=lambda: keep(so_far(), options.out),
+            )
+            for number, place in enumerate(places)
+        ]
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(soak, soaks))  # raises what one of them has raised
-        figures = found.figures() | {
-            "left_out": [] if all(each.disk for each in soaks) else [FULL],
-            "steps": options.steps,
-            "checkpoint_every": EVERY,
-            "seconds": round(time.monotonic() - began, 1),
-            "jobs": options.jobs,
-            "seed": options.seed,
-            "processor": processor(),
-        }
+        figures = so_far()
         if not found.failures:
             shutil.rmtree(base / "whole")
     if not found.failures:
@@ -185,9 +203,23 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=STEPS, help="of each run")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--grace", type=float, default=20.0, help="seconds in which processes beside a run's end")
+    parser.add_argument("--more", action="store_true", help="count what --out's file holds, and add to it")
     parser.add_argument("--folder", type=Path, help="where runs are kept (default: that of temporary files)")
     add_report(parser)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.more and not options.out:
+        parser.error("--more needs --out, the file that is added to")
+    return options
+
+
+def before(options: argparse.Namespace) -> dict[str, Any]:
+    """What the file that is added to holds."""
+    if not options.more or not options.out.exists():
+        return {}
+    held = json.loads(options.out.read_text())
+    if options.seed in held["seeds"]:
+        raise SystemExit(f"{options.out} holds the strikes of seed {options.seed}: take another by --seed")
+    return {name: held[name] for name in (*Found().figures(), "seconds", "seeds")}
 
 
 def undisturbed(run: Path, variant: str, options: argparse.Namespace) -> tuple[Path, Pace]:
@@ -231,7 +263,7 @@ def soak(here: Soak) -> None:
         while not course.over:
             if go_on(here, course, kind, draw) or kind is None:
                 kind = next(to_do, None)
-                keep(here.found.figures(), here.options.out)
+                here.tell_so_far()
         if not course.fails:
             compare(here, course)
         if course.fails:
@@ -243,7 +275,7 @@ def soak(here: Soak) -> None:
 def strokes(here: Soak, draw: random.Random) -> Iterator[str]:
     """The kinds of this one's share of the strikes, each in turn, until the time is over."""
     kinds = [kind for kind in KINDS if kind != FULL or here.disk]
-    for stroke in range(len(range(here.number, here.options.strikes, here.options.jobs))):
+    for stroke in range(len(range(here.number, here.strikes, here.options.jobs))):
         if stroke % len(kinds) == 0:
             turn = draw.sample(kinds, len(kinds))
         if time.monotonic() > here.end:

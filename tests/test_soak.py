@@ -77,6 +77,22 @@ def test_what_outlives_its_parent_is_found_and_ended(strikes):
     assert strikes.orphans("mine", grace=10) == 0
 
 
+def test_strikes_are_added_to_those_of_another_seed(soak, monkeypatch, tmp_path):
+    figures = soak.Found(strikes=["SIGTERM"], finished=["ahead"], lost=[2], failures=["one"]).figures()
+    file = tmp_path / "soak.json"
+    file.write_text(json.dumps(figures | {"seconds": 1.5, "seeds": [3], "jobs": 1}))
+    monkeypatch.setattr(sys, "argv", ["soak.py", "5", "--seed", "4", "--more", "--out", str(file)])
+    held = soak.before(soak.read_options())
+    now = soak.Found(strikes=["SIGTERM", "SIGINT"], finished=["workers"]).figures() | {"seconds": 2.0, "seeds": [4]}
+    both = soak.added(held, now)
+    assert both["kills"] == 3 == sum(both["by_kind"].values()) and both["by_kind"]["SIGTERM"] == 2
+    assert (both["steps_lost"], both["failures"], both["finished"]) == (2, ["one"], {"ahead": 1, "workers": 1})
+    assert (both["seconds"], both["seeds"]) == (3.5, [3, 4])
+    monkeypatch.setattr(sys, "argv", ["soak.py", "5", "--seed", "3", "--more", "--out", str(file)])
+    with pytest.raises(SystemExit, match="seed 3"):
+        soak.before(soak.read_options())
+
+
 @pytest.mark.timeout(900)
 def test_runs_that_are_struck_end_as_if_they_had_not_been(tmp_path):
     # This seed fills the disk in the second step, and kills the group in the last checkpoint.

@@ -203,6 +203,22 @@ def test_a_short_run_finds_nothing():
     assert all(one["inputs"] >= 1 for one in found["targets"].values())
 
 
+def test_an_hour_may_be_taken_in_pieces(tmp_path):
+    """What goes on behind the inputs of a file adds to it, until the target has had its time."""
+    command = [sys.executable, "bench/fuzz.py", "roots", "--seed", "1", "--json", "--out", str(tmp_path / "fuzz.json")]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+
+    def more(minutes: float) -> dict:
+        words = [*command, "--minutes", str(minutes), "--more"]
+        said = subprocess.run(words, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60)
+        assert said.returncode == 0, said.stderr[-2000:]
+        return json.loads(said.stdout)["targets"]["roots"]
+
+    first, second = more(0.02), more(0.04)
+    assert first["seconds"] < 0.04 * 60 <= second["seconds"] < 0.04 * 60 + 1 and first["inputs"] < second["inputs"]
+    assert more(0.04) == second
+
+
 def test_an_input_that_is_evaluated_is_seen(tmp_path):
     """The canary sings: a reader that evaluates is told of, by each way that it may take."""
     code = (
