@@ -45,6 +45,8 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
     before, after = figures["before"], figures["after"]
     best, gain = figures["base_best"], figures["gain"]
     form = _form(best, gain)
+    once = before["samples"] == after["samples"] == 1  # both would be pass@1 again
+    several = [(_of_several(name, before, after), f"{name}@k") for name in ("maj", "pass") if not once]
     lines = [
         f"{after['problems']} held-out problems, which training never saw",
         "",
@@ -54,8 +56,7 @@ def closing_lines(figures: dict[str, Any]) -> list[str]:
             _line(label, percent(before[name]), percent(after[name]))
             for label, name in (
                 ("greedy", "greedy"),
-                (_of_several("maj", before, after), "maj@k"),
-                (_of_several("pass", before, after), "pass@k"),
+                *several,
                 ("lenient", "lenient"),
             )
         ),

@@ -121,3 +121,11 @@ def test_the_gain_is_the_difference_of_the_shares_as_they_are_written():
     assert "pass@1 0.00% [10%, 90%] 66.67% [10%, 90%]" in said  # 66.7% less 33.3% would be 33.4
     place = said.index("Gain over the base at its best (temperature 0.5: 33.33%),")
     assert said[place + 1].startswith("in points, paired by problem: +33.3 [")
+
+
+@pytest.mark.parametrize(("before", "after", "shown"), [(1, 1, []), (2, 1, ["maj@2, maj@1", "pass@2, pass@1"])])
+def test_of_one_sample_pass_at_1_says_all(before, after, shown):
+    asked = [({**its[0], "samples": k}, its[1]) for its, k in ((BEFORE, before), (AFTER, after))]
+    figures = closing_figures(*asked)
+    labels = [line[:18].strip() for line in closing_lines(figures)]
+    assert [label for label in labels if "@" in label] == ["pass@1", *shown]
