@@ -185,8 +185,9 @@ def _work(
     sys.addaudithook(hook)
     for signum in (signal.SIGPROF, signal.SIGALRM):
         signal.signal(signum, signal.SIG_DFL)
+    end = time.process_time() + spent_by_children() + seconds
     number = first
-    while time.process_time() + spent_by_children() < seconds and (last is None or number < last):
+    while time.process_time() + spent_by_children() < end and (last is None or number < last):
         os.pwrite(progress, b"%-20d" % number, 0)
         made = make(draws(number))
         signal.setitimer(signal.ITIMER_PROF, SECONDS)

@@ -215,7 +215,7 @@ def test_an_hour_may_be_taken_in_pieces(tmp_path):
         return json.loads(said.stdout)["targets"]["roots"]
 
     first, second = more(0.02), more(0.04)
-    assert first["seconds"] < 0.04 * 60 <= second["seconds"] < 0.04 * 60 + 1 and first["inputs"] < second["inputs"]
+    assert first["seconds"] < 0.04 * 60 <= second["seconds"] < 0.04 * 60 + 5 and first["inputs"] < second["inputs"]
     assert more(0.04) == second
 
 
