@@ -83,11 +83,6 @@ def stop_was_asked() -> bool:
     return _asked.number is not None
 
 
-def stop_waits() -> bool:
-    """Whether, in what is finished first, a stop waits for it."""
-    return _asked.waits and _asked.number is not None
-
-
 class _Asked:
     """What signals have asked of this process."""
 

@@ -1,7 +1,7 @@
 """What is done every n steps, after a step was recorded."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -113,27 +113,35 @@ def evaluation(run: Run, shop: Workshop, view: View) -> Chore:
 def keeping_what_is_done(run: Run, shop: Workshop) -> Iterator[None]:
     """Where the engine gives up or a stop is asked for, write a checkpoint: a resume goes on with the step in hand.
 
-    (What was asked for ahead is lost with an engine, and is drawn from newer weights then. With a lag a stop leaves the
-    checkpoint to the stage, which knows what is on its way.)
+    (What was asked for ahead is lost with an engine, and is drawn from newer weights then. With a lag a stop is the
+    stage's, which knows what is on its way.)
     """
     try:
-        yield
+        with nullcontext() if run.recipe.rollout.lag else kept_after_a_stop(run, shop, shop.save):
+            yield
     except EngineFailed as failed:
-        keep_what_is_done(run, shop)
+        keep_what_is_done(run, shop, shop.save)
         failed.add_note(f"what was learned until then is kept in {run.latest_checkpoint()}")
         raise
+
+
+@contextmanager
+def kept_after_a_stop(run: Run, shop: Workshop, save: Callable[[Path], None]) -> Iterator[None]:
+    """Where a stop is asked for, have `save` write a checkpoint of the steps that are done, if there is none."""
+    try:
+        yield
     except KeyboardInterrupt as stopped:
-        if not (run.recipe.rollout.lag or (isinstance(stopped, Stopped) and stopped.torn)):
+        if not (isinstance(stopped, Stopped) and stopped.torn):
             try:
                 with in_time():
-                    keep_what_is_done(run, shop)
+                    keep_what_is_done(run, shop, save)
             except (Exception, KeyboardInterrupt) as failed:
                 said = str(failed) or "it took too long"
                 stopped.add_note(f"its last steps could not be kept ({said}), and are made again")
         raise
 
 
-def keep_what_is_done(run: Run, shop: Workshop, save: Callable[[Path], None] | None = None) -> None:
+def keep_what_is_done(run: Run, shop: Workshop, save: Callable[[Path], None]) -> None:
     """Write a checkpoint, unless the newest has all steps, or one has changed learner or pool and is not recorded.
 
     A step's evaluation may be missing: a resume makes it first.
@@ -142,4 +150,4 @@ def keep_what_is_done(run: Run, shop: Workshop, save: Callable[[Path], None] | N
     recorded = run.steps_done == done >= shop.supply.observed
     if recorded and (newest is None or step_of(newest) < done):
         passing = done % run.recipe.checkpoint_every > 0 and done < run.recipe.steps
-        run.checkpoint(done, save or shop.save, best_step(history(run)), passing)
+        run.checkpoint(done, save, best_step(history(run)), passing)

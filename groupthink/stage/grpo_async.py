@@ -11,13 +11,13 @@ from groupthink.run.directory import Run
 from groupthink.run.metrics import dead_metrics
 from groupthink.run.terminal import View
 from groupthink.stage.ahead import Ahead
-from groupthink.stage.chores import chores_of, keep_what_is_done
+from groupthink.stage.chores import chores_of, kept_after_a_stop
 from groupthink.stage.clock import Clock
 from groupthink.stage.credit import credit_tokens
 from groupthink.stage.penalties import penalise, weights_of
 from groupthink.stage.trust import require_agreement
 from groupthink.stage.workshop import Workshop
-from groupthink.stopping import finished_first, stop_waits
+from groupthink.stopping import finished_first
 
 
 def grpo_async(run: Run, shop: Workshop, view: View) -> None:
@@ -28,9 +28,14 @@ def grpo_async(run: Run, shop: Workshop, view: View) -> None:
     an engine draws them.) At lag 0 this is `grpo`. The old log-probabilities are those of the law that sampled, so the
     objective's ratio and its corrections see the staleness.
     """
+    ahead = Ahead(run, shop)
+    with kept_after_a_stop(run, shop, ahead.save):
+        _take_steps(run, shop, view, ahead)
+
+
+def _take_steps(run: Run, shop: Workshop, view: View, ahead: Ahead) -> None:
     recipe, engine, judge, learner = run.recipe, shop.engine, shop.judge, shop.learner
-    weights, ahead = weights_of(recipe), Ahead(run, shop)
-    chores = chores_of(run, shop, view, ahead.save)
+    weights, chores = weights_of(recipe), chores_of(run, shop, view, ahead.save)
     for step in run.remaining_steps():
         clock = Clock()
         with finished_first():  # of what is on its way nobody else knows
@@ -46,9 +51,7 @@ def grpo_async(run: Run, shop: Workshop, view: View) -> None:
             shop.make_room()
             with clock("learn"):
                 scores, reference_M = penalise(groups, judged, learner, recipe)
-                advantages_PG = advantage(
-                    scores, recipe.advantage, weights
-                )  # 3-4: against the average of its own group
+                advantages_PG = advantage(scores, recipe.advantage, weights)  # 3-4: against its own group's average
                 batch = assemble(groups, advantages_PG, recipe.objective, recipe.rollout.max_tokens)
                 batch = credit_tokens(batch, reference_M, recipe)  # 4, where tokens of one response differ
                 report = learner.update(batch, reference_M)  # 5: towards the better ones, held by KL
@@ -58,8 +61,6 @@ def grpo_async(run: Run, shop: Workshop, view: View) -> None:
             metrics = run.record(step, groups, scores, advantages_PG, batch, report, clock.seconds, figures)
             require_agreement(run, step, groups, batch, report, view, ahead.probed(step))
             view.stepped(metrics)
-            if stop_waits():
-                keep_what_is_done(run, shop, ahead.save)
         for chore in chores:
             chore(step + 1)
 

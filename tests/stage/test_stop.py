@@ -12,6 +12,7 @@ import torch
 
 from groupthink import cli
 from groupthink.recipe import load_recipe
+from groupthink.run import checkpoints
 from groupthink.run.checkpoints import latest_checkpoint
 from groupthink.run.directory import Run
 from groupthink.run.metrics import read_metrics
@@ -85,13 +86,17 @@ def interrupted_in(monkeypatch, module, name, call):
     monkeypatch.setattr(module, name, interrupted)
 
 
-@pytest.mark.parametrize("kind", ["grpo", "sft"])
+LAG = ("stage=grpo_async", "rollout.lag=1", "rollout.processes=1")
+
+
+@pytest.mark.parametrize("kind", ["grpo", "sft", "lag"])
 def test_an_evaluation_that_a_stop_leaves_out_is_made_by_the_resume(place, tmp_path, kind):
-    words = ["checkpoint_every=3", "evaluate.every=2", f"stage={kind}", "sft.examples_per_step=2"]
+    its = LAG if kind == "lag" else (f"stage={kind}",)
+    words = ["checkpoint_every=3", "evaluate.every=2", *its, "sft.examples_per_step=2"]
     whole, run = train(tmp_path / "whole", place / "grpo.toml", *words).path, tmp_path / "run"
     begun = Run.create(run, load_recipe(place / "grpo.toml", words))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt), begun:
-        interrupted_in(patch, evaluate, "evaluate", 2 if kind == "grpo" else 1)
+        interrupted_in(patch, evaluate, "evaluate", 1 if kind == "sft" else 2)
         to_the_end(begun)
     assert latest_checkpoint(run / "checkpoints").name == "step-000002"
     assert not (run / "evaluations/step-000002.json").exists()
@@ -101,6 +106,19 @@ def test_an_evaluation_that_a_stop_leaves_out_is_made_by_the_resume(place, tmp_p
 
 def figures_of(run):
     return json.loads((run / "evaluations/step-000002.json").read_text())
+
+
+@pytest.mark.parametrize("its", [(), LAG], ids=["in turn", "ahead"])
+def test_a_stop_while_a_checkpoint_is_written_loses_no_step(place, tmp_path, its):
+    words = ["checkpoint_every=2", *its]
+    whole, run = train(tmp_path / "whole", place / "grpo.toml", *words).path, tmp_path / "run"
+    begun = Run.create(run, load_recipe(place / "grpo.toml", words))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt), begun:
+        interrupted_in(patch, checkpoints, "_seal", 2)  # the first is of what it begins with
+        to_the_end(begun)
+    assert latest_checkpoint(run / "checkpoints").name == "step-000002"
+    resume(run)
+    assert weights(run) == weights(whole)
 
 
 def test_a_stop_after_the_last_step_leaves_the_checkpoints_of_a_run_that_was_left_alone(place, tmp_path, monkeypatch):
