@@ -40,13 +40,20 @@ def write_checkpoint(
         if error.errno != errno.ENOSPC:
             raise
         raise _full(directory, "the disk is full") from error
-    others = _steps(directory)[1:-1]
+    drop_spent(directory, best)
+    return path
+
+
+def drop_spent(directory: Path, best: int | None = None) -> None:
+    """Remove those that are kept no longer, now that the newest is there."""
+    steps = _steps(directory)
+    others = steps[1:-1]
     passed = [old for old in others if _is_passing(directory / _name(old))]
     lasting = [old for old in others if old not in passed]
-    for old in passed + lasting[: -(KEEP if passing else KEEP - 1)]:
+    more = KEEP if others and _is_passing(directory / _name(steps[-1])) else KEEP - 1
+    for old in passed + lasting[:-more]:
         if old != best:
             remove_directory(directory / _name(old))
-    return path
 
 
 def latest_checkpoint(directory: Path) -> Path | None:

@@ -215,6 +215,10 @@ class Run:
         self.event("checkpoint", step=done)
         return self._newest
 
+    def drop_spent_checkpoints(self, best: int | None = None) -> None:
+        """Remove those that the newest has made needless, where a process was killed before it could."""
+        checkpoints.drop_spent(self.path / "checkpoints", best)
+
     def latest_checkpoint(self) -> Path | None:
         """The newest complete checkpoint: the one that the run was resumed from (verified then), or wrote since."""
         return self._newest

@@ -88,6 +88,7 @@ def symptoms(run: Run, view: View) -> Chore:
 def checkpoint(run: Run, save: Callable[[Path], None]) -> Chore:
     """Every `checkpoint_every` steps, after the last one, and where an evaluation found the best policy so far."""
     recipe = run.recipe
+    run.drop_spent_checkpoints(best_step(history(run)))
 
     def chore(done: int) -> None:
         if done % recipe.checkpoint_every == 0 or done == recipe.steps or worth_keeping(run, done):

@@ -7,7 +7,7 @@ from collections import namedtuple
 
 import pytest
 
-from groupthink.run.checkpoints import find_damage, latest_checkpoint, write_checkpoint
+from groupthink.run.checkpoints import drop_spent, find_damage, latest_checkpoint, write_checkpoint
 
 KILLED_WHILE_WRITING = """
 import os, signal, sys
@@ -38,6 +38,7 @@ if place == "second sync": die_at("sync", files, 1)
 if place == "seal": die_at("_seal", checkpoints, 0)
 if place == "rename": die_at("replace", os, 0)
 if place == "after rename": die_at("replace", os, 1)
+if place == "before dropping": die_at("drop_spent", checkpoints, 0)
 checkpoints.write_checkpoint(directory, int(sys.argv[3]), write)
 """
 
@@ -72,6 +73,20 @@ def test_killed_after_the_rename_the_new_one_is_chosen(tmp_path):
     killed_at("after rename", tmp_path, 30)  # while the oldest is being dropped
     assert latest_checkpoint(tmp_path) == tmp_path / "step-000030"
     assert find_damage(tmp_path / "step-000030") is None
+
+
+def test_what_a_killed_process_had_no_time_to_drop_is_dropped(tmp_path):
+    drop_spent(tmp_path)
+    for step in (0, 10, 20):
+        write_checkpoint(tmp_path, step, write_weights(b"old"))
+    drop_spent(tmp_path)
+    assert names(tmp_path) == ["step-000000", "step-000010", "step-000020"]
+    killed_at("before dropping", tmp_path, 30)
+    assert names(tmp_path) == ["step-000000", "step-000010", "step-000020", "step-000030"]
+    drop_spent(tmp_path, best=10)
+    assert len(names(tmp_path)) == 4
+    drop_spent(tmp_path)
+    assert names(tmp_path) == ["step-000000", "step-000020", "step-000030"]
 
 
 def flip(file):

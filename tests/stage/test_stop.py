@@ -133,6 +133,27 @@ def test_a_stop_after_the_last_step_leaves_the_checkpoints_of_a_run_that_was_lef
     assert names == [{"step-000000", "step-000004", "step-000005"}] * 2
 
 
+def test_a_process_killed_after_the_last_checkpoint_leaves_no_more_of_them(place, tmp_path, finished, monkeypatch):
+    class Killed(BaseException):
+        """Nothing is done after it."""
+
+    run = tmp_path / "run"
+    begun = Run.create(run, load_recipe(place / "grpo.toml"))
+    with monkeypatch.context() as patch, pytest.raises(Killed), begun:
+        real = checkpoints.drop_spent
+
+        def killed(directory, *more):
+            if (directory / "step-000004").exists():
+                raise Killed
+            real(directory, *more)
+
+        patch.setattr(checkpoints, "drop_spent", killed)
+        to_the_end(begun)
+    resume(run)
+    names = [{file.name for file in (each / "checkpoints").iterdir()} for each in (run, finished.path)]
+    assert names[0] == names[1]
+
+
 def test_what_cannot_be_kept_after_a_stop_is_said_and_made_again(place, tmp_path, monkeypatch, finished):
     run = tmp_path / "run"
     begun = Run.create(run, load_recipe(place / "grpo.toml", ["checkpoint_every=100"]))
