@@ -62,6 +62,7 @@ class Recipe:
     steps: int = 120  # of stage sample: as many as sample.problems take, whatever stands here
     seed: int = 0
     checkpoint_every: int = 40  # steps
+    stop_patience: float = 20.0  # seconds that a signal to end waits for what is in hand to be kept
     trackers: tuple[str, ...] = ()  # boards that are told the figures, too: tensorboard, wandb, trackio
     task: TaskSettings = field(default_factory=TaskSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
@@ -91,6 +92,10 @@ class Recipe:
             raise ValueError(f"steps is {self.steps}: it cannot be negative")
         if self.checkpoint_every < 1:
             raise ValueError(f"checkpoint_every is {self.checkpoint_every}: at least 1 step lies between checkpoints")
+        if not 0 <= self.stop_patience < math.inf:
+            raise ValueError(
+                f"stop_patience is {self.stop_patience}: give seconds, fewer than pass between the signal and a kill"
+            )
         for name in self.trackers:
             if name not in TRACKERS:
                 raise ValueError(f"no tracker is called {name!r}: did you mean {nearest(name, TRACKERS)}?")

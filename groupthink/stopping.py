@@ -46,7 +46,7 @@ def stopped_by_signals() -> Iterator[None]:
 
 @contextmanager
 def finished_first() -> Iterator[None]:
-    """A stop that comes inside waits for the end and is raised there, or after `PATIENCE` seconds.
+    """A stop that comes inside waits for the end and is raised there, or after `PATIENCE` seconds (`waiting_at_most`).
 
     What ends inside before its time (such a late stop, Ctrl-C where `stopped_by_signals` is not used, or an error after
     a stop) is raised as a `Stopped` that is torn.
@@ -65,6 +65,16 @@ def finished_first() -> Iterator[None]:
         _asked.end_waiting()
     if _asked.number is not None:
         raise Stopped(_asked.number)
+
+
+@contextmanager
+def waiting_at_most(seconds: float) -> Iterator[None]:
+    """A stop waits for so long inside, in place of `PATIENCE`."""
+    _asked.patience = seconds
+    try:
+        yield
+    finally:
+        _asked.patience = None
 
 
 @contextmanager
@@ -88,6 +98,7 @@ class _Asked:
 
     def __init__(self) -> None:
         self.waits = False  # a stop does, for what is finished first
+        self.patience: float | None = None  # seconds; None: `PATIENCE`
         self.forget()
 
     def forget(self) -> None:
@@ -124,7 +135,7 @@ class _Asked:
         """Have a stop not wait for ever."""
         waited = 0.0 if self._since is None else time.monotonic() - self._since
         number = signal.SIGINT if self.number is None else self.number
-        left = max(0.0, PATIENCE - waited)
+        left = max(0.0, (PATIENCE if self.patience is None else self.patience) - waited)
         threading.Thread(target=self._wait, args=(self._finished, number, left), name="stop", daemon=True).start()
 
     def _wait(self, finished: threading.Event, number: int, left: float) -> None:

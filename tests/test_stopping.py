@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import pytest
 
 from groupthink import stopping
-from groupthink.stopping import Stopped, finished_first, in_time, stop_was_asked, stopped_by_signals
+from groupthink.stopping import Stopped, finished_first, in_time, stop_was_asked, stopped_by_signals, waiting_at_most
 
 
 def ask(number=signal.SIGTERM):
@@ -43,6 +43,18 @@ def test_it_does_not_wait_for_ever_and_says_that_it_waits(monkeypatch, capfd):
         pytest.fail("it waited")
     assert raised.value.code == 143 and raised.value.torn
     assert "ends when what is in hand is kept, within 0 seconds; at once, if asked again" in capfd.readouterr().err
+
+
+def test_it_waits_for_as_long_as_it_is_told_to(monkeypatch):
+    monkeypatch.setattr(stopping, "PATIENCE", 0.05)
+    with pytest.raises(Stopped) as raised, stopped_by_signals(), waiting_at_most(20), finished_first():
+        ask()
+        time.sleep(0.3)
+    assert not raised.value.torn
+    with pytest.raises(Stopped) as raised, stopped_by_signals(), finished_first():  # it is so inside alone
+        ask()
+        threading.Event().wait(10)
+    assert raised.value.torn
 
 
 @pytest.mark.parametrize("handled", [True, False])

@@ -19,7 +19,7 @@ from groupthink.model.threads import physical_cores, using_threads
 from groupthink.policy.columns import find_columns, only_live_groups_teach
 from groupthink.policy.cut import cut, live_groups, responses_of, share, split, take, tokens_of
 from groupthink.policy.guard import Guard
-from groupthink.policy.memory import OutOfMemory, give_back
+from groupthink.policy.memory import ALONE, OutOfMemory, give_back
 from groupthink.policy.objective.entropy import applied_bonus, next_bonus
 from groupthink.policy.objective.functions import find_surrogate
 from groupthink.policy.objective.settings import ObjectiveSettings
@@ -319,10 +319,7 @@ class Learner:
                 return parts, do(shares)
             except OutOfMemory:
                 if all(len(part) == 1 for part in parts):
-                    raise OutOfMemory(
-                        "one response at a time does not fit into memory: begin another run with "
-                        "policy.recompute_layers=true, lora.rank, or a smaller rollout.max_tokens"
-                    ) from None
+                    raise OutOfMemory(ALONE) from None
             give_back()
             self.micro_batch_tokens //= 2
 

@@ -6,6 +6,12 @@ SIGNS = ("can't allocate memory", "out of memory", "not enough memory")
 """What torch's allocators say, in lower case: those of processors, of mps, and of Windows."""
 
 
+ALONE = (
+    "one response at a time does not fit into memory: begin another run with policy.recompute_layers=true, lora.rank, "
+    "or a smaller rollout.max_tokens"
+)
+
+
 class OutOfMemory(RuntimeError):
     """A micro-batch did not fit."""
 

@@ -31,6 +31,7 @@ from groupthink.run.rollouts import rollout_table, sampled_table
 
 ELSEWHERE = (
     "engines",
+    "least_engines",
     "learners",
     "rewards",
     "address",
@@ -47,7 +48,8 @@ ELSEWHERE = (
 """Of [scale]: who draws, scores and learns, and where. What they come to depends on it by rounding alone."""
 
 MAY_CHANGE = frozenset(
-    {"steps", "checkpoint_every", "trackers", "evaluate.patience"} | {f"scale.{it}" for it in ELSEWHERE}
+    {"steps", "checkpoint_every", "stop_patience", "trackers", "evaluate.patience"}
+    | {f"scale.{it}" for it in ELSEWHERE}
 )
 """What a resumed run may set anew. (More steps also stretch the learning rate's schedule from there on.)"""
 
@@ -369,7 +371,9 @@ def _refuse_changes(old: Recipe, new: Recipe) -> None:
     changes = [
         f"{name}: {before.get(name, 'unset')} -> {after.get(name, 'unset')}"
         for name in {**before, **after}
-        if before.get(name) != after.get(name) and name not in MAY_CHANGE
+        if before.get(name) != after.get(name)
+        and name not in MAY_CHANGE
+        and not (name in SETTLED and after.get(name) == 0)  # it is settled anew
     ]
     if changes:
         raise ValueError(

@@ -4,10 +4,13 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from groupthink.extras import need
@@ -31,6 +34,10 @@ ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
 it hands back to the system as soon as it is free: `model/allocator.py` says what that costs a learner."""
 
 
+NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
+"""Of one that has asked for none: Ray hides those of others from those alone who have some of their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A part of one machine that is kept for an actor."""
@@ -43,10 +50,11 @@ class Place:
         """For `.options(...)` of an actor that is to work there."""
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+        gpus = self.bundle.get("GPU", 0)
         return {
             "num_cpus": self.bundle.get("CPU", 0),
-            "num_gpus": self.bundle.get("GPU", 0),
-            "runtime_env": {"env_vars": ENVIRONMENT},
+            "num_gpus": gpus,
+            "runtime_env": {"env_vars": ENVIRONMENT if gpus else {**ENVIRONMENT, **NO_GPU}},
             "scheduling_strategy": PlacementGroupSchedulingStrategy(
                 self.group, placement_group_bundle_index=self.index
             ),
@@ -62,6 +70,8 @@ class Cluster:
 
     def __init__(self, settings: ScaleSettings):
         self.settings = settings
+        if settings.address not in ("", "auto"):
+            _use_token()
         ray = self.ray = need("ray", "[scale]", "scale")
         if settings.transport == "nixl":
             require_nixl()
@@ -72,10 +82,14 @@ class Cluster:
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
         with _signals_kept():
             if settings.address:
+                tell(f"joins the cluster of Ray at {settings.address}")
                 _join(ray, settings.address, quiet)
             else:
+                tell("begins a cluster of Ray on this machine")
                 cores = max(os.cpu_count() or 1, int(settings.cpus + 0.999))
                 ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
+        if idle := settings.without_gpus(ray.cluster_resources().get("GPU", 0)):
+            tell(idle)
 
     def reserve(self, bundles: Sequence[Bundle], whom: str, seconds: float | None = None) -> list[Place]:
         """A place for each bundle, together, within `seconds` (None: `scale.patience`).
@@ -88,6 +102,16 @@ class Cluster:
             self.ray.util.remove_placement_group(group)
             raise NoPlace(f"there was no room for {whom} within {seconds:g} s: {self.missing(bundles)}")
         return [Place(group, index, bundle) for index, bundle in enumerate(bundles)]
+
+    def reclaim(self, places: Sequence[Place], whom: str) -> None:
+        """Wait until places that were reserved are there (again): one may have been on a machine that is lost.
+
+        Raises NoPlace as `reserve` does; the places are given back then.
+        """
+        if not places[0].group.wait(self.settings.patience):
+            self.leave(places)
+            missing = self.missing([place.bundle for place in places])
+            raise NoPlace(f"there was no room for {whom} within {self.settings.patience:g} s: {missing}")
 
     def expect(self, bundles: Sequence[Bundle]) -> list[Place]:
         """A place for each bundle, whenever there is room for that one."""
@@ -112,6 +136,14 @@ class Cluster:
         if self.own and self.ray.is_initialized():
             with _signals_kept():
                 self.ray.shutdown()
+
+
+def require_installed(settings: ScaleSettings) -> None:
+    """Raise ValueError where a package is missing that `settings` need: nothing is begun for that."""
+    if settings.wanted and find_spec("ray") is None:
+        need("ray", "[scale]", "scale")
+    if settings.transport == "nixl":
+        require_nixl()
 
 
 @contextmanager
@@ -158,10 +190,29 @@ def _join(ray: Any, address: str, quiet: Mapping[str, Any]) -> None:
                 f"the cluster of Ray at scale.address={address!r} asks for a token: set RAY_AUTH_MODE=token, and give "
                 "the token that its machines have, in ~/.ray/auth_token or as RAY_AUTH_TOKEN"
             ) from error
+        if "Version mismatch" in str(error):
+            raise ValueError(
+                f"the cluster of Ray at scale.address={address!r} has other versions than this process: "
+                f"{' '.join(str(error).split())}. Have the same Ray and the same Python on all machines"
+            ) from error
         raise ValueError(
-            f"there is no cluster of Ray at scale.address={address!r} ({_first_line(error)}): start one "
-            'with `ray start --head`, on other machines with `ray start --address=...`, or set scale.address=""'
+            f"there is no cluster of Ray at scale.address={address!r} ({_first_line(error)}), or it asks for another "
+            "token (RAY_AUTH_MODE=token, and the one that its machines have, in ~/.ray/auth_token or as "
+            "RAY_AUTH_TOKEN): start one with `ray start --head`, on other machines with `ray start --address=...`, or "
+            'set scale.address=""'
         ) from error
+
+
+def _use_token() -> None:
+    """Show a cluster that is named the token that is here. (Ray itself does so for one that it finds.)"""
+    here = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    if here or (Path.home() / ".ray" / "auth_token").exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def tell(text: str) -> None:
+    """Say on stderr what is waited for: processes on a cluster take long to begin."""
+    print(f"groupthink: {text}", file=sys.stderr, flush=True)
 
 
 def _knock(address: str) -> None:

@@ -22,6 +22,9 @@ from groupthink.scale.cluster import Cluster, Place
 from groupthink.scale.drawer import Opening
 from groupthink.scale.engine_actor import EngineActor, Sign
 
+GIVEN_UP = "and none follows in its place"
+"""The end of a reason for which no other engine begins."""
+
 LONGEST = 300
 """Characters of what Ray tells of a death."""
 
@@ -97,6 +100,10 @@ class Crew:
     def ready(self) -> list[Member]:
         return [member for member in self.members if member.ready]
 
+    def will_tell_a_decoder(self) -> bool:
+        """Whether one has opened an engine, and has not yet said which decoder agrees: its next sign will."""
+        return any(member.current >= 0 and not member.opened for member in self.members)
+
     def find(self, number: int) -> Member | None:
         """None: it is gone."""
         return next((member for member in self.members if member.number == number), None)
@@ -142,7 +149,7 @@ class Crew:
             self.restarts.append(reason)
             self._begin(post)
         else:
-            self.restarts.append(f"{reason}, as {len(post.failures) - 1} before it, and none follows there")
+            self.restarts.append(f"{reason}, as {len(post.failures) - 1} before it, {GIVEN_UP}")
             self.given_up.append(post)
 
     def close(self) -> None:
@@ -224,4 +231,5 @@ def said(error: Exception) -> str:
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     because = [line.partition("because ")[2] for line in lines if line.startswith("The actor is dead because ")]
-    return (because or lines[-1:] or [type(error).__name__])[0][:LONGEST]
+    told = (because or lines[-1:] or [type(error).__name__])[0]
+    return told.partition(" Some common causes")[0][:LONGEST]

@@ -104,6 +104,7 @@ class Drawer:
         self.current: int | None = None
         self.failed: BaseException | None = None
         self.engine: Engine | None = None
+        self.found = opening.decoder  # by another engine, on the weights that it opened with
         self._deliveries: dict[int, Delivery] = {}
         self._loads: dict[int, Future[int]] = {}
         self._waiting: dict[int, Asked] = {}
@@ -113,13 +114,17 @@ class Drawer:
 
     # -- for other threads --
 
-    def give(self, load: int, delivery: Delivery, needed: Iterable[int]) -> "Future[int]":
-        """Weights; done when they, or newer ones, were taken. `needed`: the loads that are worth keeping."""
+    def give(self, load: int, delivery: Delivery, needed: Iterable[int], decoder: Found | None = None) -> "Future[int]":
+        """Weights; done when they, or newer ones, were taken.
+
+        `needed`: the loads that are worth keeping. `decoder`: what another engine has found meanwhile.
+        """
         future: Future[int] = Future()
         kept = {*needed}
 
         def take() -> None:
             self._deliveries[load], self._loads[load] = delivery, future
+            self.found = self.found or decoder
             for number in [number for number in self._deliveries if number < load and number not in kept]:
                 del self._deliveries[number]
 
@@ -233,7 +238,7 @@ class Drawer:
 
         its, model = self.opening, self._model
         folder = Path(tempfile.mkdtemp(prefix="groupthink-")) if its.rollout.engine == "vllm" else None
-        found = its.decoder
+        found = self.found
         decoder = found.decoder if found is not None and found.device == model.device.type else None
         return open_engine(model, its.tokenizer, its.rollout, model.device, its.vllm, folder, decoder)
 

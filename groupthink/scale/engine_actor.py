@@ -36,8 +36,8 @@ class EngineActor:
     def __init__(self, opening: Opening, at_once: bool, patience: float):
         self.drawer = Drawer(opening, at_once=at_once, patience=patience)
 
-    async def give(self, load: int, delivery: Delivery, needed: frozenset[int]) -> int:
-        return await asyncio.wrap_future(self.drawer.give(load, delivery, needed))
+    async def give(self, load: int, delivery: Delivery, needed: frozenset[int], decoder: Found | None) -> int:
+        return await asyncio.wrap_future(self.drawer.give(load, delivery, needed, decoder))
 
     async def draw(
         self, ticket: int, load: int, request: tuple[np.ndarray, Sampling, int]

@@ -25,7 +25,7 @@ from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.sync import require_fit
 from groupthink.rollout.vllm.request import require_law, require_room
 from groupthink.rollout.vllm.settings import VllmSettings
-from groupthink.scale.cluster import Cluster
+from groupthink.scale.cluster import Cluster, tell
 from groupthink.scale.crew import Crew, Member
 from groupthink.scale.drawer import Opening
 from groupthink.scale.queue import Queue, QueuedHandle, Work
@@ -71,12 +71,18 @@ class RayEngines:
             on_loss=self._lose,
         )
         self.restarts = self.crew.restarts
-        n, bundle = cluster.settings.engines, self.crew.bundle
-        first = cluster.settings.least_engines or n
-        self.crew.begin(cluster.reserve([bundle] * first, f"{first} engines (scale.engines)"))
-        self.crew.begin(cluster.expect([bundle] * (n - first)))
+        first = cluster.settings.least_engines or cluster.settings.engines
+        tell(f"{first} engines begin")
+        self.crew.begin(cluster.reserve([self.crew.bundle] * first, f"{first} engines (scale.engines)"))
         self._thread = threading.Thread(target=self._work, name="groupthink-engines", daemon=True)
         self._thread.start()
+
+    def invite(self) -> None:
+        """Ask for places for those beyond `scale.least_engines`, once all who must have one have theirs."""
+        settings = self.crew.settings
+        more = settings.engines - (settings.least_engines or settings.engines)
+        if more:
+            self.order(lambda: self.crew.begin(self.crew.cluster.expect([self.crew.bundle] * more)))
 
     # -- the protocol --
 
@@ -194,8 +200,8 @@ class RayEngines:
             self._give(member, number)
 
     def _give(self, member: Member, load: int) -> None:
-        """Weights, unless it has been given them."""
-        if load in member.loads:
+        """Weights, unless it has been given them, or would try decoders on other ones than the first to open has."""
+        if load in member.loads or (member.current < 0 and self.crew.will_tell_a_decoder()):
             return
         needed = frozenset(self.queue.needed(self.deliveries))
         member.loads = (member.loads & needed) | {load}
@@ -203,7 +209,8 @@ class RayEngines:
         def take(taken: int) -> None:
             member.current = max(member.current, taken)
 
-        self.crew.call(member, member.actor.give.remote(load, self.deliveries[load], needed), take)
+        found = self.crew.opening.decoder
+        self.crew.call(member, member.actor.give.remote(load, self.deliveries[load], needed, found), take)
 
     def _deal(self) -> None:
         """Give out work, and with it the weights that it is to be drawn from; forget those that nobody needs."""

@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from groupthink.policy.guard import Guard
 from groupthink.records import Batch, Report, Weights
 from groupthink.run.checkpoints import KEEP
-from groupthink.scale.cluster import Cluster, Place
+from groupthink.scale.cluster import Cluster, Place, tell
 from groupthink.scale.rank import Curriculum, Rank, Standing
 from groupthink.scale.troubles import LOOK, NoRoom, Trouble, Watch, trouble_of
 from groupthink.scale.weights import Bucket, DeliveredWeights, Delivery, Gathered
@@ -70,7 +70,8 @@ class Learners:
         self.failures: list[str] = []  # since something was last done
         self.guard = Guard()
         self.steps = 0
-        self._fewer: int | None = None  # tokens of a micro-batch, where those of the settings did not fit
+        self._tokens = curriculum.settings.micro_batch_tokens  # of a micro-batch
+        self._fewer: int | None = None  # of them, where as many did not fit
         self._lessons: dict[int, Lesson] = {}  # by the step whose update they made
         self._saved: list[int] = []  # steps of the checkpoints that were written
         self._delivery: Delivery | None = None
@@ -119,6 +120,7 @@ class Learners:
 
     def close(self) -> None:
         self._end()
+        self.cluster.leave(self._places)
 
     # -- what becomes of a question --
 
@@ -146,10 +148,12 @@ class Learners:
         buckets = []
         for rank, its in zip(self._ranks, self._all("pieces"), strict=True):
             buckets += [Bucket(pieces, rank.bucket.remote(place)) for place, pieces in enumerate(its)]
+        self._all("standing")  # a rank does what it is asked in turn: all is put
         return Delivery(self.steps, tuple(buckets))
 
     def _take(self, standing: Standing) -> None:
         self.steps, self.guard = standing.steps, Guard(**standing.guard)
+        self._tokens = standing.micro_batch_tokens
 
     def _all(self, verb: str, *words: Any) -> list[Any]:
         """What each rank answers. Raises Trouble where one of them cannot; what a rank itself objects to is raised."""
@@ -171,6 +175,7 @@ class Learners:
                     errors[places[reference]] = error
                     failed = failed or time.monotonic()
             if waiting and not done and watch.is_stuck(self._whereabouts):
+                verb += f", where nothing has moved for {patience:g} s (scale.patience)"
                 break
         if len(answers) == len(asked):
             return [answers[place] for place in range(len(asked))]
@@ -193,8 +198,12 @@ class Learners:
     def _begin(self) -> None:
         """Have every rank open its share of the model, as it was before any update."""
         ray, settings = self.cluster.ray, self.settings
-        bundle = {"CPU": settings.learner_cpus, "GPU": settings.learner_gpus}
-        self._places = self.cluster.reserve([bundle] * settings.learners, f"{settings.learners} learners")
+        bundle, whom = {"CPU": settings.learner_cpus, "GPU": settings.learner_gpus}, f"{settings.learners} learners"
+        tell(f"{whom} open the model")
+        if self._places:  # they are not given up: others wait for room
+            self.cluster.reclaim(self._places, whom)
+        else:
+            self._places = self.cluster.reserve([bundle] * settings.learners, whom)
         actor = ray.remote(
             concurrency_groups={WATCH: 1}, max_restarts=0, enable_tensor_transport=settings.transport == "nixl"
         )(Rank)
@@ -215,15 +224,17 @@ class Learners:
         """Others in their place, who stand where these stood."""
         stood = self.steps
         while True:
-            self.failures.append(str(trouble))
             self.restarts.append(str(trouble))
+            tell(f"{trouble}: all learners begin anew")
+            if isinstance(trouble, NoRoom):  # which has an end: one response that does not fit is none
+                self._fewer = max(1, self._tokens // 2)
+            else:
+                self.failures.append(str(trouble))
             if len(self.failures) >= self.settings.failures:
                 raise LearnersFailed(
                     f"the learners failed {len(self.failures)} times in a row:\n"
                     + "\n".join(f"  {place}. {failure}" for place, failure in enumerate(self.failures, 1))
                 )
-            if isinstance(trouble, NoRoom):
-                self._fewer = max(1, (self._fewer or self.curriculum.settings.micro_batch_tokens) // 2)
             self._end()
             try:
                 self._begin()
@@ -249,5 +260,4 @@ class Learners:
     def _end(self) -> None:
         for rank in self._ranks:
             self.cluster.ray.kill(rank)
-        self.cluster.leave(self._places)
-        self._ranks, self._places = [], []
+        self._ranks = []

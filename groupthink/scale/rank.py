@@ -5,7 +5,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from groupthink.policy.objective.settings import ObjectiveSettings
 from groupthink.policy.settings import PolicySettings
 from groupthink.records import Batch, Report
 from groupthink.scale.direct import open_agent
+from groupthink.scale.ranks import Whereabouts
 from groupthink.scale.sharded_learner import ShardedLearner
 from groupthink.scale.sharding import own_rows
 from groupthink.scale.weights import Delivery, Piece, Rows, as_words, buckets_of, piece_of, put_rows
@@ -120,16 +121,19 @@ class Rank:
         return found if self.rank == 0 else None
 
     def save(self, folder: str) -> None:
-        self._learner.save(Path(folder))
+        with self._at("writing a checkpoint"):
+            self._learner.save(Path(folder))
 
     def write_model(self, folder: str) -> None:
-        self._learner.write_model(Path(folder))
+        with self._at("writing the model"):
+            self._learner.write_model(Path(folder))
 
     def restore(self, folder: str | None, micro_batch_tokens: int | None) -> Standing:
         """From a checkpoint, if any. `micro_batch_tokens`: fewer than it says, where those did not fit."""
         learner = self._learner
         if folder is not None:
-            learner.restore(Path(folder))
+            with self._at("reading a checkpoint"):
+                learner.restore(Path(folder))
         if micro_batch_tokens is not None:
             learner.micro_batch_tokens = min(micro_batch_tokens, learner.micro_batch_tokens)
         return self.standing()
@@ -147,6 +151,16 @@ class Rank:
     def deliver(self, version: int) -> Delivery:
         """The same, to be read where it lies."""
         return put_rows(version, self._own_rows(), transport="nixl")
+
+    @contextmanager
+    def _at(self, what: str) -> Iterator[None]:
+        """For who asks for its whereabouts."""
+        ranks = self._learner.ranks
+        ranks.at = Whereabouts(what)
+        try:
+            yield
+        finally:
+            ranks.at = Whereabouts()
 
     @property
     def _learner(self) -> ShardedLearner:

@@ -17,7 +17,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
 
 from groupthink.policy.cut import take
-from groupthink.policy.memory import is_out_of_memory
+from groupthink.policy.memory import ALONE, OutOfMemory, is_out_of_memory
 from groupthink.policy.passes import Backward, Forward, MicroBatch, Passes
 from groupthink.records import Batch
 from groupthink.scale.sharding import shard
@@ -116,6 +116,9 @@ class Ranks:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
+            batch = part.batch if isinstance(part, MicroBatch) else part
+            if len(batch.starts) == 2:
+                raise OutOfMemory(ALONE) from error
             raise RankOutOfMemory(f"a micro-batch did not fit into the memory of rank {self.rank}") from error
 
 

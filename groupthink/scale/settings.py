@@ -23,7 +23,8 @@ class ScaleSettings:
     learner_gpus: float = 0.0
     transport: str = "store"  # of weights, through Ray's object store; or "nixl": from memory to memory, GPUs' too
     prompts: int = 16  # with an engine at a time, at most; others wait for whoever is free
-    patience: float = 600.0  # seconds that room on the cluster is waited for, and that learners wait for each other
+    patience: float = 600.0  # seconds that room on the cluster is waited for, that learners wait for each other (and
+    # for a file system, at a checkpoint), and that the rewards of a group may take
     failures: int = 3  # in a row, of an engine, a reward's worker or the learners, at which it is given up
 
     def __post_init__(self) -> None:
@@ -33,12 +34,16 @@ class ScaleSettings:
         if not 0 <= self.least_engines <= self.engines:
             raise ValueError(
                 f"scale.least_engines is {self.least_engines}, and scale.engines {self.engines}: give 1 to "
-                "scale.engines, or 0 to begin with all"
+                f"{self.engines} to scale.least_engines, or 0 to begin with all"
             )
         for name in ("engine_cpus", "engine_gpus", "learner_cpus", "learner_gpus"):
             share = getattr(self, name)
             if not 0 <= share < math.inf or (share > 1 and share % 1):
                 raise ValueError(f"scale.{name} is {share}: give a whole number, or a share below 1")
+        if self.learner_gpus not in (0, 1):
+            raise ValueError(
+                f"scale.learner_gpus is {self.learner_gpus:g}: a learner computes on one GPU (1) or none (0)"
+            )
         if self.placement not in PLACEMENTS:
             raise ValueError(f"scale.placement is {self.placement!r}: choose one of {', '.join(PLACEMENTS)}")
         if self.transport not in TRANSPORTS:
@@ -65,6 +70,18 @@ class ScaleSettings:
     def cpus(self) -> float:
         """Cores that all parts together take."""
         return self.engines * self.engine_cpus + self.learners * self.learner_cpus + self.rewards
+
+    def without_gpus(self, gpus: float) -> str:
+        """What to say where a cluster has `gpus` GPUs, and who would use them asks for none; else nothing."""
+        asked = [
+            f"scale.{one}_gpus=1"
+            for one, count, own in (
+                ("engine", self.engines, self.engine_gpus),
+                ("learner", self.learners, self.learner_gpus),
+            )
+            if gpus and count and not own
+        ]
+        return f"the cluster has {gpus:g} GPUs, and not all use them: set {' '.join(asked)}" if asked else ""
 
     def require_learners(self, *, lora: bool, optimizer: str, processes: int) -> None:
         """Raise ValueError where other settings of learning are at odds with learners on a cluster."""
@@ -106,6 +123,11 @@ class ScaleSettings:
             raise ValueError(
                 "vllm.own_process=false draws in the thread that waits, and an engine of scale.engines must hear of "
                 "new weights meanwhile: leave it at true"
+            )
+        if engine != "vllm" and self.engine_gpus > 1:
+            raise ValueError(
+                f"scale.engine_gpus is {self.engine_gpus:g}, and an engine that is not vLLM draws on one: set 1, or "
+                'rollout.engine="vllm" with vllm.tensor_parallel'
             )
         if engine == "vllm" and self.engine_gpus and self.engine_gpus < tensor_parallel:
             raise ValueError(

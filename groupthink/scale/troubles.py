@@ -1,5 +1,6 @@
 """What is wrong with learners that do not answer: whom it lies with, in words, and whether beginning anew may help."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 
@@ -72,5 +73,11 @@ def waited_in_vain(error: BaseException) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
+    """Without where in gloo it was raised, and what it wishes.
+
+    >>> _first_line(RuntimeError("[/a/gloo/pair.cc:537] Read error [192.0.2.2]:42: reset by peer. This is typically"))
+    'Read error [192.0.2.2]:42: reset by peer'
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    line = re.sub(r"^\[\S+:\d+\] ", "", lines[0]) if lines else type(error).__name__
+    return line.partition(". This is typically")[0]

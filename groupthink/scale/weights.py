@@ -300,7 +300,7 @@ def _coming(bucket: Bucket, seconds: float, version: int) -> Iterator[None]:
     errors = ray.exceptions
     try:
         yield
-    except (errors.ObjectLostError, errors.GetTimeoutError, errors.RaySystemError) as error:
+    except (errors.ObjectLostError, errors.GetTimeoutError, errors.RaySystemError, errors.RayActorError) as error:
         names = [name for name, _ in groupby(piece.name for piece in bucket.pieces)]
         raise RuntimeError(
             f"weights of version {version} did not come within {seconds:g} s ({type(error).__name__}; {names[0]} and "

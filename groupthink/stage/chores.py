@@ -13,11 +13,12 @@ from groupthink.rollout.engine import Engine, EngineFailed
 from groupthink.run.checkpoints import step_of
 from groupthink.run.directory import Run
 from groupthink.run.terminal import View
+from groupthink.scale.crew import GIVEN_UP
 from groupthink.scale.rewards import RayJudge
 from groupthink.stage.evaluate import evaluate_run
 from groupthink.stage.progress import best_step, history, require_progress, worth_keeping
 from groupthink.stage.workshop import Workshop
-from groupthink.stopping import Stopped, in_time
+from groupthink.stopping import Stopped, in_time, waiting_at_most
 
 Chore = Callable[[int], None]
 """Takes the number of steps done."""
@@ -32,7 +33,7 @@ def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None]
     return [
         restarts(run, shop.engine, view),
         restarts(run, shop.judge, view),
-        restarts(run, shop.learner, view),
+        restarts(run, shop.learner, view, ALL if run.recipe.scale.learners else ANOTHER),
         health(run, shop),
         symptoms(run, view),
         evaluation(run, shop, view),
@@ -41,15 +42,19 @@ def chores_of(run: Run, shop: Workshop, view: View, save: Callable[[Path], None]
     ]
 
 
-def restarts(run: Run, workers: Engine | Judge | RayJudge | Learning, view: View) -> Chore:
-    """After each step: say why a process that draws, scores or learns was replaced."""
+ANOTHER = "another took its place, and what it was at is done again"
+ALL = "all learners began anew, and stand where they stood"
+
+
+def restarts(run: Run, workers: Engine | Judge | RayJudge | Learning, view: View, then: str = ANOTHER) -> Chore:
+    """After each step: say why a process that draws, scores or learns was replaced, and what became of it `then`."""
     told = len(workers.restarts)
 
     def chore(done: int) -> None:
         nonlocal told
         for reason in workers.restarts[told:]:
             run.event("restarted", step=done - 1, reason=reason)
-            view.note(f"{reason}; another took its place, and what it was at is done again")
+            view.note(reason if reason.endswith(GIVEN_UP) else f"{reason.rstrip('.')}; {then}")
         told = len(workers.restarts)
 
     return chore
@@ -118,7 +123,8 @@ def keeping_what_is_done(run: Run, shop: Workshop) -> Iterator[None]:
     stage's, which knows what is on its way.)
     """
     try:
-        with nullcontext() if run.recipe.rollout.lag else kept_after_a_stop(run, shop, shop.save):
+        kept = nullcontext() if run.recipe.rollout.lag else kept_after_a_stop(run, shop, shop.save)
+        with waiting_at_most(run.recipe.stop_patience), kept:
             yield
     except EngineFailed as failed:
         keep_what_is_done(run, shop, shop.save)

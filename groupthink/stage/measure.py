@@ -34,6 +34,7 @@ def _open_engine(run: Run, model: Any, tokenizer: Any, closing: ExitStack) -> En
     engine: Engine
     if cluster is not None and recipe.scale.engines:
         engine = RayEngines(model, tokenizer, rollout, recipe.vllm, cluster)
+        engine.invite()
     else:
         engine = open_engine(model, tokenizer, rollout, model.device, recipe.vllm, run.path / "vllm")
     closing.callback(engine.close)

@@ -6,6 +6,7 @@ from groupthink.recipe import BY_SAMPLES, Recipe
 from groupthink.reward.judge import require_environment
 from groupthink.reward.named import named_rewards
 from groupthink.run.trackers import require_trackers
+from groupthink.scale.cluster import require_installed
 from groupthink.stage.sample.askable import require_enough, require_sampled
 from groupthink.task import close_task, notes_of, open_demonstrated, open_tasks
 
@@ -18,6 +19,7 @@ def require_named(recipe: Recipe, tell: Callable[[str], None] | None = None, *, 
     data set that a stage has still to make, so that their problems are not looked at.
     """
     require_trackers(recipe)
+    require_installed(recipe.scale)
     for place, task in enumerate(
         (
             open_tasks(recipe.task, recipe.seed),

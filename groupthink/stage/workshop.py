@@ -82,6 +82,7 @@ def _open_parts(run: Run, task: Task, device: torch.device, cluster: Cluster | N
     drawn = load_policy(run, device, model.dtype) if apart else model
     with settled_engine(run, task, chat, drawn, cluster) as engine, open_judge(recipe, task, chat, cluster) as judge:
         learner = open_learner(run, model, chat, device, cluster)
+        invite_more(engine)
         try:
             shop = Workshop(task, Supply(task, recipe), chat, engine, judge, learner)
             stand_at_checkpoint(run, shop)
@@ -112,6 +113,12 @@ def open_judge(recipe: Recipe, task: Task, chat: Chat, cluster: Cluster | None) 
         yield judge
     finally:
         judge.close()
+
+
+def invite_more(engine: Engine) -> None:
+    """Of engines of a cluster, those that a run may begin without; once all others have their places."""
+    if isinstance(engine, RayEngines):
+        engine.invite()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import torch
 from groupthink import cli
 from groupthink.insight import plan as planning
 from groupthink.insight.plan.cluster import room
-from groupthink.insight.plan.cluster.machines import Node
+from groupthink.insight.plan.cluster.machines import Node, node_of
 from groupthink.insight.plan.cluster.rates import (
     Drawing,
     Layout,
@@ -26,13 +26,15 @@ from groupthink.insight.plan.cluster.rates import (
 from groupthink.insight.plan.cluster.rehearsed import rates_of
 from groupthink.insight.plan.cluster.simulate import simulate
 from groupthink.insight.plan.cluster.verdict import Cluster, fewest
+from groupthink.insight.plan.clustered import small_gpus
+from groupthink.insight.plan.memory import needs
 from groupthink.insight.plan.rehearse import at_depth
 from groupthink.insight.plan.words import in_words
 from groupthink.insight.plan.workload import Workload
 from groupthink.recipe import load_recipe
 from groupthink.scale import look
 from groupthink.scale.settings import ScaleSettings
-from tests.insight.test_plan import REHEARSED, SHAPE, check
+from tests.insight.test_plan import ALONE, NOTHING, REHEARSED, SHAPE, check
 from tests.stage.conftest import place  # noqa: F401
 
 THREE = [[4], [2], [3]]
@@ -277,6 +279,15 @@ def test_what_is_lacking_is_said():
     assert room.room_of(list(begun), [Node("a", 5, 0, 1e10)], store=0.0, pack=False).fits
     least = room.room_of(list(begun), [Node("a", 3, 0, 1e10)], store=0.0, pack=False).lacks
     assert least == ("2 engines take 2 CPU each, and there is room for 1: add machines, or set scale.engines=1",)
+    words = (
+        "scale.engines=8",
+        "scale.engine_gpus=1",
+        "scale.least_engines=4",
+        "scale.learners=2",
+        "scale.learner_gpus=1",
+    )
+    dealt = room.room_of(list(parts(*words).values()), [Node("a", 64, 8, 1e12)], store=0.0, pack=False)
+    assert dealt.fits and dealt.machines[0].parts == {"engine": 6, "learner": 2}  # who must be there is first
     full = room.room_of(list(its), [Node("a", 8, 0, 1e8)], store=5e8, driver=1e8, pack=True)
     assert full.lacks[0].startswith("a is to hold ") and "0.1 GB are free" in full.lacks[0]
 
@@ -288,6 +299,21 @@ def test_a_gpu_that_is_too_small_is_said():
     nodes = [Node("a", 8, 2, 1e12, gpu_memory=24e9)]
     assert "GPU, and the smallest has 24 GB" in room.room_of(its, nodes, store=0.0, pack=False).lacks[0]
     assert room.room_of(its, [replace(nodes[0], gpu_memory=400e9)], store=0.0, pack=False).fits
+    a100 = node_of("a", {"GPU": 8, "accelerator_type:A100": 1}, {"GPU": 8})  # of 40 GB, or of 80
+    assert (a100.gpu_memory, a100.gpu_memory_least) == (80e9, 40e9)
+    [note] = small_gpus(its, [a100])
+    assert note.startswith("one learner fills ") and "if the cluster's have 40 GB, and not twice that" in note
+    assert not small_gpus(its, nodes)
+
+
+def test_the_driver_keeps_the_batches_that_learners_may_have_to_learn_from_again():
+    def kept(*words):
+        recipe = load_recipe(overrides=("scale.engines=1", "rollout.group_size=8", "task.problems_per_step=4", *words))
+        return needs(recipe, SHAPE, ALONE, Workload(10, 100), "cpu", NOTHING)["cpu"].get("batches")
+
+    assert kept("scale.learners=1", "checkpoint_every=5") == 10 * 32 * 100 * 29  # 5 x 8 + 3 x 4 + 1 bytes a token
+    assert kept("scale.learners=1", "checkpoint_every=5", "steps=6") == 6 * 32 * 100 * 29
+    assert kept("checkpoint_every=5") is None
 
 
 # -- the plan --
@@ -331,7 +357,7 @@ def test_check_of_a_cluster_on_this_machine(measured, capsys, monkeypatch):
     assert code == 0 and cluster["time"]["bottleneck"] == "turns" and cluster["room"]["lacks"] == []
     assert its["step_seconds"] == pytest.approx(cluster["time"]["seconds"])
     assert [row["engines"] for row in cluster["time"]["table"]][:2] == [1, 2]
-    assert its["memory"][0]["parts"].keys() == {"libraries"}  # the driver holds an outline
+    assert its["memory"][0]["parts"].keys() == {"batches", "libraries"}  # the driver holds an outline
     code, out = check(capsys, monkeypatch, *words)
     assert code == 0 and "Simulated: engines and learners take turns" in out and "engines idle" in out
 

@@ -325,3 +325,12 @@ def test_a_figure_that_is_no_number_is_null(tmp_path):
 
 def test_directories_are_numbered_where_the_name_is_taken(tmp_path):
     assert [free_directory("nano", tmp_path / "runs").name for _ in range(3)] == ["nano", "nano-2", "nano-3"]
+
+
+def test_a_resume_may_settle_anew_and_begin_with_other_engines(tmp_path):
+    words = ["rollout.processes=2", "policy.processes=2", "scale.rewards=1"]
+    Run.create(tmp_path / "run", load_recipe(overrides=words)).close()
+    more = ["rollout.processes=0", "policy.processes=0", "scale.engines=4", "scale.least_engines=2", "scale.learners=1"]
+    assert find_standing(tmp_path / "run", more).recipe.scale.least_engines == 2
+    with pytest.raises(ValueError, match=r"rollout\.processes: 2 -> 3"):
+        find_standing(tmp_path / "run", ["rollout.processes=3"])

@@ -152,7 +152,7 @@ def test_one_that_fails_again_and_again_is_given_up_and_the_last_one_ends_it(sta
         assert its.crew.find(number)
         its.look(1)
         its.actors[actor].asked[-1].set_exception(RayError("gone"))
-    assert its.crew.restarts[-1].endswith("died: gone, as 2 before it, and none follows there")
+    assert its.crew.restarts[-1].endswith("died: gone, as 2 before it, and none follows in its place")
     its.actors[1].answer(1)
     its.look(1)  # the other goes on
     its.crew.given_up[0].failures.clear()
@@ -189,6 +189,20 @@ def failed(error):
     future = Future()
     future.set_exception(error)
     return future
+
+
+def test_who_opens_later_waits_for_the_decoder_that_the_first_has_found(stage):
+    its = stage(2)
+    its.look(1)
+    for actor in its.actors:
+        actor.answer(1, opened=False)
+    first, _ = its.crew.members
+    assert not its.crew.will_tell_a_decoder()  # they are given the first weights, both
+    first.current = 0
+    assert its.crew.will_tell_a_decoder()
+    its.look(2)
+    its.actors[0].answer(2, decoder=Found("cpu", dict))
+    assert not its.crew.will_tell_a_decoder() and its.crew.opening.decoder == Found("cpu", dict)
 
 
 def test_who_takes_a_place_has_the_decoder_that_was_found_to_agree_at_first(stage):

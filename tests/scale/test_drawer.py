@@ -7,11 +7,12 @@ import pytest
 from groupthink.nano.tokenizer import build_tokenizer
 from groupthink.records import Weights
 from groupthink.rollout.engine import Sampling
+from groupthink.rollout.plain import PlainDecoder
 from groupthink.rollout.settings import RolloutSettings
 from groupthink.rollout.torch_engine import TorchEngine
 from groupthink.rollout.vllm.settings import VllmSettings
 from groupthink.scale import weights as module
-from groupthink.scale.drawer import Drawer, Opening, next_load
+from groupthink.scale.drawer import Drawer, Found, Opening, next_load
 from groupthink.scale.weights import deliver
 from tests.rollout.test_workers import PROMPTS, ending_model
 
@@ -66,6 +67,20 @@ def test_by_order_what_is_drawn_is_finished_first_and_at_once_it_goes_on_under_n
         versions = {int(version) for one in first.result(60) for version in one.versions_T}
         assert taken.result(60) == 1 and its.current == 1
         assert versions == {0, 1} if at_once else versions == {0}
+
+
+def test_who_opens_late_has_the_decoder_that_another_has_found_on_the_first_weights():
+    its, request = drawer(), (PROMPTS[0], Sampling(20, n=3), 4)
+    assert its.found is None
+    its.give(3, deliver(weights(3)), [3], Found("cpu", PlainDecoder)).result(60)
+    assert its.decoder == Found("cpu", PlainDecoder) != drawer_of_its_own().decoder
+    assert its.ask(0, 3, request).result(60)
+
+
+def drawer_of_its_own():
+    its = drawer()
+    its.give(0, deliver(weights(0)), [0]).result(60)
+    return its
 
 
 def test_what_is_not_wanted_any_more_ends():

@@ -7,7 +7,7 @@ from groupthink.recipe import dump_recipe, load_recipe
     ("words", "said"),
     [
         (("scale.engines=-1",), "give 0 or more"),
-        (("scale.engines=2", "scale.least_engines=3"), "or 0 to begin with all"),
+        (("scale.engines=2", "scale.least_engines=3"), "give 1 to 2 to scale.least_engines, or 0 to begin with all"),
         (("scale.engines=2", "rollout.processes=2"), "leave rollout.processes at 0"),
         (("scale.engines=2", "rollout.engine=vllm", "vllm.own_process=false"), "leave it at true"),
         (("vllm.tensor_parallel=2", "vllm.own_process=false"), "says that there are none"),
@@ -16,6 +16,9 @@ from groupthink.recipe import dump_recipe, load_recipe
             "set scale.engine_gpus=2",
         ),
         (("scale.engine_gpus=1.5",), "a whole number, or a share below 1"),
+        (("scale.engines=2", "scale.engine_gpus=2"), 'set 1, or rollout.engine="vllm" with vllm.tensor_parallel'),
+        (("scale.learners=2", "scale.learner_gpus=0.5"), r"on one GPU \(1\) or none \(0\)"),
+        (("scale.learners=2", "scale.learner_gpus=2"), r"on one GPU \(1\) or none \(0\)"),
         (("scale.placement=near",), "choose one of spread, pack"),
         (("scale.patience=0",), "give seconds above 0"),
         (("scale.engines=2", "scale.transport=nccl"), "choose one of store, nixl"),
@@ -38,3 +41,9 @@ def test_the_table_is_read_and_written(tmp_path):
     (tmp_path / "recipe.toml").write_text(dump_recipe(asked))
     assert load_recipe(tmp_path / "recipe.toml") == asked
     assert not load_recipe().scale.wanted
+
+
+def test_who_leaves_gpus_idle_is_told():
+    said = load_recipe(overrides=("scale.engines=2", "scale.learners=1", "scale.learner_gpus=1")).scale.without_gpus
+    assert said(8) == "the cluster has 8 GPUs, and not all use them: set scale.engine_gpus=1" and not said(0)
+    assert not load_recipe(overrides=("scale.rewards=2",)).scale.without_gpus(8)

@@ -1,14 +1,19 @@
 """Machines that come and go, room that is not there, and a cluster that is started for a run and ended with it."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
+from groupthink.model.loading import load_model
 from groupthink.rollout.engine import EngineFailed
-from groupthink.scale.cluster import Cluster, NoPlace
+from groupthink.rollout.settings import RolloutSettings
+from groupthink.rollout.vllm.settings import VllmSettings
+from groupthink.scale.cluster import Cluster, NoPlace, Place
+from groupthink.scale.engines import RayEngines
 from groupthink.scale.settings import ScaleSettings
-from tests_peers.ray.test_engines import MANY, bits, drawn, opened, plain, until
+from tests_peers.ray.test_engines import MANY, TOKENIZER, bits, drawn, opened, plain, until
 
 ALONE = """
 import os, signal, sys
@@ -33,6 +38,37 @@ def test_what_is_missing_is_said_within_the_bound(cluster):
     with pytest.raises(NoPlace, match=r"no room for 2 engines within 1 s: 2 GPU are asked for, and the cluster has 0"):
         cluster.reserve(wanted, "2 engines", seconds=1)
     cluster.leave(cluster.reserve([{"CPU": 4.0}], "one"))  # nothing is kept of what was refused
+
+
+class Seeing:
+    def gpus(self):
+        return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_what_has_asked_for_no_gpu_sees_none(cluster):
+    [place] = cluster.reserve([{"CPU": 1.0, "GPU": 0.0}], "one")
+    see = cluster.ray.remote(Seeing).options(**place.options()).remote()
+    assert cluster.ray.get(see.gpus.remote(), timeout=60) == ""
+    cluster.ray.kill(see)
+    cluster.leave([place])
+    its = Place(place.group, 0, {"GPU": 1.0}).options()["runtime_env"]["env_vars"]
+    assert "CUDA_VISIBLE_DEVICES" not in its
+
+
+def test_those_whom_a_run_may_begin_without_take_no_place_of_those_it_needs(nodes):
+    own = Cluster(ScaleSettings(engines=4, least_engines=1, address=nodes.address))
+    engines = RayEngines(load_model("nano"), TOKENIZER, RolloutSettings(patience=15), VllmSettings(), own)
+    try:
+        engines.submit(*MANY[0]).start()
+        places = own.reserve([{"CPU": 3.0}], "those that learn", seconds=20)
+        engines.invite()
+        until(lambda: len(engines.crew.members) == 4)
+        until(lambda: len(engines.able()) == 1)
+        own.reclaim(places, "those that learn")  # they are held, whoever else waits
+        own.leave(places)
+        until(lambda: len(engines.able()) == 4)
+    finally:
+        engines.close()
 
 
 def test_the_work_of_a_machine_that_dies_is_done_by_others_and_one_that_joins_is_used(nodes, cluster):

@@ -23,7 +23,9 @@ MANY = [(PROMPTS[i % 4], Sampling(200, temperature=1.5, n=8), i) for i in range(
 
 
 def opened(cluster, **rollout):
-    return RayEngines(load_model("nano"), TOKENIZER, RolloutSettings(**rollout), VllmSettings(), cluster)
+    engines = RayEngines(load_model("nano"), TOKENIZER, RolloutSettings(**rollout), VllmSettings(), cluster)
+    engines.invite()
+    return engines
 
 
 def weights(version):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -15,6 +16,7 @@ from groupthink.scale.cluster import Cluster
 from groupthink.scale.rewards import RayJudge
 from groupthink.scale.settings import ScaleSettings
 from groupthink.task import open_tasks
+from tests_peers.ray.test_engines import until
 
 REWARDS = """\
 import os, time
@@ -66,6 +68,37 @@ def test_scores_are_those_of_a_local_judge_in_the_same_order_and_after_a_death(j
     assert judge.score(groups) == expected
     (reason,) = judge.restarts
     assert reason.startswith("worker 1 for rewards was lost")
+
+
+def test_a_worker_that_waits_for_a_place_is_given_no_group(nodes, cluster, judged, groups):
+    """Its machine is lost, and there is no room on another."""
+    added = nodes.add_node(num_cpus=1)
+    local, judge = judged("letters")  # spread: a worker on each
+    own = Cluster(ScaleSettings(rewards=1, address=cluster.settings.address))
+    rest = own.reserve([{"CPU": 3.0}], "others")
+    try:
+        expected = local.score(groups)
+
+        def score():
+            assert judge.score(groups) == expected
+            return judge
+
+        until(lambda: not score().opening)
+        nodes.remove_node(added, allow_graceful=False)
+        until(lambda: score().restarts)
+        began = time.monotonic()
+        assert len(score().opening) == 1 == len(judge.restarts) and time.monotonic() - began < 10
+    finally:
+        own.leave(rest)
+
+
+def test_workers_that_cannot_begin_are_not_begun_for_ever(judged, groups, monkeypatch):
+    _, judge = judged("letters")
+    monkeypatch.setattr(judge, "recipe", None)  # what a worker cannot open
+    for worker in range(2):
+        judge._replace(worker, "for the test")
+    with pytest.raises(RuntimeError, match=r"no worker for rewards can begin; the last one said: worker \d"):
+        judge.score(groups)
 
 
 def test_a_group_whose_workers_die_again_and_again_is_named(judged, groups):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from groupthink.insight.plan.cluster.machines import Node
 from groupthink.insight.plan.cluster.rehearsed import device_of, layout_of, rates_of, steps_of
-from groupthink.insight.plan.cluster.room import Room, parts_of, room_of, store_bytes
+from groupthink.insight.plan.cluster.room import Part, Room, parts_of, room_of, store_bytes
 from groupthink.insight.plan.cluster.verdict import Cluster, Verdict
 from groupthink.insight.plan.machine import free_memory
 from groupthink.insight.plan.measure import Rehearsal
@@ -54,6 +54,17 @@ def room_on(
     )
 
 
+def small_gpus(parts: Sequence[Part], nodes: Sequence[Node]) -> list[str]:
+    """What may not fit: Ray tells the kind of a GPU, and some kinds come in two sizes."""
+    sizes = [node.gpu_memory_least for node in nodes if node.gpus and node.gpu_memory_least]
+    return [
+        f"one {part.name} fills {sum(part.held.values()) / 1e9:.1f} GB of its GPU: if the cluster's have "
+        f"{min(sizes) / 1e9:.0f} GB, and not twice that, it does not fit"
+        for part in parts
+        if part.gpus and sizes and sum(part.held.values()) > min(sizes) * part.gpus
+    ]
+
+
 def plan_cluster(
     recipe: Recipe,
     shape: ModelShape,
@@ -71,8 +82,13 @@ def plan_cluster(
     here = nodes is None
     its = (this_machine(recipe),) if nodes is None else tuple(nodes)
     room = room_on(its, recipe, shape, load, driver=driver if here else 0.0)
-    notes = []
+    notes = small_gpus(room.parts, its)
     time = None
+    if here and recipe.scale.cpus > its[0].cores:
+        notes.append(
+            f"this machine has {its[0].cores:g} cores, and its engines, learners and rewards ask for "
+            f"{recipe.scale.cpus:g}: they share them"
+        )
     if recipe.stage not in BY_SAMPLES:
         notes.append(f"how long a step of stage={recipe.stage} takes on a cluster is not simulated")
     elif found is not None and found.drawing is not None:

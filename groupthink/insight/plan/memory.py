@@ -27,6 +27,7 @@ from groupthink.rollout import native as drawing_in_c
 from groupthink.rollout.fast import GRAIN, GROWTH
 from groupthink.rollout.native import PAGE, PANEL
 from groupthink.rollout.pages import GPU_PAGE
+from groupthink.run.checkpoints import KEEP
 
 SINGLE = 4
 """Bytes of a float32."""
@@ -53,7 +54,13 @@ VLLM = 900 * 2**20
 Parts = dict[str, float]
 """Bytes by what they are for, in the order in which they are told."""
 
-NAMES = ("weights", "reference", "gradients", "optimizer", "decoder", "cache", "activations", "processes", "libraries")
+TOKEN = 29
+"""Bytes of a token in a batch, with the reference's log-probability."""
+
+NAMES = (
+    *("weights", "reference", "gradients", "optimizer", "decoder", "cache", "activations", "batches", "processes"),
+    "libraries",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,7 @@ def needs(
         found["cpu"] = {"weights": every, "libraries": _libraries(recipe, staff, libraries)}
         if recipe.rollout.lag and not recipe.scale.engines:  # files of weights, and what is copied into them
             found["cpu"]["processes"] = (recipe.rollout.lag + 3) * every
+    found["cpu"]["batches"] = _kept_batches(recipe, load)
     return {where: {name: round(parts[name]) for name in NAMES if parts.get(name)} for where, parts in found.items()}
 
 
@@ -151,6 +159,14 @@ def _beside_a_cluster(recipe: Recipe, shape: ModelShape, staff: Staff, load: Wor
         replace(here, rollout=replace(here.rollout, lag=0)), shape, replace(staff, drawing=1), load, device
     )
     return {name: size for name, size in alone.items() if name not in ("decoder", "cache")}
+
+
+def _kept_batches(recipe: Recipe, load: Workload) -> float:
+    """Learners on a cluster that begin anew learn from what was learned from since the checkpoint before the newest."""
+    if not recipe.scale.learners:
+        return 0.0
+    steps = min(recipe.steps, KEEP * recipe.checkpoint_every)
+    return steps * responses_of(recipe) * load.response * TOKEN
 
 
 def _beside_drawing(recipe: Recipe, shape: ModelShape, staff: Staff, load: Workload, device: str) -> float:

@@ -16,6 +16,7 @@ FOR = {
     "decoder": "weights as the engine has them",
     "cache": "keys, values and logits while drawing",
     "activations": "activations of a micro-batch",
+    "batches": "batches, for learners that begin anew",
     "processes": "processes beside it, and files they share",
     "libraries": "libraries",
 }

@@ -25,7 +25,7 @@ from groupthink.scale.rewards import RayJudge
 from groupthink.stage.learner import load_policy
 from groupthink.stage.sample.askable import require_enough, require_sampled
 from groupthink.stage.supply import Supply
-from groupthink.stage.workshop import open_chat, open_judge, settled_engine
+from groupthink.stage.workshop import invite_more, open_chat, open_judge, settled_engine
 from groupthink.task import Task, close_task, open_tasks
 
 STATE = "policy.json"
@@ -70,6 +70,7 @@ def open_desk(run: Run) -> Iterator[Desk]:
             settled_engine(run, task, chat, model, cluster) as engine,
             open_judge(recipe, task, chat, cluster) as judge,
         ):
+            invite_more(engine)
             engine.load(Weights(0, merged_tensors(model)))
             yield Desk(task, Supply(task, _each_once(recipe)), chat, engine, judge, policy)
     finally:

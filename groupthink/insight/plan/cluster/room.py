@@ -42,6 +42,11 @@ class Part:
     least: int | None = None  # with so many the run begins; None: with all
 
     @property
+    def needed(self) -> int:
+        """How many there must be for the run to begin."""
+        return self.count if self.least is None else self.least
+
+    @property
     def device(self) -> str:
         return "cuda" if self.gpus else "cpu"
 
@@ -94,15 +99,16 @@ def room_of(
     free = [[node.cpus, node.gpus] for node in nodes]
     dealt: list[dict[str, int]] = [{} for _ in nodes]
     lacks = []
-    for part in sorted(parts, key=lambda part: (-part.gpus, -part.cpus)):
-        for done in range(part.count):
+    largest = sorted(parts, key=lambda part: (-part.gpus, -part.cpus))
+    needed_first = [(part, 0, part.needed) for part in largest] + [(part, part.needed, part.count) for part in largest]
+    for part, first, last in needed_first:
+        for done in range(first, last):
             able = [place for place, its in enumerate(free) if its[0] >= part.cpus and its[1] >= part.gpus]
             if not able:
-                least = part.count if part.least is None else part.least
-                if done < least:
+                if done < part.needed:
                     lacks.append(
-                        f"{least} {part.name}s take {_taken(part)} each, and there is room for {done}: add machines"
-                        + (f", or set scale.{part.name}s={done}" if done else "")
+                        f"{part.needed} {part.name}s take {_taken(part)} each, and there is room for {done}: "
+                        "add machines" + (f", or set scale.{part.name}s={done}" if done else "")
                     )
                 break
             most = min if pack else max

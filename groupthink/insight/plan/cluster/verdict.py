@@ -163,7 +163,7 @@ class Cluster:
 
 PHASES = ("generate", "score", "learn", "sync", "record")
 BESIDE = {
-    "sync": "the way of the weights to the engines: a faster network between machines would shorten it",
+    "sync": "the way of the weights to the engines: fewer of them, or a faster network between machines, shorten it",
     "score": "scoring: scale.rewards has several workers do it",
     "record": "writing down what was drawn",
 }
