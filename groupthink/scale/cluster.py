@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from groupthink.extras import need
@@ -70,8 +69,6 @@ class Cluster:
 
     def __init__(self, settings: ScaleSettings):
         self.settings = settings
-        if settings.address not in ("", "auto"):
-            _use_token()
         ray = self.ray = need("ray", "[scale]", "scale")
         if settings.transport == "nixl":
             require_nixl()
@@ -196,18 +193,11 @@ def _join(ray: Any, address: str, quiet: Mapping[str, Any]) -> None:
                 f"{' '.join(str(error).split())}. Have the same Ray and the same Python on all machines"
             ) from error
         raise ValueError(
-            f"there is no cluster of Ray at scale.address={address!r} ({_first_line(error)}), or it asks for another "
-            "token (RAY_AUTH_MODE=token, and the one that its machines have, in ~/.ray/auth_token or as "
-            "RAY_AUTH_TOKEN): start one with `ray start --head`, on other machines with `ray start --address=...`, or "
+            f"there is no cluster of Ray at scale.address={address!r} ({_first_line(error)}), or it asks for a "
+            "token (set RAY_AUTH_MODE=token, and have the one of its machines in ~/.ray/auth_token or RAY_AUTH_TOKEN): "
+            "start one with `ray start --head`, on other machines with `ray start --address=...`, or "
             'set scale.address=""'
         ) from error
-
-
-def _use_token() -> None:
-    """Show a cluster that is named the token that is here. (Ray itself does so for one that it finds.)"""
-    here = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
-    if here or (Path.home() / ".ray" / "auth_token").exists():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def tell(text: str) -> None:
