@@ -263,7 +263,8 @@ class Hook:
             path, mode = os.fsdecode(given[0]), str(given[1] or "")
             writes = any(sign in mode for sign in "wax+") or (isinstance(given[2], int) and given[2] & 3)
             outside = not os.path.abspath(path).startswith(self._folder) and path != os.devnull
-            return f"open {path:.80} {mode}" if MARK in path or (writes and outside) else None
+            # What a module that is imported late was compiled to is written beside it.
+            return f"open {path:.80} {mode}" if MARK in path or (writes and outside and not _imports()) else None
         if event == "import" and MARK in str(given[0]):
             return f"import {given[0]}"
         if event == "compile" and given[0] is not None:  # whatever is run was compiled first

@@ -12,6 +12,14 @@ from groupthink import stopping
 from groupthink.stopping import Stopped, finished_first, in_time, stop_was_asked, stopped_by_signals, waiting_at_most
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """SIGINT is, where a shell that began this in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def ask(number=signal.SIGTERM):
     os.kill(os.getpid(), number)
     time.sleep(0.01)

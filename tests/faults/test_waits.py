@@ -272,6 +272,10 @@ WAITS: dict[str, dict[tuple[str, str], str]] = {
             "group.wait(seconds)",
         ): "room: `scale.patience`, then NoPlace says for whom, and what lacks",
         (
+            "Cluster.reclaim",
+            "places[0].group.wait(self.settings.patience)",
+        ): "room on another machine: `scale.patience`, then NoPlace says for whom, and what lacks",
+        (
             "_knock",
             "socket.create_connection((host.removeprefix('ray://').strip('[]'), int(port)), timeout=ANSWER)",
         ): "a cluster's port: ANSWER",
@@ -347,7 +351,14 @@ WAITS: dict[str, dict[tuple[str, str], str]] = {
         ("ShardedLearner._once", "dist.barrier(self.group)"): "other ranks: the group's timeout, `scale.patience`",
     },
     "scale/rewards.py": {
-        ("RayJudge.score", "ray.wait([*given], timeout=WAIT)"): "workers: WAIT at a time, `scale.patience` for a group",
+        (
+            "RayJudge.score",
+            "ray.wait([*given, *self.opening], num_returns=1, timeout=WAIT)",
+        ): "workers: WAIT at a time, `scale.patience` for a group, and for one that begins",
+        (
+            "RayJudge._welcome",
+            "self.cluster.ray.get(answer, timeout=self.settings.patience)",
+        ): "an answer on its way: `scale.patience`",
         ("RayJudge.score", "ray.get(answer, timeout=self.settings.patience)"): "an answer on its way: `scale.patience`",
     },
     "run/heartbeat.py": {("_beat", "over.wait(every)"): "`every`, between two beats"},
