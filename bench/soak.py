@@ -310,8 +310,10 @@ def go_on(here: Soak, course: Course, kind: str | None, draw: random.Random) -> 
         course.fails = True
         here.found.unusable.append(f"{told}, ended {process.returncode}: {said[-2000:]}")
         here.found.failures.append(here.found.unusable[-1])
+    before = course.resumes
     count_again(here, course, told)
-    course.asked = hit and kind in ASKED
+    if course.starts == 1 or course.resumes > before:  # else it was struck before it had taken the run up
+        course.asked = hit and kind in ASKED
     if hit and kind in DAMAGE and not course.over and (ruined := damage(kind, course.path, draw)):
         course.ruined.add(ruined)
     tell(f"{told}, {process.returncode}; {course.made} steps")
