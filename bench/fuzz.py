@@ -42,7 +42,8 @@ def in_pieces(target: Target, options: argparse.Namespace) -> Iterator[dict[str,
     first = held["inputs"] if held else options.first
     wanted = options.minutes * 60
     while (left := wanted - (held["seconds"] if held else 0.0)) > 0:
-        piece = fuzz(target, min(left, PIECE), options.seed, first=first, most=options.inputs)
+        seconds = min(left, PIECE) if options.inputs is None else left
+        piece = fuzz(target, seconds, options.seed, first=first, most=options.inputs)
         first += piece["inputs"]
         held = added(held, piece) if held else piece
         held["seconds"] = round(held["seconds"], 1)

@@ -225,7 +225,6 @@ class Learners:
         stood = self.steps
         while True:
             self.restarts.append(str(trouble))
-            tell(f"{trouble}: all learners begin anew")
             if isinstance(trouble, NoRoom):  # which has an end: one response that does not fit is none
                 self._fewer = max(1, self._tokens // 2)
             else:
@@ -235,6 +234,7 @@ class Learners:
                     f"the learners failed {len(self.failures)} times in a row:\n"
                     + "\n".join(f"  {place}. {failure}" for place, failure in enumerate(self.failures, 1))
                 )
+            tell(f"{trouble}: all learners begin anew")
             self._end()
             try:
                 self._begin()

@@ -56,6 +56,7 @@ class RayJudge:
         n = recipe.scale.rewards
         self.places = cluster.reserve([{"CPU": 1.0}] * n, f"{n} workers for rewards (scale.rewards)")
         self.workers = [self._begin(place) for place in self.places]
+        # Workers that have not begun yet, by what they answer when they have.
         self.opening = {worker.process.remote(): number for number, worker in enumerate(self.workers)}
         self.unopened = 0  # workers in a row that were lost before they had begun
 
