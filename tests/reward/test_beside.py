@@ -19,6 +19,7 @@ from groupthink.task.answer import open_rule
 HANGING = """\
 import asyncio, signal, sys, time
 from groupthink import cli
+from groupthink.cli import explain
 from groupthink.reward.beside import here, run_beside
 
 def hang():
@@ -32,7 +33,7 @@ async def both():
         print("ended", flush=True)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
-cli.explain = lambda args: run_beside(both)
+explain.explain = lambda args: run_beside(both)
 sys.exit(cli.main(["explain"]))
 """
 """A command line whose one verb calls a function that hangs, while its loop waits for something else."""
