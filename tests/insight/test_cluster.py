@@ -28,7 +28,7 @@ from groupthink.insight.plan.cluster.simulate import simulate
 from groupthink.insight.plan.cluster.verdict import Cluster, fewest
 from groupthink.insight.plan.clustered import small_gpus
 from groupthink.insight.plan.memory import needs
-from groupthink.insight.plan.rehearse import at_depth
+from groupthink.insight.plan.rehearsal.rehearse import at_depth
 from groupthink.insight.plan.words import in_words
 from groupthink.insight.plan.workload import Workload
 from groupthink.recipe import load_recipe

@@ -1,7 +1,7 @@
 """What a run will take of this machine, before anything is loaded: parameters, memory, tokens, time; whether it fits.
 
 Memory is reckoned from the shapes of what is held (`memory.py`), time from a few seconds of the run's own engine and
-learner in another process (`rehearse.py`); where several are to work on a cluster, simulated from that (`cluster/`).
+learner in another process (`rehearsal/`); where several are to work on a cluster, simulated from that (`cluster/`).
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -21,7 +21,7 @@ DEPTHS = (1, 3)
 CODE = """\
 import sys, time
 began = time.perf_counter()
-from groupthink.insight.plan.rehearse import main
+from groupthink.insight.plan.rehearsal.rehearse import main
 main(sys.argv[1:], began)
 """
 """What the process runs. Not as a module: its own workers would import that first."""

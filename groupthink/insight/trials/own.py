@@ -60,7 +60,7 @@ def drawn(
 
 def _open_engine(recipe: Recipe, chat: Any, device: Any) -> Any:
     """What a run draws from before any update."""
-    from groupthink.insight.plan.rehearse import bare, policy
+    from groupthink.insight.plan.rehearsal.parts import bare, policy
     from groupthink.model.lora import add_lora, merged_tensors
     from groupthink.records import Weights
     from groupthink.rollout.open import open_engine
