@@ -178,7 +178,7 @@ def questions(place: Path) -> list[Callable[[], Any]]:
     from groupthink.insight.doctor import examine, in_words
     from groupthink.insight.report import read_report
     from groupthink.insight.report.table import accuracy
-    from groupthink.run.directory import find_standing
+    from groupthink.run.standing import find_standing
     from groupthink.web.answers import dump
     from groupthink.web.api import OF_RUN
     from groupthink.web.following import Follower

@@ -14,7 +14,8 @@ def dry_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequen
     """Of one stage: the recipe, a prompt, and what a step is."""
     from groupthink.model.place import resolve
     from groupthink.recipe import describe_step, dump_recipe, load_recipe, recipe_table
-    from groupthink.run.directory import find_standing, refuse_taken
+    from groupthink.run.directory import refuse_taken
+    from groupthink.run.standing import find_standing
     from groupthink.stage.named import require_named
     from groupthink.stage.prompt import a_prompt
 

@@ -105,7 +105,7 @@ def _open_run(args: argparse.Namespace, recipe_path: str | None, overrides: Sequ
 
 def _what_next(run: Path, recipe: "Recipe") -> str:
     from groupthink.pipeline import made_by
-    from groupthink.run.directory import further
+    from groupthink.run.standing import further
 
     made = made_by(recipe.stage)
     if made == "nothing":

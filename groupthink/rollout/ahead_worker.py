@@ -24,7 +24,7 @@ def draw_ahead(connection: Mailbox) -> None:
 
     from groupthink.model.shared_tensors import SharedTensors
     from groupthink.records import Weights
-    from groupthink.rollout.torch_engine import Request
+    from groupthink.rollout.request import Request
 
     paths, at_once, threads, described = connection.recv()
     torch.set_num_threads(threads)

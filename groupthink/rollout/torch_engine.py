@@ -1,8 +1,7 @@
 """The embedded engine: one loop that admits, draws, finishes and decodes, around either decoder."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,94 +15,13 @@ from groupthink.rollout.decoder import Decoder, open_decoder
 from groupthink.rollout.engine import NoMemory, NoRoom, Sampling
 from groupthink.rollout.law import draw, learner_law, narrow
 from groupthink.rollout.ledger import Ledger
-from groupthink.rollout.likeliest import Likely, likeliest
+from groupthink.rollout.likeliest import likeliest
 from groupthink.rollout.noise import mix, uniform
+from groupthink.rollout.request import Parked, Request, Row
 from groupthink.rollout.sync import different, require_fresh, require_version
 
 MANY = 16
 """Tokens that each row draws by one call where a decoder can; between calls, signals and new weights are heeded."""
-
-
-@dataclass(eq=False, slots=True)
-class Request:
-    """A prompt and what has come of it so far. It is also the handle that `submit` gives."""
-
-    engine: "TorchEngine"
-    prompt_ids: np.ndarray
-    sampling: Sampling
-    seed: int
-    max_tokens: int  # what the sampling asks for, or what the model's context leaves
-    responses: dict[int, Response] = field(default_factory=dict)
-    admitted: int = 0  # responses that have entered the batch
-    cancelled: bool = False
-    ended: set[int] = field(default_factory=set)  # responses that nobody wants any more of
-    watched: bool = False
-    fresh: deque[tuple[int, list[int]]] = field(default_factory=deque)  # drawn and not yet told to the watcher
-    likeliest: int = 0  # how many of the likeliest tokens are noted at each place, which is then drawn by itself
-    likely: dict[int, list[Likely]] = field(default_factory=dict)  # for each response, one entry a token
-
-    @property
-    def done(self) -> bool:
-        return self.cancelled or len(self.responses.keys() | self.ended) == self.sampling.n
-
-    def start(self) -> None:
-        """Work is done in this process, while a result is waited for."""
-
-    def result(self) -> tuple[Response, ...]:
-        self.engine.hand_over()
-        while not self.done:
-            self.engine.step()
-        if self.cancelled:
-            raise RuntimeError("these responses were cancelled")
-        return tuple(self.responses[j] for j in range(self.sampling.n) if j in self.responses)
-
-    def cancel(self) -> None:
-        self.engine.hand_over()
-        self.cancelled = not self.done or self.cancelled
-
-    def end(self, index: int) -> None:
-        """No more of one response: its place goes to others, and `result` leaves it out. (If it is there, it stays.)"""
-        self.engine.hand_over()
-        if index not in self.responses:
-            self.ended.add(index)
-
-    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
-        self.engine.hand_over()
-        earlier = [(j, response.token_ids_T.tolist()) for j, response in sorted(self.responses.items())]
-        earlier += self.engine.drawn_so_far(self)
-        self.watched = True
-        self.fresh.clear()
-        yield from earlier
-        while self.fresh or not self.done:
-            if self.fresh:
-                yield self.fresh.popleft()
-            else:
-                self.engine.step()
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Who a live row of the batch writes for."""
-
-    request: Request
-    index: int  # which of the request's responses
-    seed: int
-
-    @property
-    def unwanted(self) -> bool:
-        return self.request.cancelled or self.index in self.request.ended
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Parked:
-    """A row that had to leave for want of memory, with what was drawn for it. It goes on where it was."""
-
-    row: Row
-    columns: tuple[np.ndarray, ...]  # as the ledger reads them
-
-    @property
-    def token_ids(self) -> np.ndarray:
-        return np.concatenate([self.row.request.prompt_ids, self.columns[0]])
 
 
 class TorchEngine:

@@ -9,8 +9,8 @@ from groupthink.pipeline import Pipeline, Stage
 from groupthink.pipeline.reading import load_pipeline
 from groupthink.pipeline.references import placed, references, wanted_by, with_places
 from groupthink.recipe import Recipe, load_recipe, settings_of
-from groupthink.run.directory import MAY_CHANGE, SETTLED
 from groupthink.run.lines import read_events
+from groupthink.run.standing import MAY_CHANGE, SETTLED
 from groupthink.run.versions import data_version, weights_version
 
 PIPELINE, STAGES = "pipeline.toml", "stages"

@@ -17,9 +17,9 @@ from groupthink.nearest import nearest
 from groupthink.recipe import load_recipe
 from groupthink.records import Problem
 from groupthink.reward.unit_tests import read_tests
-from groupthink.run.directory import find_standing
 from groupthink.run.lines import append_line, read_events, read_lines
 from groupthink.run.metrics import read_metrics
+from groupthink.run.standing import find_standing
 from groupthink.task.roots import last_roots, parse_roots
 from groupthink.task.worked import traits
 from groupthink.web.query import read_query

@@ -10,10 +10,11 @@ import pytest
 
 from groupthink.recipe import load_recipe
 from groupthink.records import Batch, Group, Problem, Report, Response, Score
-from groupthink.run.directory import Run, find_standing, free_directory
+from groupthink.run.directory import Run, free_directory
 from groupthink.run.lines import append_line, read_lines
 from groupthink.run.lock import Lock
 from groupthink.run.metrics import read_metrics
+from groupthink.run.standing import find_standing
 
 
 def a_response(text="<think>2*3=6</think>x=2, x=3", length=3, finish="stop"):

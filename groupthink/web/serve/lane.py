@@ -20,7 +20,8 @@ import numpy as np
 
 from groupthink.records import Response
 from groupthink.rollout.engine import EngineFailed, NoRoom, Sampling
-from groupthink.rollout.torch_engine import Request, Row, TorchEngine
+from groupthink.rollout.request import Request, Row
+from groupthink.rollout.torch_engine import TorchEngine
 from groupthink.web.serve.transcript import Piece, Token
 
 PAUSE = 0.02
