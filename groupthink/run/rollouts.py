@@ -107,6 +107,26 @@ def require_rollouts(found: pa.Schema, file: Path) -> None:
 
 _KINDS = {column.name: column.type for column in schema(())}
 
+_BY_TOKEN = frozenset(name for name, kind in _KINDS.items() if pa.types.is_list(kind)) - {"prompt_ids"}
+
+
+def require_even_tokens(table: pa.Table, file: Path) -> None:
+    """Raise ValueError where what was read of a file has more tokens of a response in one column than in another."""
+    seen: tuple[str, np.ndarray] | None = None
+    for name in table.column_names:
+        if name not in _BY_TOKEN:
+            continue
+        column = table.column(name).combine_chunks()
+        lengths = np.diff(column.offsets.to_numpy())
+        there = column.is_valid().to_numpy(zero_copy_only=False)  # a response may have nothing there
+        if seen is not None and (lengths != seen[1])[there].any():
+            raise ValueError(
+                f"{file} has other numbers of tokens in its column {name} than in {seen[0]}: it does not hold the "
+                "responses of a step, or is damaged; a resume of the run makes it again"
+            )
+        if there.all():
+            seen = name, lengths
+
 
 def _is_parts(kind: pa.DataType) -> bool:
     return pa.types.is_struct(kind) and all(part.type == pa.float64() for part in kind)

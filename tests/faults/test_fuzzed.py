@@ -192,6 +192,13 @@ def test_a_table_without_its_columns_is_refused(tmp_path):
         read_group(run, 0, 0)
 
 
+def test_a_table_of_uneven_tokens_is_refused(tmp_path):
+    run = begin_run(tmp_path / "run")
+    write_step(run, 0, [row(0, "x=2"), row(1, "x=3", logprobs=[-0.5])])
+    with pytest.raises(ValueError, match="other numbers of tokens in its column logprobs than in token_ids"):
+        read_group(run, 0, 0)
+
+
 def test_a_short_run_finds_nothing():
     """Each target in turn. It takes processes of its own: the kernel ends one that hangs."""
     command = [sys.executable, "bench/fuzz.py", "--minutes", "0.007", "--seed", "1", "--json"]
