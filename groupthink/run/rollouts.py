@@ -124,7 +124,7 @@ def require_even_tokens(table: pa.Table, file: Path) -> None:
                 f"{file} has other numbers of tokens in its column {name} than in {seen[0]}: it does not hold the "
                 "responses of a step, or is damaged; a resume of the run makes it again"
             )
-        if there.all():
+        if seen is None and there.all():
             seen = name, lengths
 
 
