@@ -1,7 +1,7 @@
 """`groupthink doctor RUN`: what is wrong with a run, as far as its figures show, and which setting to change."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from groupthink.recipe import load_recipe
 from groupthink.run.files import read_object
 from groupthink.run.lines import read_events
 from groupthink.run.metrics import read_metrics
+from groupthink.run.printable import printable
 
 TOLD = ("cause", "evidence", "advice", "step")
 """What the event of a finding says."""
@@ -19,6 +20,14 @@ WITHOUT_QUESTIONS = ("sample", "sft", "evaluate")
 """Kinds of stages of which nobody is asked whether what they make is as it should be."""
 
 LARGEST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A process that drew, scored or learned and ended or hung. Another took its place, where there was one for it."""
+
+    step: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,7 @@ class Examination:
     findings: tuple[Finding, ...]  # as things are; the first brings the others with it
     earlier: tuple[Finding, ...]  # that were seen while it ran, and are no more
     dropped: Mapping[str, int]  # of `sample`, once it is done: how many responses for each reason
+    replaced: tuple[Replaced, ...]  # in their order
 
 
 def examine(run: Path) -> Examination:
@@ -40,13 +50,16 @@ def examine(run: Path) -> Examination:
     recipe, lines = load_recipe(run / "recipe.toml"), read_metrics(run / "metrics.jsonl")
     findings = diagnose(History(recipe, lines))
     now = {finding.cause for finding in findings}
-    told = [event for event in read_events(run / "events.jsonl") if event["event"] == "finding"]
+    events = read_events(run / "events.jsonl")
+    told = [event for event in events if event["event"] == "finding"]
     earlier = [
         Finding(**{name: event[name] for name in TOLD})
         for event in told
         if event.keys() >= {*TOLD} and str(event["cause"]) not in now
     ]
-    return Examination(str(run), recipe.stage, len(lines), tuple(findings), tuple(earlier), _dropped(run))
+    gone = [event for event in events if event["event"] == "restarted" and type(event.get("step")) is int]
+    replaced = tuple(Replaced(event["step"], str(event.get("reason"))) for event in gone)
+    return Examination(str(run), recipe.stage, len(lines), tuple(findings), tuple(earlier), _dropped(run), replaced)
 
 
 def _dropped(run: Path) -> dict[str, int]:
@@ -58,6 +71,10 @@ def _dropped(run: Path) -> dict[str, int]:
 
 def in_words(found: Examination) -> list[str]:
     """For a terminal."""
+    return [*_opinion(found), *_gone(found.replaced)]
+
+
+def _opinion(found: Examination) -> list[str]:
     if not found.findings and found.kind in WITHOUT_QUESTIONS:
         return [
             f"{found.run}: the doctor has no questions for what a stage {found.kind!r} makes",
@@ -84,13 +101,17 @@ def _most_dropped(found: Examination) -> list[str]:
 
 
 def _said(finding: Finding, title: str) -> list[str]:
-    said = [f"seen: {finding.evidence}", f"do:   {finding.advice}"]
-    return [
-        "",
-        title,
-        *(
-            line
-            for each in said
-            for line in textwrap.wrap(each, 100, initial_indent="  ", subsequent_indent="        ")
-        ),
-    ]
+    return ["", title, *_wrapped(f"seen: {finding.evidence}"), *_wrapped(f"do:   {finding.advice}")]
+
+
+def _gone(replaced: Sequence[Replaced]) -> list[str]:
+    """No step is lost by it, but time is."""
+    if not replaced:
+        return []
+    newest = replaced[-1]
+    said = f"last, in step {newest.step}: {newest.reason}"
+    return ["", f"processes that ended or hung, and no step was lost: {len(replaced)}", *_wrapped(said)]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(printable(text), 100, initial_indent="  ", subsequent_indent="        ")

@@ -46,6 +46,18 @@ def test_what_was_wrong_earlier_is_told_apart(cut):
     assert "kl (at step 4; no more)" in in_words(found)
 
 
+def test_processes_that_were_replaced_are_counted(cut, capsys):
+    assert examine(cut.path).replaced == ()
+    for step, reason in ((2, "process 1 died"), (5, "process 2 \x1b[2J was killed")):
+        append_line(cut.path / "events.jsonl", {"event": "restarted", "time": 0.0, "step": step, "reason": reason})
+    found = examine(cut.path)
+    assert [(one.step, one.reason[:9]) for one in found.replaced] == [(2, "process 1"), (5, "process 2")]
+    assert in_words(found)[-2:] == [
+        "processes that ended or hung, and no step was lost: 2",
+        "  last, in step 5: process 2 \\x1b[2J was killed",
+    ]
+
+
 def test_of_stages_that_it_has_no_questions_for_it_does_not_say_that_all_is_well(place, tmp_path, capsys):  # noqa: F811
     words = ("stage=sample", "sample.problems=16", "rollout.max_tokens=40", "reward.accuracy=1.0")
     run = train(tmp_path / "sampled", place / "grpo.toml", *words)

@@ -114,7 +114,7 @@ def _mark(event: dict[str, Any]) -> dict[str, Any] | None:
         "checkpoint": lambda: "",
         "finding": lambda: f"{title_of(str(event.get('cause')))} {event.get('evidence', '')}",
         "disagreement": lambda: f"of engine and learner: {event.get('cause', '')}",
-        "restarted": lambda: f"a process that draws was replaced: {event.get('reason', '')}",
+        "restarted": lambda: f"a process ended or hung: {event.get('reason', '')}",
         "resumed": lambda: "",
         "finished": lambda: "",
         "ended early": lambda: str(event.get("reason", "")),
