@@ -22,8 +22,8 @@ def build_recipe(*layers: Table) -> Recipe:
     """
     naming = next((place for place, layer in enumerate(layers) if _row_name(layer)), len(layers) - 1)
     name = _row_name(layers[naming]) or "grpo"
-    if name not in ROWS:
-        raise ValueError(f"objective.name is {name!r}: did you mean {nearest(str(name), ROWS)}?")
+    if not isinstance(name, str) or name not in ROWS:  # TOML can hold a table there
+        raise ValueError(f"objective.name is {str(name)[:60]!r}: did you mean {nearest(str(name), ROWS)}?")
     merged: Table = {}
     for layer in reversed([*layers[: naming + 1], _row(name), *layers[naming + 1 :]]):
         merged = _over(layer, merged)

@@ -80,7 +80,11 @@ def test_a_temperature_by_which_no_number_can_be_divided_is_none():
 
 
 @pytest.mark.parametrize(
-    "text", ["task = " + "[" * 5_000, f"[reward]\naccuracy = 1{'0' * 400}\n", "steps = 1e400", "steps = [[1]]"]
+    "text",
+    [
+        *("task = " + "[" * 5_000, f"[reward]\naccuracy = 1{'0' * 400}\n", "steps = 1e400", "steps = [[1]]"),
+        *("[objective.name]\nx = 1\n", "[objective]\nname = ['grpo']\n"),
+    ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(tmp_path, text):
     (tmp_path / "recipe.toml").write_text(text)
