@@ -100,32 +100,13 @@ def require_rollouts(found: pa.Schema, file: Path) -> None:
         if name not in names:
             raise ValueError(f"{file} has no column {name}: it does not hold the responses of a step")
     for name, kind in zip(names, found.types, strict=True):
-        fits = _is_parts(kind) if name == "parts" else kind == _KINDS.get(name, kind)
+        fits = _is_parts(kind) if name == "parts" else kind == KINDS.get(name, kind)
         if not fits or names.count(name) > 1:
             raise ValueError(f"{file} has a column {name} of type {kind}: it does not hold the responses of a step")
 
 
-_KINDS = {column.name: column.type for column in schema(())}
-
-_BY_TOKEN = frozenset(name for name, kind in _KINDS.items() if pa.types.is_list(kind)) - {"prompt_ids"}
-
-
-def require_even_tokens(table: pa.Table, file: Path) -> None:
-    """Raise ValueError where what was read of a file has more tokens of a response in one column than in another."""
-    seen: tuple[str, np.ndarray] | None = None
-    for name in table.column_names:
-        if name not in _BY_TOKEN:
-            continue
-        column = table.column(name).combine_chunks()
-        lengths = np.diff(column.offsets.to_numpy())
-        there = column.is_valid().to_numpy(zero_copy_only=False)  # a response may have nothing there
-        if seen is not None and (lengths != seen[1])[there].any():
-            raise ValueError(
-                f"{file} has other numbers of tokens in its column {name} than in {seen[0]}: it does not hold the "
-                "responses of a step, or is damaged; a resume of the run makes it again"
-            )
-        if seen is None and there.all():
-            seen = name, lengths
+KINDS = {column.name: column.type for column in schema(())}
+"""The type of each column, but for `parts`, which differs by recipe."""
 
 
 def _is_parts(kind: pa.DataType) -> bool:

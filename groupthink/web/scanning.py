@@ -16,6 +16,7 @@ from groupthink.web.patterns import ending, first_found, opening
 from groupthink.web.query import Query
 from groupthink.web.reading.arrays import flags_of, numbers_of, places
 from groupthink.web.reading.numbers import orderable
+from groupthink.web.reading.whole import require_whole
 
 REPETITIVE = 0.3
 """The share of runs of tokens that came before from which on a response is called repetition."""
@@ -83,13 +84,17 @@ def pieces(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]
         wanted = [name for name in columns if name.partition(".")[0] in there]
         size, rows = _size(kept, {name.partition(".")[0] for name in wanted}), kept.num_rows
         if size <= HELD:
-            yield 0, opened.read(columns=wanted, use_threads=False)
+            whole = opened.read(columns=wanted, use_threads=False)
+            require_whole(whole, file)
+            yield 0, whole
             return
     # Read as it is asked for: the columns of a file may be larger than memory ought to be.
     with parquet.ParquetFile(file, metadata=kept, pre_buffer=False, buffer_size=1 << 20) as opened:
         start = 0
         for batch in opened.iter_batches(max(1, rows * HELD // (4 * size)), columns=wanted, use_threads=False):
-            yield start, pa.Table.from_batches([batch])
+            piece = pa.Table.from_batches([batch])
+            require_whole(piece, file)
+            yield start, piece
             start += len(batch)
 
 

@@ -27,6 +27,7 @@ from groupthink.web.reading.evaluations import described, evaluations_of
 from groupthink.web.reading.groups import read_group
 from groupthink.web.reading.health import health_of
 from groupthink.web.reading.numbers import known
+from groupthink.web.reading.problems import list_problems
 from groupthink.web.search import search
 from groupthink.web.serve.fields import BadRequest
 from groupthink.web.serve.request import read_chat
@@ -201,6 +202,34 @@ def test_a_table_of_uneven_tokens_is_refused(tmp_path):
     write_step(run, 0, [row(0, "x=2"), row(1, "x=3", logprobs=[-0.5])])
     with pytest.raises(ValueError, match="other numbers of tokens in its column logprobs than in token_ids"):
         read_group(run, 0, 0)
+
+
+@pytest.mark.parametrize("change", [{"text": None}, {"sampled": None}, {"token_ids": [None, 1, 2]}, {"response": None}])
+def test_a_table_that_lacks_what_every_response_has_is_refused(tmp_path, change):
+    run = begin_run(tmp_path / "run")
+    write_step(run, 0, [row(0, "x=2"), row(1, "x=3") | change])
+    with pytest.raises(ValueError, match=f"lacks 1 values of its column {next(iter(change))}"):
+        read_group(run, 0, 0)
+    for query in ({"text": "x"}, {"preset": "longest"}, {"preset": "repetition"}):
+        shown = ["hit" in line for line in search(run, read_query(query))]
+        asks = "token_ids" not in change or query == {"preset": "repetition"}
+        assert not (asks and any(shown))
+
+
+@pytest.mark.parametrize(
+    "change", [{"right": "yes"}, {"prompt": [1]}, {"problem": None}, {"problem": 5}, {"traits": [5]}]
+)
+def test_an_evaluation_that_no_run_has_written_is_refused(tmp_path, change):
+    held = {"kind": "sampled", "problem": "q/1", "prompt": "Solve", "text": "x=2", "right": True, "traits": ["checks"]}
+    folder = made_run(tmp_path / "run", steps=1) / "evaluations"
+    folder.mkdir()
+    (folder / "before.json").write_text(json.dumps({"problems": 1, "samples": 1}))
+    parquet.write_table(pa.Table.from_pylist([held]), folder / "before.parquet")
+    assert list_problems(tmp_path / "run", kind="held-out")["total"] == 1
+    parquet.write_table(pa.Table.from_pylist([held | change]), folder / "before.parquet")
+    assert change.keys() == {"traits"} or list_problems(tmp_path / "run", kind="held-out")["total"] == 0
+    with pytest.raises(ValueError, match="does not hold an evaluation"):
+        read_report(tmp_path / "run")
 
 
 def test_a_short_run_finds_nothing():

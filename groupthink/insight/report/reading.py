@@ -19,6 +19,7 @@ from groupthink.insight.report.whole import whole_of
 from groupthink.pipeline.references import references, with_places
 from groupthink.recipe import BY_SAMPLES, Recipe, load_recipe
 from groupthink.reward.sandbox import BUBBLEWRAP
+from groupthink.run.evaluations import require_evaluation
 from groupthink.run.files import read_object
 from groupthink.run.lines import Line, read_events
 from groupthink.run.metrics import read_metrics
@@ -155,7 +156,9 @@ def _evaluated(row: _Row, k: int, behind: Sequence[Imitating]) -> Evaluated | No
         return None
     file = path / "evaluations" / f"{name}.parquet"
     try:
-        rows: list[Row] = parquet.read_table(file).to_pylist()
+        table = parquet.read_table(file)
+        require_evaluation(table, file)
+        rows: list[Row] = table.to_pylist()
         return Evaluated(
             name=name,
             command=_command(path, row.recipe, name, found["samples"]),

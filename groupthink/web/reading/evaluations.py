@@ -9,6 +9,7 @@ import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
 from groupthink.run.checkpoints import step_of
+from groupthink.run.evaluations import require_evaluation
 from groupthink.web.reading.chains import excerpt
 from groupthink.web.reading.kept import Kept
 from groupthink.web.reading.numbers import known
@@ -79,11 +80,13 @@ def responses_to(evaluation: Evaluation, problem: str) -> list[dict[str, Any]]:
     """The responses to one problem; none where it was not asked."""
     if problem not in rates_of(evaluation):
         return []
+    file = evaluation.file.with_suffix(".parquet")
     try:
-        with parquet.ParquetFile(evaluation.file.with_suffix(".parquet")) as opened:
+        with parquet.ParquetFile(file) as opened:
             there = [name for name in opened.schema_arrow.names if name in COLUMNS]
             table = opened.read(columns=there, use_threads=False)
-    except (OSError, pa.ArrowException):
+        require_evaluation(table, file)
+    except (OSError, ValueError, pa.ArrowException):
         return []
     rows: list[dict[str, Any]] = table.filter(compute.equal(table.column("problem"), problem)).to_pylist()
     return rows
@@ -101,8 +104,9 @@ def _read_rates(file: Path) -> dict[str, Asked]:
     try:
         with parquet.ParquetFile(file) as opened:
             table = opened.read(columns=list(ASKED), use_threads=False)
+        require_evaluation(table, file)
         kinds, problems, prompts, rights = (table.column(name).to_pylist() for name in ASKED)
-    except (OSError, pa.ArrowException, KeyError):
+    except (OSError, ValueError, pa.ArrowException, KeyError):
         return {}
     told: dict[str, list[bool]] = {}
     shown: dict[str, str] = {}

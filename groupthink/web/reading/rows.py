@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from groupthink.run.rollouts import require_even_tokens, require_rollouts
+from groupthink.run.rollouts import require_rollouts
+from groupthink.web.reading.whole import require_whole
 
 FOLDER = "rollouts"
 _NAME = re.compile(r"step-([0-9]{6,12})\.parquet")
@@ -143,7 +144,7 @@ def read_table(place: Path, step: int, columns: Sequence[str]) -> pa.Table:
             require_rollouts(opened.schema_arrow, file)
             there = [name for name in opened.schema_arrow.names if name in columns]
             table = opened.read(columns=there, use_threads=False)
-            require_even_tokens(table, file)
+            require_whole(table, file)
             return table
     except FileNotFoundError:
         raise LookupError(_absent(place, step)) from None
