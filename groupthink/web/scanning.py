@@ -82,10 +82,11 @@ def pieces(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]
     with parquet.ParquetFile(file, pre_buffer=False) as opened:  # in this thread: others take turns with it
         there, kept = _looked(opened, file), opened.metadata
         wanted = [name for name in columns if name.partition(".")[0] in there]
-        size, rows = _size(kept, {name.partition(".")[0] for name in wanted}), kept.num_rows
+        names = {name.partition(".")[0] for name in wanted}
+        size, rows = _size(kept, names), kept.num_rows
         if size <= HELD:
             whole = opened.read(columns=wanted, use_threads=False)
-            require_whole(whole, file)
+            require_whole(whole, names, file)
             yield 0, whole
             return
     # Read as it is asked for: the columns of a file may be larger than memory ought to be.
@@ -93,7 +94,7 @@ def pieces(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]
         start = 0
         for batch in opened.iter_batches(max(1, rows * HELD // (4 * size)), columns=wanted, use_threads=False):
             piece = pa.Table.from_batches([batch])
-            require_whole(piece, file)
+            require_whole(piece, names, file)
             yield start, piece
             start += len(batch)
 

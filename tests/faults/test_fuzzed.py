@@ -171,6 +171,9 @@ def test_an_evaluation_of_odd_figures_has_none(tmp_path, held):
     with pytest.raises(ValueError, match="does not say how many samples"):
         read_report(run)
     assert known("0.5") is None and known(10**400) is None
+    (run / "evaluations/before.json").write_text(json.dumps({"problems": 1, "samples": 0}))
+    with pytest.raises(ValueError, match="does not say how many samples"):
+        read_report(run)
 
 
 @pytest.mark.parametrize(
@@ -201,6 +204,18 @@ def test_a_table_of_uneven_tokens_is_refused(tmp_path):
     run = begin_run(tmp_path / "run")
     write_step(run, 0, [row(0, "x=2"), row(1, "x=3", logprobs=[-0.5])])
     with pytest.raises(ValueError, match="other numbers of tokens in its column logprobs than in token_ids"):
+        read_group(run, 0, 0)
+
+
+def test_a_file_whose_schema_passes_for_that_of_the_one_before_is_searched(tmp_path):
+    run = begin_run(tmp_path / "run")
+    for step in (0, 1):
+        write_step(run, step, [row(0, "x=2"), row(1, "x=3")])
+    file = run / "rollouts/step-000000.parquet"
+    file.write_bytes(file.read_bytes().replace(b"sampled", b"sampleD", 1))  # a group: pyarrow compares its leaves alone
+    *hits, last = search(run, read_query({"preset": "longest"}))
+    assert [line["hit"]["step"] for line in hits if "hit" in line] == [1, 1] and last["hits"] == 2
+    with pytest.raises(ValueError, match="no column sampled"):
         read_group(run, 0, 0)
 
 

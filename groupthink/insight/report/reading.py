@@ -201,7 +201,7 @@ def _otherwise(recipe: Recipe) -> tuple[str, ...]:
 def _samples(row: _Row) -> int | None:
     """How many there are to a problem of the evaluation that a row shows."""
     found = _json(row.path / "evaluations" / f"{row.evaluation}.json")
-    if found is not None and type(found.get("samples")) is not int:
+    if found is not None and (type(found.get("samples")) is not int or found["samples"] < 1):
         raise ValueError(f"{row.path}: the evaluation {row.evaluation} does not say how many samples a problem has")
     return None if found is None else int(found["samples"])
 

@@ -144,7 +144,7 @@ def read_table(place: Path, step: int, columns: Sequence[str]) -> pa.Table:
             require_rollouts(opened.schema_arrow, file)
             there = [name for name in opened.schema_arrow.names if name in columns]
             table = opened.read(columns=there, use_threads=False)
-            require_whole(table, file)
+            require_whole(table, there, file)
             return table
     except FileNotFoundError:
         raise LookupError(_absent(place, step)) from None

@@ -1,5 +1,6 @@
 """Whether what was read of a step's responses is what a run writes: anybody may have written it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ MAY_LACK = frozenset(("expected", "extracted", "learner_logprobs", "reference_lo
 ANEW = "it does not hold the responses of a step, or is damaged; a resume of the run makes it again"
 
 
-def require_whole(table: pa.Table, file: Path) -> None:
-    """Raise ValueError where `table`, which was read of `file`, lacks values that every response has, or has more
-    tokens of a response in one column than in another.
+def require_whole(table: pa.Table, asked: Iterable[str], file: Path) -> None:
+    """Raise ValueError where `table`, which was read of `file`, lacks a column that was asked for, or values that every
+    response has, or has more tokens of a response in one column than in another.
     """
+    if missed := sorted({*asked} - {*table.column_names}):  # though the file says that it has them
+        raise ValueError(f"{file} lacks its column {missed[0]}: {ANEW}")
     seen: tuple[str, np.ndarray] | None = None
     for name in table.column_names:
         column = table.column(name)
