@@ -107,7 +107,7 @@ def _build_table(table: str, given: Mapping[str, Any]) -> Any:
         name = f"{table}.{key}"
         if taken and ":" in key:
             kind = get_args(hints[taken])[1]
-            arguments.setdefault(taken, {})[key] = value if kind is Any else _checked(name, value, kind)
+            arguments.setdefault(taken, {})[key] = _checked(name, value, kind)
         elif key in hints and key not in WITH_COLONS:
             arguments[key] = _checked(name, value, hints[key])
         else:
@@ -117,6 +117,8 @@ def _build_table(table: str, given: Mapping[str, Any]) -> Any:
 
 def _checked(name: str, value: Any, kind: Any) -> Any:
     """`value` as `kind`: an int will do for a float, a list becomes a tuple; anything else is refused."""
+    if kind is Any:
+        return _finite(name, value)
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         try:
             if math.isfinite(value):
@@ -129,6 +131,15 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     if isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
     raise ValueError(f"{name} is {value!r}: expected {_in_words(kind)}")
+
+
+def _finite(name: str, value: Any) -> Any:
+    """What another program takes: anything but what no number equals, for a resume compares recipes."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name} is {value}: expected a finite number")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _finite(name, inner)
+    return value
 
 
 def _in_words(kind: Any) -> str:

@@ -85,6 +85,7 @@ def test_a_temperature_by_which_no_number_can_be_divided_is_none():
     [
         *("task = " + "[" * 5_000, f"[reward]\naccuracy = 1{'0' * 400}\n", "steps = 1e400", "steps = [[1]]"),
         *("[objective.name]\nx = 1\n", "[objective]\nname = ['grpo']\n"),
+        *("[task]\n'chain_sum:x' = nan\n", "[task]\n'chain_sum:x' = [1, {y = [-inf]}]\n"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(tmp_path, text):
