@@ -25,4 +25,5 @@ def setting_names() -> Iterator[str]:
 
 
 def unknown(name: str) -> ValueError:
+    """What is raised of a setting that there is not, with the one that was probably meant."""
     return ValueError(f"unknown setting {name}: did you mean {here(name) or f'{nearest(name, setting_names())}?'}")
