@@ -33,7 +33,7 @@ train: env
 	$(BIN)/groupthink train
 
 test: env
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal --session-timeout=900
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal --session-timeout=1500
 
 # Against TRL itself, and the settings of verl, each in an environment of its own.
 test-peers: env
