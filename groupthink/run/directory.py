@@ -14,14 +14,7 @@ import pyarrow.parquet as parquet
 from groupthink.recipe import Recipe, dump_recipe
 from groupthink.records import Batch, Group, Report, Score
 from groupthink.run import checkpoints
-from groupthink.run.files import (
-    is_empty,
-    remove_directory,
-    remove_unfinished,
-    write_directory,
-    write_file,
-    write_text,
-)
+from groupthink.run.files import is_empty, remove_directory, remove_unfinished, write_directory, write_file, write_text
 from groupthink.run.lines import append_line, read_events, read_lines, replace_lines
 from groupthink.run.lock import LOCK, Lock
 from groupthink.run.metrics import length_metrics, read_metrics, reward_metrics, step_metrics, timed

@@ -14,7 +14,7 @@ from groupthink.run.checkpoints import step_of
 from groupthink.run.rollouts import require_rollouts
 from groupthink.web.patterns import ending, first_found, opening
 from groupthink.web.query import Query
-from groupthink.web.reading.arrays import flags_of, numbers_of, places
+from groupthink.web.reading.arrays import array_of, flags_of, numbers_of, places
 from groupthink.web.reading.numbers import orderable
 from groupthink.web.reading.whole import require_whole
 
@@ -100,7 +100,10 @@ def pieces(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]
 
 
 class _Looked:
-    """The columns of a file, which must be those of a step's responses: read once of files that have the same ones."""
+    """The columns of a file, which must be those of a step's responses: read once of files that have the same ones.
+
+    (pyarrow compares the leaves of a schema alone; that a list has another name is seen by `require_whole`.)
+    """
 
     def __init__(self) -> None:
         self._last: tuple[Any, Any, frozenset[str]] | None = None
@@ -155,7 +158,7 @@ def _matches(table: pa.Table, asked: np.ndarray, query: Query, over: Callable[[]
         matches = matches & (_numbers(table, "reward") > 0)
     if query.pattern is None:
         return matches
-    texts = _array(table, "text")
+    texts = array_of(table, "text")
     cuts = np.flatnonzero(np.diff(np.cumsum(numbers_of(compute.binary_length(texts))) // AT_ONCE)) + 1
     found = []
     for start, end in zip([0, *cuts], [*cuts, len(texts)], strict=True):
@@ -202,7 +205,7 @@ def _accuracy(table: pa.Table) -> np.ndarray:
     """Of each response; NaN where nobody knows."""
     if "parts" not in table.column_names:
         return np.full(len(table), np.nan)
-    parts = _array(table, "parts")
+    parts = array_of(table, "parts")
     if parts.type.get_field_index("accuracy") < 0:
         return np.full(len(table), np.nan)
     return numbers_of(compute.struct_field(parts, "accuracy"))
@@ -210,21 +213,16 @@ def _accuracy(table: pa.Table) -> np.ndarray:
 
 def _lengths(table: pa.Table) -> np.ndarray:
     """How many tokens of each response the policy drew."""
-    column = _array(table, "sampled")
+    column = array_of(table, "sampled")
     ends = np.cumsum(numbers_of(compute.list_value_length(column)))
     drawn = np.concatenate([[0], np.cumsum(flags_of(column.flatten()))])
     return drawn[ends] - drawn[np.concatenate([[0], ends[:-1]])] if len(ends) else np.zeros(0, int)
 
 
 def _repetition(table: pa.Table) -> np.ndarray:
-    column = _array(table, "token_ids")
+    column = array_of(table, "token_ids")
     return repeated_each(numbers_of(column.flatten()), numbers_of(compute.list_value_length(column)))
 
 
-def _array(table: pa.Table, name: str) -> Any:
-    column = table.column(name)
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
 def _numbers(table: pa.Table, name: str) -> np.ndarray:
-    return numbers_of(_array(table, name))
+    return numbers_of(array_of(table, name))

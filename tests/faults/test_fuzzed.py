@@ -243,6 +243,7 @@ def test_an_evaluation_that_no_run_has_written_is_refused(tmp_path, change):
     parquet.write_table(pa.Table.from_pylist([held]), folder / "before.parquet")
     assert list_problems(tmp_path / "run", kind="held-out")["total"] == 1
     parquet.write_table(pa.Table.from_pylist([held | change]), folder / "before.parquet")
+    # Lists read no traits.
     assert change.keys() == {"traits"} or list_problems(tmp_path / "run", kind="held-out")["total"] == 0
     with pytest.raises(ValueError, match="does not hold an evaluation"):
         read_report(tmp_path / "run")

@@ -3,8 +3,16 @@
 pyarrow's own way there imports pandas first, where that is installed: it takes longer than to read a hundred files.
 """
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+
+
+def array_of(table: pa.Table, name: str) -> Any:
+    """A column in one piece."""
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def numbers_of(array: pa.Array) -> np.ndarray:

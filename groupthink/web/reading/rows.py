@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from groupthink.run.rollouts import require_rollouts
+from groupthink.web.reading.arrays import array_of
 from groupthink.web.reading.whole import require_whole
 
 FOLDER = "rollouts"
@@ -89,7 +90,7 @@ class Rows:
         """The parts of the reward by their names, NaN where one does not count."""
         if not self.has("parts"):
             return {}
-        column = self._array("parts")
+        column = array_of(self._table, "parts")
         return {
             field.name: column.field(place).to_numpy(zero_copy_only=False).astype(np.float64)
             for place, field in enumerate(column.type)
@@ -115,17 +116,13 @@ class Rows:
         if not self.has(name):
             return [None] * len(self)
         values, offsets = self._flat(name)
-        there = self._array(name).is_valid().to_numpy(zero_copy_only=False)
+        there = array_of(self._table, name).is_valid().to_numpy(zero_copy_only=False)
         bounds = zip(offsets[:-1].tolist(), offsets[1:].tolist(), there.tolist(), strict=True)
         return [values[first:end] if valid else None for first, end, valid in bounds]
 
     def _flat(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        column = self._array(name)
+        column = array_of(self._table, name)
         return column.values.to_numpy(zero_copy_only=False), column.offsets.to_numpy()
-
-    def _array(self, name: str) -> Any:
-        column = self._table.column(name)
-        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def read_rows(place: Path, step: int, columns: Sequence[str]) -> Rows:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from groupthink.run.rollouts import KINDS
-from groupthink.web.reading.arrays import flags_of, numbers_of
+from groupthink.web.reading.arrays import array_of, flags_of, numbers_of
 
 LISTS = frozenset(name for name, kind in KINDS.items() if pa.types.is_list(kind))
 MAY_LACK = frozenset(("expected", "extracted", "learner_logprobs", "reference_logprobs", "entropies", "change"))
@@ -27,7 +27,7 @@ def require_whole(table: pa.Table, asked: Iterable[str], file: Path) -> None:
         column = table.column(name)
         missing = 0 if name in MAY_LACK else column.null_count
         if name in LISTS:
-            lists = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+            lists = array_of(table, name)
             missing += lists.values.null_count
             lengths, there = np.diff(numbers_of(lists.offsets)), flags_of(lists.is_valid())
             if seen is not None and (lengths != seen[1])[there].any():

@@ -3,9 +3,7 @@
 import numpy as np
 
 from groupthink.insight.plan.rehearsal.parts import Parts
-from groupthink.insight.plan.workload import (
-    Workload,
-)
+from groupthink.insight.plan.workload import Workload
 from groupthink.model.demonstrations import encode_demonstrations
 from groupthink.recipe import Recipe
 from groupthink.records import Group, Response

@@ -10,10 +10,7 @@ from groupthink.insight.plan.cluster.rates import fitted_drawing
 from groupthink.insight.plan.rehearsal.clock import SECONDS, timed
 from groupthink.insight.plan.rehearsal.lengths import count_of, mean_length
 from groupthink.insight.plan.rehearsal.parts import Parts
-from groupthink.insight.plan.workload import (
-    Workload,
-    operations,
-)
+from groupthink.insight.plan.workload import Workload, operations
 from groupthink.recipe import Recipe
 from groupthink.records import Group, Problem
 from groupthink.rollout.engine import Sampling

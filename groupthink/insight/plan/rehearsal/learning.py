@@ -9,10 +9,7 @@ import numpy as np
 from groupthink.insight.plan.rehearsal.clock import SECONDS, timed
 from groupthink.insight.plan.rehearsal.lengths import count_of
 from groupthink.insight.plan.rehearsal.parts import Parts
-from groupthink.insight.plan.workload import (
-    Workload,
-    step_operations,
-)
+from groupthink.insight.plan.workload import Workload, step_operations
 from groupthink.policy.assemble import assemble
 from groupthink.recipe import Recipe
 from groupthink.records import Batch, Group, Report

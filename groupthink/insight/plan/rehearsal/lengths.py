@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from groupthink.insight.plan.shape import ModelShape
-from groupthink.insight.plan.workload import (
-    operations,
-)
+from groupthink.insight.plan.workload import operations
 from groupthink.records import Group, Score
 
 STOPS = 8

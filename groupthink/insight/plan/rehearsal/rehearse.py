@@ -24,11 +24,7 @@ from groupthink.insight.plan.rehearsal.learning import batch_of, learn, sync, tw
 from groupthink.insight.plan.rehearsal.lengths import lengths_of, preferred_length, to_their_end
 from groupthink.insight.plan.rehearsal.parts import open_parts
 from groupthink.insight.plan.shape import read_shape
-from groupthink.insight.plan.workload import (
-    even_operations,
-    group_of,
-    problems_of,
-)
+from groupthink.insight.plan.workload import even_operations, group_of, problems_of
 from groupthink.recipe import BY_REWARDS, Recipe, load_recipe
 
 STEP = ("generate", "score", "learn", "sync", "record")
