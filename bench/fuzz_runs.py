@@ -183,10 +183,10 @@ def questions(place: Path) -> list[Callable[[], Any]]:
     from groupthink.web.api import OF_RUN
     from groupthink.web.following import Follower
     from groupthink.web.notes import exported
-    from groupthink.web.query import read_query
     from groupthink.web.reading.places import Places
     from groupthink.web.reading.runs import list_runs
-    from groupthink.web.search import search
+    from groupthink.web.search.query import read_query
+    from groupthink.web.search.walk import search
 
     params = {"step": "1", "group": "0", "response": "1", "problem": "quadratics/1/0"}
     queries: tuple[dict[str, str], ...] = ({"text": "wait"}, {"preset": "longest"}, {"regex": "x=(2|3)", "right": "1"})

@@ -23,10 +23,10 @@ def chat(args: argparse.Namespace) -> None:
     """groupthink chat MODEL [--temperature T] [--max-tokens N] [--system S] [--seed N]"""
     require_there(args.model)
 
-    from groupthink.web import chat_terminal
+    from groupthink.web.chat import terminal
 
     quieten()
-    chat_terminal.chat(
+    terminal.chat(
         args.model,
         temperature=args.temperature,
         max_tokens=args.max_tokens,

@@ -19,7 +19,6 @@ from groupthink.run.stages import is_pipeline
 from groupthink.web import live, notes, seed
 from groupthink.web.following import Follower
 from groupthink.web.http import as_json, lines, params_of, read_json
-from groupthink.web.query import Query, count, read_query
 from groupthink.web.reading.curves import read_run
 from groupthink.web.reading.groups import read_group
 from groupthink.web.reading.index import Warmed
@@ -31,7 +30,8 @@ from groupthink.web.reading.runs import list_runs
 from groupthink.web.reading.steps import read_step
 from groupthink.web.reading.visits import read_problem
 from groupthink.web.safety import Refused
-from groupthink.web.search import search
+from groupthink.web.search.query import Query, count, read_query
+from groupthink.web.search.walk import search
 
 T = TypeVar("T")
 Params = Mapping[str, str]

@@ -12,8 +12,8 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from groupthink.web import chat
 from groupthink.web.api import Api
+from groupthink.web.chat.routes import routes as chat_routes
 from groupthink.web.front import STATIC, TYPES
 from groupthink.web.http import as_json
 from groupthink.web.live import Ending
@@ -29,7 +29,7 @@ def create_app(folder: Path | str, *, hosts: Iterable[str], token: str | None = 
     places, ending = Places(folder), Ending()
     app = Guarded(
         Rules(frozenset(hosts), token),
-        routes=[*Api(places, ending).routes(), *chat.routes(places), Mount("/", Pages(directory=STATIC, html=True))],
+        routes=[*Api(places, ending).routes(), *chat_routes(places), Mount("/", Pages(directory=STATIC, html=True))],
         exception_handlers={
             Refused: _refused,
             HTTPException: _http,

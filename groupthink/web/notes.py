@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from groupthink.web.reading.growing import read_line
 from groupthink.web.reading.rows import file_of
-from groupthink.web.scanning import pieces
+from groupthink.web.search.scanning import pieces
 
 FILE = "notes.jsonl"
 

@@ -22,13 +22,13 @@ from groupthink.run.metrics import read_metrics
 from groupthink.run.standing import find_standing
 from groupthink.task.roots import last_roots, parse_roots
 from groupthink.task.worked import traits
-from groupthink.web.query import read_query
 from groupthink.web.reading.evaluations import described, evaluations_of
 from groupthink.web.reading.groups import read_group
 from groupthink.web.reading.health import health_of
 from groupthink.web.reading.numbers import known
 from groupthink.web.reading.problems import list_problems
-from groupthink.web.search import search
+from groupthink.web.search.query import read_query
+from groupthink.web.search.walk import search
 from groupthink.web.serve.fields import BadRequest
 from groupthink.web.serve.request import read_chat
 from tests.web.made import begin_run, made_run, row, write_step

@@ -13,7 +13,7 @@ from groupthink.reward.functions import as_reward
 from groupthink.reward.settings import RewardSettings
 from groupthink.task.answer import pool
 from groupthink.task.aside import Aside, Failed
-from groupthink.web.chat_models import Models
+from groupthink.web.chat.models import Models
 from groupthink.web.reading.places import Places
 
 LONG = "x" * 4_000_000
@@ -79,8 +79,8 @@ def test_a_pool_without_a_free_worker_says_so(monkeypatch):
 
 
 def test_models_that_are_asked_for_ever_are_told_of(tmp_path, monkeypatch):
-    monkeypatch.setattr("groupthink.web.chat_models.PATIENCE", 0.05)
-    monkeypatch.setattr("groupthink.web.chat_models.MOST", 0)
+    monkeypatch.setattr("groupthink.web.chat.models.PATIENCE", 0.05)
+    monkeypatch.setattr("groupthink.web.chat.models.MOST", 0)
 
     async def ask():
         await Models(Places(tmp_path))._make_room({("nano", None)})
@@ -90,7 +90,7 @@ def test_models_that_are_asked_for_ever_are_told_of(tmp_path, monkeypatch):
 
 
 def test_a_model_that_never_opens_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("groupthink.web.chat_models.OPENING", 0.05)
-    monkeypatch.setattr("groupthink.web.chat_models._open", lambda place: time.sleep(0.5))
+    monkeypatch.setattr("groupthink.web.chat.models.OPENING", 0.05)
+    monkeypatch.setattr("groupthink.web.chat.models._open", lambda place: time.sleep(0.5))
     with pytest.raises(RuntimeError, match="the model in nano could not be opened within 0 s"):
         asyncio.run(Models(Places(tmp_path))._opened("nano"))

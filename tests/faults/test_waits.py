@@ -371,12 +371,12 @@ WAITS: dict[str, dict[tuple[str, str], str]] = {
         ("Api._watched", "to_thread.run_sync(work, limiter=self._watchers)"): "a thread that reads files",
     },
     "web/http.py": {("lines", "to_thread.run_sync(some, limiter=limiter)"): "a thread that reads files"},
-    "web/search.py": {("_ahead", "future.result()"): "a thread that reads a file, of which SECONDS are the end"},
-    "web/chat_models.py": {
+    "web/search/walk.py": {("_ahead", "future.result()"): "a thread that reads a file, of which SECONDS are the end"},
+    "web/chat/models.py": {
         ("Models.get", "with self._one_at_a_time"): "earlier questions: PATIENCE and OPENING each",
         ("Models._make_room", "self._left.wait()"): "models that are asked: PATIENCE, then RuntimeError",
     },
-    "web/chat_process.py": {
+    "web/chat/process.py": {
         ("Worker.told", "asyncio.wait_for(waiting.get(), SILENCE)"): "the process: SILENCE, then WorkerGone names it",
         ("Worker.told", "waiting.get()"): "the same",
         ("Worker._listen", "self._mailbox.recv()"): INBOX,
@@ -385,7 +385,7 @@ WAITS: dict[str, dict[tuple[str, str], str]] = {
             "self.process.join(ENDS_WITHIN)",
         ): "a process without a pipe: ENDS_WITHIN, then it is killed",
     },
-    "web/chat_work.py": {
+    "web/chat/work.py": {
         ("answer_questions", "asyncio.run(_live(Mailbox(connection), folder))"): SERVED,
         ("_live", "inbox.get()"): SERVED,
         ("_read", "mailbox.recv()"): INBOX,

@@ -16,7 +16,7 @@ from groupthink.web.app import create_app
 from groupthink.web.front import STATIC
 from groupthink.web.reading import index
 from groupthink.web.reading.index import groups_of
-from groupthink.web.scanning import scan
+from groupthink.web.search.scanning import scan
 from tests.web.asked import HOST, OWN, ask, asked
 from tests.web.made import begin_run, made_run, row, write_step
 
@@ -100,7 +100,7 @@ def test_after_a_search_by_a_figure_the_run_is_read(app, folder):
 def test_a_search_ends_when_whoever_asked_goes_away(tmp_path, monkeypatch):
     made_run(tmp_path / "r", steps=60, groups=1)
     read = []
-    monkeypatch.setattr("groupthink.web.search.scan", lambda *of: time.sleep(0.05) or read.append(1) or scan(*of))
+    monkeypatch.setattr("groupthink.web.search.walk.scan", lambda *of: time.sleep(0.05) or read.append(1) or scan(*of))
     answer = ask(create_app(tmp_path, hosts=[HOST]), "/api/search?run=r&regex=.", leave=True)
     assert b'"hit"' in answer.body and b'"curve"' not in answer.body
     before = -1

@@ -6,7 +6,7 @@ import pytest
 
 from groupthink.web.answers import dump
 from groupthink.web.notes import _open_here, add_note, exported, read_notes, remove_note
-from groupthink.web.scanning import pieces
+from groupthink.web.search.scanning import pieces
 from tests.web.made import begin_run, row, write_step
 
 

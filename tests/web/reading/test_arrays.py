@@ -38,8 +38,8 @@ def test_places():
 def test_a_search_by_rewards_imports_no_pandas(tmp_path):
     run = made_run(tmp_path / "r", steps=2)
     said = (
-        "import sys; from pathlib import Path; from groupthink.web.search import search; "
-        "from groupthink.web.query import read_query; "
+        "import sys; from pathlib import Path; from groupthink.web.search.walk import search; "
+        "from groupthink.web.search.query import read_query; "
         f"found = list(search(Path({str(run)!r}), read_query(dict(preset='rewarded-wrong')))); "
         "print(len(found) > 1, 'pandas' in sys.modules)"
     )

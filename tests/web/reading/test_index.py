@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from groupthink.run.directory import Run
-from groupthink.web.query import Query
 from groupthink.web.reading import cache, index
 from groupthink.web.reading.index import KINDS, Groups, groups_of, warm
 from groupthink.web.reading.problems import list_problems
 from groupthink.web.reading.rows import recorded_steps
 from groupthink.web.reading.visits import read_problem
-from groupthink.web.search import search
+from groupthink.web.search.query import Query
+from groupthink.web.search.walk import search
 from tests.web.made import begin_run, made_run, row, write_step
 from tests.web.reading.making import RIGHT, run_of, write
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from groupthink.web.chat_terminal import BRIGHT, DIM, Conversation, Screen, talk
+from groupthink.web.chat.terminal import BRIGHT, DIM, Conversation, Screen, talk
 from groupthink.web.serve.opened import open_model
 from groupthink.web.serve.transcript import Delta
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Terminal(io.StringIO):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from groupthink.nearest import nearest
-from groupthink.web.patterns import REFLECTION, literal, require_pattern
+from groupthink.web.search.patterns import REFLECTION, literal, require_pattern
 
 PRESETS = ("reflection", "repetition", "longest", "rewarded-wrong")
 ORDERED = {"longest": "length", "rewarded-wrong": "reward"}

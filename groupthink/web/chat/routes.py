@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from groupthink.model.workers import WorkerGone
 from groupthink.web.answers import dump
-from groupthink.web.chat_models import kept_models
-from groupthink.web.chat_process import Apart
-from groupthink.web.chat_question import Question, read_question
+from groupthink.web.chat.models import kept_models
+from groupthink.web.chat.process import Apart
+from groupthink.web.chat.question import Question, read_question
 from groupthink.web.reading.places import Places
 from groupthink.web.safety import Refused
 from groupthink.web.serve.attended import Attended

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from groupthink.run.metrics import read_metrics
-from groupthink.web.query import Query
 from groupthink.web.reading.index import Groups, groups_of
+from groupthink.web.search.query import Query
 
 NOW = -1.0
 """Seconds for which steps are read that the index does not know yet: none, for a search reads them itself."""

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from groupthink.model.workers import Closed, Mailbox, WorkerGone
 from groupthink.processes import ENDS_WITHIN, begin
-from groupthink.web.chat_question import Question
-from groupthink.web.chat_work import ALIVE, END, LINES, MISSING, WRONG, Told, answer_questions
+from groupthink.web.chat.question import Question
+from groupthink.web.chat.work import ALIVE, END, LINES, MISSING, WRONG, Told, answer_questions
 
 IDLE = 600.0
 """Seconds without a question after which the process is ended, and its memory given back."""

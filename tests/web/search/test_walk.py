@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 
 from groupthink.repetition import repeated
-from groupthink.web import scanning
-from groupthink.web import search as searching
-from groupthink.web.patterns import REFLECTION, first_found, literal
-from groupthink.web.query import Query, read_query
 from groupthink.web.reading import index
 from groupthink.web.reading.index import warm
 from groupthink.web.reading.rows import recorded_steps
-from groupthink.web.search import search
+from groupthink.web.search import scanning
+from groupthink.web.search import walk as searching
+from groupthink.web.search.patterns import REFLECTION, first_found, literal
+from groupthink.web.search.query import Query, read_query
+from groupthink.web.search.walk import search
 from tests.web.made import begin_run, made_run, row, rows_of, write_step
 
 STEPS = 12
@@ -134,10 +134,10 @@ def test_the_longest_are_told_before_all_is_read_where_the_run_says_how_long_the
     lengths = {step: max(sum(one["sampled"]) for one in rows_of(run, step)) for step in range(STEPS)}
     del lengths[3]  # of which the run says nothing
     lines = [{"step": step, "completions/max_length": length} for step, length in lengths.items()]
-    monkeypatch.setattr("groupthink.web.bounds.read_metrics", lambda path: lines)
+    monkeypatch.setattr("groupthink.web.search.bounds.read_metrics", lambda path: lines)
     read = []
     monkeypatch.setattr(
-        "groupthink.web.search.scan", lambda file, *more: read.append(file) or scanning.scan(file, *more)
+        "groupthink.web.search.walk.scan", lambda file, *more: read.append(file) or scanning.scan(file, *more)
     )
     again = search(run, read_query({"preset": "longest", "limit": "10"}))
     first = next(again)
@@ -255,8 +255,8 @@ def test_where_the_run_has_been_read_they_are_told_as_soon_as_the_steps_with_the
     whole, _ = found(run, **params)
     all_read(run)
     scans, told = [], []
-    monkeypatch.setattr("groupthink.web.search.scan", lambda *of: scans.append(of) or scanning.scan(*of))
-    monkeypatch.setattr("groupthink.web.top.shown_of", lambda *of: told.append(of) or scanning.shown_of(*of))
+    monkeypatch.setattr("groupthink.web.search.walk.scan", lambda *of: scans.append(of) or scanning.scan(*of))
+    monkeypatch.setattr("groupthink.web.search.top.shown_of", lambda *of: told.append(of) or scanning.shown_of(*of))
     lines = search(run, read_query(params))
     first = next(line for line in lines if "hit" in line)
     assert first == {"hit": whole[0]} and len(scans) < STEPS and len(told) == 1
@@ -266,7 +266,8 @@ def test_where_the_run_has_been_read_they_are_told_as_soon_as_the_steps_with_the
 def test_a_step_that_goes_before_its_hits_are_read_is_left_out(run, monkeypatch):
     whole, _ = found(run, preset="rewarded-wrong")
     monkeypatch.setattr(
-        "groupthink.web.top.shown_of", lambda file, *of: [] if "000005" in file.name else scanning.shown_of(file, *of)
+        "groupthink.web.search.top.shown_of",
+        lambda file, *of: [] if "000005" in file.name else scanning.shown_of(file, *of),
     )
     assert found(run, preset="rewarded-wrong")[0] == [hit for hit in whole if hit["step"] != 5]
     all_read(run)
@@ -319,7 +320,7 @@ def test_all_searches_together_read_so_many_files_at_once(run, monkeypatch):
             with lock:
                 reading.pop()
 
-    monkeypatch.setattr("groupthink.web.search.scan", counted)
+    monkeypatch.setattr("groupthink.web.search.walk.scan", counted)
     with ThreadPoolExecutor(4) as several:
         ends = list(several.map(lambda _: list(search(run, Query(pattern="wait")))[-1], range(4)))
     assert max(most) <= searching.READERS and {end["hits"] for end in ends} == {ends[0]["hits"]}

@@ -12,11 +12,11 @@ import pyarrow.parquet as parquet
 from groupthink.repetition import repeated_each
 from groupthink.run.checkpoints import step_of
 from groupthink.run.rollouts import require_rollouts
-from groupthink.web.patterns import ending, first_found, opening
-from groupthink.web.query import Query
 from groupthink.web.reading.arrays import array_of, flags_of, numbers_of, places
 from groupthink.web.reading.numbers import orderable
 from groupthink.web.reading.whole import require_whole
+from groupthink.web.search.patterns import ending, first_found, opening
+from groupthink.web.search.query import Query
 
 REPETITIVE = 0.3
 """The share of runs of tokens that came before from which on a response is called repetition."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from groupthink.model.workers import SIGN_OF_LIFE, Closed, Mailbox
 from groupthink.web.answers import dump
-from groupthink.web.chat_question import Question
+from groupthink.web.chat.question import Question
 
 if TYPE_CHECKING:  # heavy: while it is imported the process must be able to say that it lives
-    from groupthink.web.chat_answers import Answers
+    from groupthink.web.chat.answers import Answers
 
 LINES, END, MISSING, WRONG, ALIVE = "lines", "end", "missing", "wrong", "alive"
 
@@ -62,7 +62,7 @@ def _read(mailbox: Mailbox, inbox: asyncio.Queue, loop: asyncio.AbstractEventLoo
 
 
 def _open(folder: Path) -> "Answers":
-    from groupthink.web.chat_answers import Answers
+    from groupthink.web.chat.answers import Answers
 
     return Answers(folder)
 

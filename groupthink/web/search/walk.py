@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from groupthink.run.checkpoints import step_of
-from groupthink.web.bounds import bounds_of
-from groupthink.web.query import Query
 from groupthink.web.reading.rows import file_of, recorded_steps
-from groupthink.web.scanning import Scanned, scan, shown_of
-from groupthink.web.top import Top
+from groupthink.web.search.bounds import bounds_of
+from groupthink.web.search.query import Query
+from groupthink.web.search.scanning import Scanned, scan, shown_of
+from groupthink.web.search.top import Top
 
 Line = dict[str, Any]
 

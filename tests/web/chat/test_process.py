@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from groupthink.model.workers import WorkerGone
-from groupthink.web import chat_process
-from groupthink.web.chat_process import Apart
-from groupthink.web.chat_question import read_question
+from groupthink.web.chat import process as chat_process
+from groupthink.web.chat.process import Apart
+from groupthink.web.chat.question import read_question
 from tests.web.made import endless_run
 from tests.web.serve.client import reset
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHORT = {"max_tokens": 5}
 LONG = {"models": ["endless@model"], "n": 32}  # many seconds of drawing
 

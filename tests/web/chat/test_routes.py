@@ -9,11 +9,11 @@ import pytest
 from pyarrow import parquet
 
 from groupthink.chain import read_chain
-from groupthink.web import chat_models
-from groupthink.web.chat_answers import Answers
-from groupthink.web.chat_judge import ChatJudge, Known, find_known
-from groupthink.web.chat_models import kept_models, place_of
-from groupthink.web.chat_question import read_question
+from groupthink.web.chat import models as chat_models
+from groupthink.web.chat.answers import Answers
+from groupthink.web.chat.judge import ChatJudge, Known, find_known
+from groupthink.web.chat.models import kept_models, place_of
+from groupthink.web.chat.question import read_question
 from groupthink.web.reading.places import Places
 from groupthink.web.reading.settings import recipe_of
 from groupthink.web.serve.fields import BadRequest

@@ -11,9 +11,9 @@ import numpy as np
 
 from groupthink.records import Response
 from groupthink.web.answers import dump
-from groupthink.web.chat_judge import UNSCORED, ChatJudge, Known, find_known, formed
-from groupthink.web.chat_models import Models, Open
-from groupthink.web.chat_question import Question
+from groupthink.web.chat.judge import UNSCORED, ChatJudge, Known, find_known, formed
+from groupthink.web.chat.models import Models, Open
+from groupthink.web.chat.question import Question
 from groupthink.web.reading.places import Places
 from groupthink.web.reading.settings import recipe_of
 from groupthink.web.serve.asking import Asking, ask

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from groupthink.web.query import Query
 from groupthink.web.reading.rows import file_of
-from groupthink.web.scanning import Scanned, shown_of
+from groupthink.web.search.query import Query
+from groupthink.web.search.scanning import Scanned, shown_of
 
 Line = dict[str, Any]
 
