@@ -1,6 +1,6 @@
 """What the process with the chat page's models does: it answers questions, several at a time, until the server is gone.
 
-It is begun by `chat_process.py`, which says what goes to and fro.
+It is begun by `process.py`, which says what goes to and fro.
 """
 
 import asyncio
