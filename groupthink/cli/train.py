@@ -118,8 +118,10 @@ def _what_next(run: Path, recipe: "Recipe") -> str:
             f"\nThe data set is in {run / 'data'}, and every response in {run / 'rollouts'}. To learn from it:\n"
             f"""  stage = "sft" with sft.tasks = ["data:{run / "data"}"] and sft.shares = [1.0]"""
         )
+    rollouts = run / "rollouts"  # where demonstrations are imitated, nothing is drawn
+    drawn = f", and every response of every step in {rollouts}" if rollouts.is_dir() else ""
     return (
-        f"\nThe model is in {run / 'model'}, and every response of every step in {run / 'rollouts'}. Next:\n"
+        f"\nThe model is in {run / 'model'}{drawn}. Next:\n"
         f"  groupthink eval {run} --samples 16    measure it more closely\n"
         f"  groupthink train --resume --run {run} steps={further(recipe.steps)}    train it further\n"
         "  groupthink explain    see the five steps on one problem"

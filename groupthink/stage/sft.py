@@ -81,7 +81,7 @@ def sft(run: Run, shop: Workshop, view: View) -> None:
     """Every remaining step of `run`."""
     recipe = run.recipe
     chores = chores_of(run, shop, view)
-    with _open_tasks(run) as tasks:
+    with _open_tasks(run, notes_of(shop.task)) as tasks:
         for step in run.remaining_steps():
             clock = Clock()
             with clock("demonstrate"):
@@ -98,14 +98,16 @@ def sft(run: Run, shop: Workshop, view: View) -> None:
 
 
 @contextmanager
-def _open_tasks(run: Run) -> Iterator[list[Task]]:
-    """Those whose demonstrations are imitated. What they say of themselves becomes an event, as of other tasks."""
+def _open_tasks(run: Run, told: tuple[str, ...]) -> Iterator[list[Task]]:
+    """Those whose demonstrations are imitated. What they say of themselves, if it is not what the evaluated task has
+    `told`, becomes an event, as of other tasks.
+    """
     recipe = run.recipe
     with ExitStack() as closing:
         tasks = []
         for name in recipe.sft.tasks:
             tasks.append(open_demonstrated(name, recipe.seed, recipe.task))
             closing.callback(close_task, tasks[-1])
-            if notes := notes_of(tasks[-1]):
+            if (notes := notes_of(tasks[-1])) and notes != told:
                 run.event("task", notes=list(notes), too_long=[])
         yield tasks

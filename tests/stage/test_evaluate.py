@@ -99,13 +99,19 @@ def graded(*names):
 
 @pytest.mark.parametrize(
     ("stage", "said", "unsaid"),
-    [("evaluate", "groupthink report", "model"), ("sample", "The data set is in", "The model is in")],
+    [
+        ("evaluate", "groupthink report", ("model", "--resume")),
+        ("sample", "The data set is in", ("The model is in", "--resume")),
+        ("sft", "The model is in", ("rollouts",)),
+        ("grpo", "/rollouts", ()),
+    ],
 )
-def test_a_stage_that_makes_no_model_sends_nobody_to_one(place, tmp_path, capsys, stage, said, unsaid):
-    words = [str(place / "grpo.toml"), f"stage={stage}", "sample.problems=2", "sample.responses=1"]
+def test_a_run_s_last_words_send_to_what_it_has_made_and_to_nothing_else(place, tmp_path, capsys, stage, said, unsaid):
+    words = [str(place / "grpo.toml"), f"stage={stage}", "sample.problems=2", "sample.responses=1", "steps=1"]
     assert cli.main(["train", *words, "--run", str(tmp_path / "run")]) == 0
     closing = capsys.readouterr().out.rpartition("\n\n")[2]
-    assert said in closing and unsaid not in closing and "--resume" not in closing
+    assert said in closing and not [word for word in unsaid if word in closing]
+    assert "rollouts" not in closing or (tmp_path / "run" / "rollouts").is_dir()
 
 
 def test_the_figures_of_an_evaluation_worked_by_hand():

@@ -1,3 +1,4 @@
+import json
 import random
 import re
 from pathlib import Path
@@ -152,6 +153,21 @@ def test_a_model_learns_from_demonstrations_and_a_stopped_run_ends_as_one_that_w
     resume(run.path)
     assert weights(run.path) == whole
     assert [line["loss"] for line in read_metrics(run.path / "metrics.jsonl")] == losses
+
+
+def test_a_data_set_that_is_imitated_and_evaluated_says_once_how_it_was_read(place, tmp_path):
+    chats, recipe = tmp_path / "chats.jsonl", tmp_path / "sft.toml"
+    recipe.write_text(SFT.format(place=place.as_posix()))
+    rows = [
+        [{"role": "user", "content": f"{n}+1"}, {"role": "assistant", "content": f"<think>{n}</think>{n + 1}"}]
+        for n in range(40)
+    ]
+    chats.write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
+    words = [f"task.data={chats.as_posix()}", 'sft.tasks=["data"]', "sft.shares=[1.0]", "steps=2"]
+    run = train(tmp_path / "run", recipe, *words)
+    events = map(json.loads, (run.path / "events.jsonl").read_text().splitlines())
+    (event,) = [event for event in events if event["event"] == "task"]
+    assert "the problem is its column 'messages'" in event["notes"][0]
 
 
 def test_new_weights_are_drawn_by_seed(place):
