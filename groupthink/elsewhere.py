@@ -33,6 +33,7 @@ TRL = {
     "per_device_train_batch_size": "policy.micro_batch_tokens",
     "gradient_accumulation_steps": "policy.micro_batch_tokens",
     "max_steps": "steps",
+    "num_train_epochs": "steps",
     "max_completion_length": "rollout.max_tokens",
     "num_generations_eval": "evaluate.samples",
     "eval_steps": "evaluate.every",
