@@ -1,7 +1,8 @@
 """What a run is asked to do: the whole configuration, from TOML, checked.
 
-`recipe.py` holds the settings and `possible.py` says which cannot be together; `reading.py` reads files, of which
-`tables.py` makes recipes; `names.py` knows all settings; `writing.py` and `words.py` say what a recipe is.
+`recipe.py` holds the settings and `possible.py` says which cannot be together; `reading.py` reads files (`toml.py`:
+whoever has written them), of which `tables.py` makes recipes; `names.py` knows all settings; `writing.py` and
+`words.py` say what a recipe is.
 """
 
 from groupthink.recipe.names import TABLES, setting_names

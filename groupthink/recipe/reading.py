@@ -1,6 +1,5 @@
 """A recipe is read: from a TOML file or one of the bundled ones, with `key=value` words on top."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -11,6 +10,7 @@ from typing import Any
 from groupthink.nearest import nearest
 from groupthink.recipe.recipe import Recipe
 from groupthink.recipe.tables import Table, build_recipe, override
+from groupthink.recipe.toml import read_toml
 
 BUNDLED = files("groupthink").joinpath("recipes")
 DEFAULT, SUFFIX = "nano", ".toml"
@@ -54,8 +54,8 @@ def read_table(path: str | Path | None = None) -> Table:
     Raises FileNotFoundError where there is none, and ValueError where it is not TOML.
     """
     try:
-        return tomllib.loads(_find(path or DEFAULT).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:  # RecursionError: lists in lists in lists
+        return read_toml(_find(path or DEFAULT).read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ValueError(f"{path or DEFAULT} is not TOML: {error}") from None
 
 

@@ -1,7 +1,6 @@
 """Tables of settings, laid one over the other, become a recipe: every name known, every value of its type."""
 
 import math
-import tomllib
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -10,6 +9,7 @@ from groupthink.nearest import nearest
 from groupthink.policy.objective.rows import ROWS
 from groupthink.recipe.names import TABLES, WITH_COLONS, setting_names, unknown
 from groupthink.recipe.recipe import Recipe
+from groupthink.recipe.toml import read_toml
 
 Table = dict[str, Any]
 """What TOML holds, one level of tables deep."""
@@ -47,8 +47,8 @@ def override(given: Table, word: str) -> None:
 def _value(text: str) -> Any:
     """TOML where it is TOML; else the words themselves, so that `model=nano` needs no quotes."""
     try:
-        read = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+        read = read_toml(f"value = {text}")
+    except ValueError:
         return text
     return read["value"] if read.keys() == {"value"} else text
 

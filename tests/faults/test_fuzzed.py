@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
+from groupthink.insight.bundle.contents import read_trees
 from groupthink.insight.doctor import examine
 from groupthink.insight.report import read_report
 from groupthink.nearest import nearest
@@ -27,6 +28,7 @@ from groupthink.web.reading.groups import read_group
 from groupthink.web.reading.health import health_of
 from groupthink.web.reading.numbers import known
 from groupthink.web.reading.problems import list_problems
+from groupthink.web.reading.settings import recipe_of, toml_of
 from groupthink.web.search.query import read_query
 from groupthink.web.search.walk import search
 from groupthink.web.serve.fields import BadRequest
@@ -94,6 +96,17 @@ def test_a_recipe_that_makes_no_sense_is_refused(tmp_path, text):
         load_recipe(tmp_path / "recipe.toml")
     with pytest.raises(ValueError):
         load_recipe(overrides=["task.problems_per_step=" + "[" * 5_000])
+
+
+@pytest.mark.parametrize("text", ["a." * 100_000 + "a = 1", "x = " + "[" * 100_000, "x = " + "{a.b.c = " * 100_000])
+def test_a_run_s_recipe_that_is_nested_deeply_hangs_and_ends_nobody(tmp_path, text):
+    run = begin_run(tmp_path / "run")
+    (run / "recipe.toml").write_text(text)
+    began = time.process_time()
+    with pytest.raises(ValueError, match=r"recipe\.toml is not TOML"):
+        recipe_of(run)
+    assert toml_of(run) == "" and [tree.get("event") for tree in read_trees(run)] == ["started"]
+    assert time.process_time() - began < 2
 
 
 def test_tests_that_are_nested_too_deeply_are_refused():

@@ -1,7 +1,6 @@
 """What a bundle holds of a run directory, in whatever state it is: a text for each name."""
 
 import json
-import tomllib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import tomli_w
 
 from groupthink.insight.bundle.redaction import Redaction, lines_of
 from groupthink.insight.doctor import examine, in_words
+from groupthink.recipe.toml import read_toml
 
 RECIPES = ("recipe.toml", "pipeline.toml")
 LAST_FIGURES = 200
@@ -74,7 +74,7 @@ def _recipe(file: Path, strike: Redaction) -> str:
 
 def _toml(file: Path) -> dict[str, Any] | None:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return read_toml(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 

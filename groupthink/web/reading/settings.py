@@ -1,11 +1,11 @@
 """What a run was asked to do, as far as its pages need to know."""
 
-import tomllib
 from pathlib import Path
 
 from groupthink.pipeline import Pipeline
 from groupthink.pipeline.reading import load_pipeline
 from groupthink.recipe import Recipe, load_recipe
+from groupthink.recipe.toml import read_toml
 from groupthink.run.stages import PIPELINE
 from groupthink.web.reading.kept import Kept
 from groupthink.web.reading.places import RECIPE
@@ -60,7 +60,7 @@ def _read_toml(file: Path) -> str:
     """Whatever else a link with this name may lead to is not shown."""
     try:
         text = file.read_text(encoding="utf-8")
-        tomllib.loads(text)
+        read_toml(text)
     except (OSError, ValueError):
         return ""
     return text
