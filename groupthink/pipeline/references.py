@@ -1,10 +1,9 @@
 """`stage:NAME` in a recipe: the model, or the data set, that an earlier stage made."""
 
-import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from groupthink.recipe import Recipe, Table, build_recipe, dump_recipe, settings_of
+from groupthink.recipe import Recipe, Table, build_recipe, recipe_table, settings_of
 
 REFERENCE = "stage:"
 PREVIOUS = "previous"
@@ -36,8 +35,14 @@ def renamed(table: Any, rename: Callable[[str, str], str], setting: str = "") ->
 
 
 def toml_table(recipe: Recipe) -> Table:
-    """The recipe as TOML holds it."""
-    return tomllib.loads(dump_recipe(recipe))
+    """The recipe as TOML holds it: lists in place of tuples."""
+    return {key: _listed(value) for key, value in recipe_table(recipe).items()}
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _listed(inner) for key, inner in value.items()}
+    return [_listed(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def with_places(recipe: Recipe, models: Callable[[str], str], data: Callable[[str], str]) -> Recipe:

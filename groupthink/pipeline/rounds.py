@@ -11,6 +11,9 @@ from groupthink.recipe import Table
 
 REPEATING = ("repeat", "repeat_from")
 
+MOST = 100
+"""Stages that run, every round of them counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -42,7 +45,13 @@ def entries_of(listed: Any) -> list[Entry]:
         said = {key: value for key, value in table.items() if key not in ("name", *REPEATING)}
         flat.append(Entry(name, name, 1, said))
         flat += _again(flat, table)
+        _require_few(len(flat), name)
     return flat
+
+
+def _require_few(stages: int, last: str) -> None:
+    if stages > MOST:
+        raise ValueError(f"stage {last}: with it there are {stages} stages, every round counted: {MOST} at most")
 
 
 def _again(flat: Sequence[Entry], last: Table) -> list[Entry]:
@@ -59,6 +68,7 @@ def _again(flat: Sequence[Entry], last: Table) -> list[Entry]:
     if "repeat_from" in last and times == 1:
         raise ValueError(f"stage {name}: repeat_from is {first!r}: say in repeat how many rounds there are, from 2 up")
     group = flat[names.index(first) :]
+    _require_few(len(flat) + (times - 1) * len(group), name)
     newest = {entry.name: entry.name for entry in group}
     more = []
     for turn in range(2, times + 1):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, get_type_hints
 
 from groupthink.elsewhere import here
@@ -12,12 +13,19 @@ WITH_COLONS = ("functions", "arguments")
 """The fields that take a table's keys with a colon. `"rewards.py:short" = 0.1` weighs a function of the user's own, and
 `"chain_sum:max_terms" = 4` is an argument of a task."""
 
-TABLES: dict[str, Any] = {name: kind for name, kind in get_type_hints(Recipe).items() if is_dataclass(kind)}
+
+@cache
+def types_of(table: Any) -> dict[str, Any]:
+    """The types of the fields of a recipe or of one of its tables, by name."""
+    return get_type_hints(table)
+
+
+TABLES: dict[str, Any] = {name: kind for name, kind in types_of(Recipe).items() if is_dataclass(kind)}
 
 
 def setting_names() -> Iterator[str]:
     """The full names of all settings, such as `policy.learning_rate`."""
-    for name in get_type_hints(Recipe):
+    for name in types_of(Recipe):
         if name not in TABLES:
             yield name
     for table, kind in TABLES.items():

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
 
 from groupthink.elsewhere import here
 from groupthink.nearest import nearest
 from groupthink.policy.objective.rows import ROWS
-from groupthink.recipe.names import TABLES, WITH_COLONS, setting_names, unknown
+from groupthink.recipe.names import TABLES, WITH_COLONS, setting_names, types_of, unknown
 from groupthink.recipe.recipe import Recipe
 from groupthink.recipe.toml import read_toml
 
@@ -38,7 +38,7 @@ def override(given: Table, word: str) -> None:
     table, dot, key = name.partition(".")
     if not dot:
         given[name] = _value(text)
-    elif isinstance(given.setdefault(table, {}), dict) and (table in TABLES or table not in get_type_hints(Recipe)):
+    elif isinstance(given.setdefault(table, {}), dict) and (table in TABLES or table not in types_of(Recipe)):
         given[table][key.strip("\"'")] = _value(text)
     else:
         raise unknown(name)
@@ -79,7 +79,7 @@ def _over(high: Table, low: Table) -> Table:
 
 
 def _build(given: Mapping[str, Any]) -> Recipe:
-    hints = get_type_hints(Recipe)
+    hints = types_of(Recipe)
     arguments: dict[str, Any] = {}
     for key, value in given.items():
         if key in TABLES:
@@ -100,7 +100,7 @@ def _build(given: Mapping[str, Any]) -> Recipe:
 
 
 def _build_table(table: str, given: Mapping[str, Any]) -> Any:
-    hints = get_type_hints(TABLES[table])
+    hints = types_of(TABLES[table])
     arguments: dict[str, Any] = {}
     taken = next((name for name in WITH_COLONS if name in hints), None)
     for key, value in given.items():

@@ -1,10 +1,13 @@
+import tomllib
+
 import pytest
 
 from groupthink.pipeline import describe_stage, dump_pipeline
 from groupthink.pipeline.forecast import forecast
 from groupthink.pipeline.reading import has_stages, load_pipeline
-from groupthink.pipeline.references import placed, with_places
-from groupthink.recipe import load_recipe
+from groupthink.pipeline.references import placed, toml_table, with_places
+from groupthink.pipeline.rounds import MOST
+from groupthink.recipe import dump_recipe, load_recipe
 
 STAGES = """\
 model = "./base"
@@ -125,6 +128,7 @@ def test_what_is_written_out_is_the_same_pipeline(read, tmp_path):
         ('repeat_from = "rl"', 'repeat_from = "rll"', "did you mean rl?"),
         ("repeat = 3", "repeat = 0", "give a whole number of rounds"),
         ("repeat = 3", "", "say in repeat how many rounds"),
+        ("repeat = 3", f"repeat = {10**12}", "stages, every round counted: 100 at most"),
     ],
 )
 def test_what_makes_no_sense_is_refused(read, old, new, said):
@@ -177,6 +181,23 @@ repeat_from = "zero"
 tasks = ["stage:chains"]
 shares = [1.0]
 """
+
+
+def test_a_recipe_has_so_many_stages_and_no_more(read):
+    def stages(number):
+        return "".join(f'[[stages]]\nname = "s{place}"\n' for place in range(number))
+
+    assert len(read(stages(MOST)).names) == MOST
+    with pytest.raises(ValueError, match=f"stage s{MOST}: with it there are {MOST + 1} stages"):
+        read(stages(MOST + 1))
+    assert len(read(f"{stages(MOST - 9)}repeat = 10").names) == MOST
+    with pytest.raises(ValueError, match=f"with it there are {MOST + 1} stages"):
+        read(f"{stages(MOST - 9)}repeat = 11")
+
+
+def test_a_recipe_as_a_table_is_what_toml_makes_of_it():
+    one = load_recipe(overrides=["task.mixture=['arithmetic', 'gym:chain_sum']", 'task."chain_sum:x"=[{a=[1, 2.5]}]'])
+    assert toml_table(one) == tomllib.loads(dump_recipe(one))
 
 
 def test_rounds_that_begin_at_the_first_stage_go_on_from_one_another(read):
