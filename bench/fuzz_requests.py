@@ -16,6 +16,9 @@ JSON = "application/json"
 CONTEXT = 96
 """Tokens of the model's context: no request draws long."""
 
+TEMPLATE = "{% for m in messages %}{{ m['role'][0] }}:{{ m['content'] }};{% endfor %}a:"
+"""A short one, so that messages have room within it."""
+
 BODIES: dict[str, tuple[dict[str, Any], ...]] = {
     "/v1/chat/completions": (
         {"messages": [{"role": "user", "content": "Solve"}], "max_tokens": 4},
@@ -35,7 +38,8 @@ BODIES: dict[str, tuple[dict[str, Any], ...]] = {
     ),
     "/v1/completions": (
         {"prompt": "Solve", "max_tokens": 4, "temperature": 0},
-        {"prompt": [[1, 2, 3], [4]], "n": 2, "best_of": 2, "logprobs": 2, "echo": False, "suffix": "", "stream": True},
+        {"prompt": [[1, 2, 3], [4]], "n": 2, "logprobs": 2, "echo": False, "stream": True, "max_tokens": 9},
+        {"model": "m", "prompt": [5, 6], "best_of": 2, "suffix": "", "top_k": 3, "stop": ["a", "b"], "stream": True},
         {"prompt": ["a", "b"], "stop": "c", "seed": -1, "min_p": 0, "repetition_penalty": 1},
     ),
 }  # fmt: skip
@@ -68,30 +72,24 @@ FIELDS = (
         "<|im_end|>",
     ),
 )
-QUESTIONS: dict[str, dict[str, str]] = {
-    "runs": {},
-    "run": {"run": "run"},
-    "step": {"run": "run", "step": "1"},
-    "group": {"run": "run", "step": "1", "group": "0"},
-    "response": {"run": "run", "step": "1", "group": "0", "response": "1"},
-    "problems": {"run": "run", "sort": "visits", "page": "1", "kind": "mixed"},
-    "problem": {"run": "run", "problem": "quadratics/1/0"},
-    "notes": {"run": "run"},
-    "notes.jsonl": {"run": "run"},
-    "report": {"run": "run"},
-    "search": {
-        "run": "run",
-        "text": "wait",
-        "regex": "x=(2|3)",
-        "right": "1",
-        "limit": "3",
-        "sort": "reward",
-        "from": "0",
-    },
-    "live": {"run": "run", "after": "12-00000000.0-00000000.running"},
-    "poll": {"run": "run", "after": "1-2"},
-    "chat/models": {"run": "run"},
-}
+QUESTIONS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("runs", {}),
+    ("run", {"run": "run"}),
+    ("step", {"run": "run", "step": "1"}),
+    ("group", {"run": "run", "step": "1", "group": "0"}),
+    ("response", {"run": "run", "step": "1", "group": "0", "response": "1"}),
+    ("problems", {"run": "run", "sort": "visits", "page": "1", "kind": "mixed"}),
+    ("problem", {"run": "run", "problem": "quadratics/1/0"}),
+    ("notes", {"run": "run"}),
+    ("notes.jsonl", {"run": "run"}),
+    ("report", {"run": "run"}),
+    ("search", {"run": "run", "text": "wait", "case": "1", "right": "1", "limit": "3", "sort": "reward", "from": "0"}),
+    ("search", {"run": "run", "regex": "x=(2|3)", "sort": "oldest", "to": "2"}),
+    ("search", {"run": "run", "preset": "longest", "right": "0"}),
+    ("live", {"run": "run", "after": "12-00000000.0-00000000.running"}),
+    ("poll", {"run": "run", "after": "1-2"}),
+    ("chat/models", {"run": "run"}),
+)
 NOTE = {"step": 1, "group": 0, "response": 1, "label": "odd", "text": "a note"}
 HEADERS = {"host": HOST, "content-type": JSON, "origin": f"http://{HOST}", "accept": "*/*"}
 HEADER_WORDS = (
@@ -131,11 +129,11 @@ def serve(folder: Path) -> tuple[Make, Try]:
     signs = sorted(pre_tokenizers.ByteLevel.alphabet())
     core = Tokenizer(models.BPE(vocab={sign: index for index, sign in enumerate(signs)}, merges=[]))
     core.pre_tokenizer, core.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    PreTrainedTokenizerFast(tokenizer_object=core).save_pretrained(folder / "m")
+    PreTrainedTokenizerFast(tokenizer_object=core, chat_template=TEMPLATE).save_pretrained(folder / "m")
     tiny("qwen3", vocab_size=len(signs), eos_token_id=None, max_position_embeddings=CONTEXT).save_pretrained(
         folder / "m"
     )
-    app = create_app(open_model(str(folder / "m")), hosts=[HOST])
+    app = create_app(open_model("m"), hosts=[HOST])  # beside which one is: so it is called
 
     def make(draw: random.Random) -> Asked:
         path = draw.choice(list(BODIES))
@@ -158,8 +156,8 @@ def pages(folder: Path) -> tuple[Make, Try]:
     def make(draw: random.Random) -> Asked:
         if draw.random() < 0.2:
             return _asked(draw, "POST", "/api/notes?run=run", mutate.json_text(draw, NOTE, ("id", *NOTE)))
-        what = draw.choice(list(QUESTIONS))
-        query = urlencode(mutate.flat(draw, QUESTIONS[what]), errors="surrogatepass")
+        what, asked = draw.choice(QUESTIONS)
+        query = urlencode(mutate.flat(draw, asked), errors="surrogatepass")
         method = draw.choice(("GET",) * 8 + ("HEAD", "DELETE"))
         return _asked(draw, method, f"/api/{what}?{query}", b"", leaves=what == "live")
 
