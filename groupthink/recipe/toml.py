@@ -35,9 +35,13 @@ def read_toml(text: str) -> dict[str, Any]:
     depth = 0
     for token in _TOKENS.finditer(text):
         depth += (token["begun"] is not None) - (token["ended"] is not None)
-        if token["long"] or depth > NESTED:
-            what = (
-                f"a key of more than {PARTS} parts" if token["long"] else f"more than {NESTED} brackets in each other"
-            )
-            raise ValueError(f"{what} (at line {text.count(chr(10), 0, token.start()) + 1})")
+        if token["long"]:
+            raise ValueError(f"a key of more than {PARTS} parts ({_place(token)})")
+        if depth > NESTED:
+            raise ValueError(f"more than {NESTED} brackets in each other ({_place(token)})")
     return tomllib.loads(text)
+
+
+def _place(token: re.Match[str]) -> str:
+    before = token.string[: token.start()].count("\n")
+    return f"at line {before + 1}"
